@@ -1,0 +1,98 @@
+#include "base/arena.h"
+
+#include "base/memory.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+enum { BLOCK_BYTES = 64 * 1024, ALIGNMENT = alignof(max_align_t) };
+
+typedef struct block {
+  struct block *next;
+  size_t capacity;
+  alignas(max_align_t) unsigned char data[];
+} block;
+
+struct arena {
+  block *first, *current; /* blocks before current are full, those after it are free */
+  size_t used;            /* within current */
+  size_t handed_out, limit;
+  status failed;
+};
+
+status arena_open(arena **out, size_t limit_bytes, detail *err) {
+  arena *a = memory_zeroed(1, sizeof *a);
+  if (!a) return fail(err, E_MEMORY, "no memory for an arena");
+  a->limit = limit_bytes;
+  *out = a;
+  return OK;
+}
+
+void arena_close(arena *a) {
+  if (!a) return;
+  for (block *b = a->first, *next; b; b = next) {
+    next = b->next;
+    memory_free(b);
+  }
+  memory_free(a);
+}
+
+/* Makes current a block with room for bytes, reusing a free one where it is large enough. */
+static int find_room(arena *a, size_t bytes) {
+  block **link = a->current ? &a->current->next : &a->first;
+  while (*link && (*link)->capacity < bytes)
+    link = &(*link)->next;
+  if (!*link) {
+    size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+    block *b = memory_take(sizeof *b + capacity);
+    if (!b) return 0;
+    *b = (block){.capacity = capacity};
+    *link = b;
+  }
+  a->current = *link;
+  a->used = 0;
+  return 1;
+}
+
+void *arena_take(arena *a, size_t count, size_t bytes) {
+  if (bytes && count > (SIZE_MAX - ALIGNMENT) / bytes) {
+    a->failed = E_LIMIT;
+    return NULL;
+  }
+  size_t wanted = (count * bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  if (wanted > a->limit - a->handed_out) {
+    a->failed = E_LIMIT;
+    return NULL;
+  }
+  if ((!a->current || a->current->capacity - a->used < wanted) && !find_room(a, wanted)) {
+    a->failed = E_MEMORY;
+    return NULL;
+  }
+  void *piece = a->current->data + a->used;
+  a->used += wanted;
+  a->handed_out += wanted;
+  return memset(piece, 0, wanted);
+}
+
+char *arena_text(arena *a, const char *text, size_t bytes) {
+  char *copy = arena_take(a, bytes + 1, 1);
+  if (copy && bytes) memcpy(copy, text, bytes);
+  return copy;
+}
+
+status arena_full(const arena *a, detail *err) {
+  if (a->failed == E_LIMIT) {
+    return fail(err, E_LIMIT, "more than the %zu bytes that this work may use", a->limit);
+  }
+  return fail(err, E_MEMORY, "no memory left");
+}
+
+void arena_reset(arena *a) {
+  a->current = a->first;
+  a->used = a->handed_out = 0;
+  a->failed = OK;
+}
+
+size_t arena_bytes(const arena *a) {
+  return a->handed_out;
+}

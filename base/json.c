@@ -1,0 +1,94 @@
+#include "base/json.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+/* Walks over brackets outside strings, since the parser's own bound is far above ours. */
+static status check_depth(const char *bytes, size_t count, const char *name, int first_line,
+                          detail *err) {
+  int depth = 0, line = first_line, in_string = 0;
+  for (size_t i = 0; i < count; i++) {
+    char c = bytes[i];
+    if (c == '\n') line++;
+    if (in_string) {
+      if (c == '\\') i++;
+      if (c == '"') in_string = 0;
+    } else if (c == '"') {
+      in_string = 1;
+    } else if (c == '{' || c == '[') {
+      if (++depth > JSON_DEPTH_MAX) {
+        return fail_at(err, E_INPUT, name, line, "JSON nested deeper than %d levels",
+                       (int)JSON_DEPTH_MAX);
+      }
+    } else if (c == '}' || c == ']') {
+      depth--;
+    }
+  }
+  return OK;
+}
+
+status json_read(json_t **out, const char *bytes, size_t count, const char *name, int first_line,
+                 detail *err) {
+  if (count > JSON_BYTES_MAX) {
+    return fail_at(err, E_INPUT, name, first_line, "JSON of %zu bytes; at most %d are read", count,
+                   (int)JSON_BYTES_MAX);
+  }
+  status s = check_depth(bytes, count, name, first_line, err);
+  if (s) return s;
+  json_error_t problem;
+  json_t *value = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &problem);
+  if (!value) {
+    int line = problem.line > 0 ? first_line + problem.line - 1 : first_line;
+    if (json_error_code(&problem) == json_error_out_of_memory) {
+      return fail(err, E_MEMORY, "no memory to read %s", name);
+    }
+    return fail_at(err, E_INPUT, name, line, "not JSON: %s", problem.text);
+  }
+  *out = value;
+  return OK;
+}
+
+static int collect(const char *bytes, size_t count, void *data) {
+  text_add(data, bytes, count);
+  return ((text *)data)->failed ? -1 : 0;
+}
+
+status json_canonical(const json_t *value, text *out, detail *err) {
+  size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+  if (json_dump_callback(value, collect, out, flags) == 0) return OK;
+  status s = text_state(out, err);
+  return s ? s : fail(err, E_MEMORY, "no memory to write JSON");
+}
+
+void json_quote(text *out, const char *bytes, size_t count) {
+  static const char digits[] = "0123456789abcdef";
+  text_char(out, '"');
+  while (count) {
+    size_t good = 0;
+    if (text_is_utf8(bytes, count, &good)) good = count;
+    for (size_t i = 0; i < good; i++) {
+      unsigned char c = (unsigned char)bytes[i];
+      if (c == '"' || c == '\\') {
+        text_char(out, '\\');
+        text_char(out, (char)c);
+      } else if (c == '\n') {
+        text_put(out, "\\n");
+      } else if (c < 0x20) {
+        text_put(out, "\\u00");
+        text_char(out, digits[c >> 4]);
+        text_char(out, digits[c & 15]);
+      } else {
+        text_char(out, (char)c);
+      }
+    }
+    bytes += good;
+    count -= good;
+    if (count) {
+      text_put(out, "\\ufffd");
+      bytes++;
+      count--;
+    }
+  }
+  text_char(out, '"');
+}

@@ -1,0 +1,19 @@
+/* The one door to the heap. Every allocation of ours passes here, so that a test can make the n-th
+   one fail and see a clear end. May be called from any thread. A size of 0 gives a valid pointer;
+   a product that overflows fails. The caller owns what it gets and ends it with memory_free. */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include "base/status.h"
+
+MUST_CHECK void *memory_take(size_t bytes);                 /* uninitialised; NULL on failure */
+MUST_CHECK void *memory_zeroed(size_t count, size_t bytes); /* NULL on failure or overflow */
+MUST_CHECK void *memory_grow(void *old, size_t bytes);      /* old stays valid on failure */
+MUST_CHECK char *memory_copy_text(const char *text);        /* NULL on failure or for NULL */
+void memory_free(void *block);                              /* NULL is a no-op */
+
+/* Tests only: the allocation with this number from now on (0 is the next) and every later one
+   fail; a negative number ends it. Counts over all threads. */
+void memory_fail_after(int64_t allocations);
+
+#endif

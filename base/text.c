@@ -1,0 +1,145 @@
+#include "base/text.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <utf8proc.h>
+
+void text_open(text *t, size_t limit_bytes) {
+  *t = (text){.limit = limit_bytes};
+}
+
+void text_close(text *t) {
+  memory_free(t->data);
+  *t = (text){.limit = t->limit};
+}
+
+void text_cut(text *t, size_t bytes) {
+  REQUIRE(bytes <= t->bytes);
+  t->bytes = bytes;
+  if (t->data) t->data[bytes] = 0;
+}
+
+void text_clear(text *t) {
+  text_cut(t, 0);
+  t->failed = OK;
+}
+
+static int grow(text *t, size_t more) {
+  if (more > t->limit - t->bytes) {
+    t->failed = E_LIMIT;
+    return 0;
+  }
+  size_t needed = t->bytes + more + 1;
+  if (needed <= t->capacity) return 1;
+  size_t capacity = t->capacity * 2 > needed ? t->capacity * 2 : needed;
+  if (capacity < 64) capacity = 64;
+  char *data = memory_grow(t->data, capacity);
+  if (!data) {
+    t->failed = E_MEMORY;
+    return 0;
+  }
+  t->data = data;
+  t->capacity = capacity;
+  return 1;
+}
+
+void text_add(text *t, const char *bytes, size_t count) {
+  if (t->failed || !grow(t, count)) return;
+  if (count) memcpy(t->data + t->bytes, bytes, count);
+  t->bytes += count;
+  t->data[t->bytes] = 0;
+}
+
+void text_put(text *t, const char *string) {
+  text_add(t, string, strlen(string));
+}
+
+void text_char(text *t, char c) {
+  text_add(t, &c, 1);
+}
+
+void text_int(text *t, int64_t value) {
+  char digits[24];
+  size_t at = sizeof digits;
+  uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  do {
+    digits[--at] = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest);
+  if (value < 0) digits[--at] = '-';
+  text_add(t, digits + at, sizeof digits - at);
+}
+
+void text_format(text *t, const char *format, ...) {
+  if (t->failed) return;
+  va_list arguments, again;
+  va_start(arguments, format);
+  va_copy(again, arguments);
+  int count = vsnprintf(NULL, 0, format, arguments);
+  va_end(arguments);
+  REQUIRE(count >= 0);
+  if (grow(t, (size_t)count)) {
+    (void)vsnprintf(t->data + t->bytes, (size_t)count + 1, format, again);
+    t->bytes += (size_t)count;
+  }
+  va_end(again);
+}
+
+const char *text_string(const text *t) {
+  return t->data ? t->data : "";
+}
+
+status text_state(const text *t, detail *err) {
+  if (t->failed == E_LIMIT) return fail(err, E_LIMIT, "text of more than %zu bytes", t->limit);
+  if (t->failed) return fail(err, t->failed, "no memory for a text");
+  return OK;
+}
+
+int text_is_utf8(const char *bytes, size_t count, size_t *at) {
+  for (size_t i = 0; i < count;) {
+    utf8proc_int32_t point = -1;
+    utf8proc_ssize_t length = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i,
+                                               (utf8proc_ssize_t)(count - i), &point);
+    if (length <= 0 || point == 0) {
+      if (at) *at = i;
+      return 0;
+    }
+    i += (size_t)length;
+  }
+  return 1;
+}
+
+/* Levenshtein's distance by two rows; words over 63 bytes are never near. */
+static size_t distance(const char *a, const char *b) {
+  size_t row[64], m = strlen(a), n = strlen(b);
+  if (m > 63 || n > 63) return SIZE_MAX;
+  for (size_t j = 0; j <= n; j++)
+    row[j] = j;
+  for (size_t i = 1; i <= m; i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= n; j++) {
+      size_t best = diagonal + (a[i - 1] != b[j - 1]);
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      diagonal = row[j];
+      row[j] = best;
+    }
+  }
+  return row[n];
+}
+
+const char *text_nearest(const char *word, const char *const *candidates, size_t count) {
+  const char *nearest = NULL;
+  size_t least = strlen(word) / 3 + 2; /* a third of the word wrong is still a typing error */
+  for (size_t i = 0; i < count; i++) {
+    size_t d = distance(word, candidates[i]);
+    if (d < least) {
+      least = d;
+      nearest = candidates[i];
+    }
+  }
+  return nearest;
+}

@@ -1,0 +1,11 @@
+# Debian's libraries. Which room may use which is checked by tests/check_includes.sh.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+foreach(name jansson libmd sqlite3 zlib yaml-0.1)
+  string(MAKE_C_IDENTIFIER ${name} id)
+  pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${name})
+endforeach()
+# These two ship no pkg-config file that all versions agree on.
+find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
+find_path(UTF8PROC_INCLUDE utf8proc.h REQUIRED)
+find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)

@@ -1,0 +1,30 @@
+# One static library per room; arrows point downwards only (tests/check_includes.sh).
+function(room name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
+  list(FILTER sources EXCLUDE REGEX "/main\\.c$")
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC nightjar_options PRIVATE ${ARGN})
+endfunction()
+
+room(base PkgConfig::libmd Threads::Threads ${UTF8PROC_LIBRARY})
+target_include_directories(base PRIVATE ${UTF8PROC_INCLUDE} ${RANDOM123_INCLUDE})
+target_link_libraries(base PUBLIC PkgConfig::jansson)
+
+room(solvers)
+target_link_libraries(solvers PUBLIC base)
+
+room(store PkgConfig::sqlite3 PkgConfig::zlib Threads::Threads)
+target_link_libraries(store PUBLIC base)
+embed(store store/schema.sql store_schema_sql)
+embed(store store/views.sql store_views_sql)
+
+room(reports m)
+target_link_libraries(reports PUBLIC store base)
+
+room(pipeline PkgConfig::yaml-0.1 Threads::Threads m)
+target_link_libraries(pipeline PUBLIC solvers store reports base)
+target_compile_definitions(pipeline PRIVATE NIGHTJAR_VERSION="${PROJECT_VERSION}")
+
+add_executable(nightjar pipeline/main.c)
+target_link_libraries(nightjar PRIVATE pipeline)
+install(TARGETS nightjar)
