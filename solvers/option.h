@@ -1,0 +1,37 @@
+/* What a mode says about itself: its parameters as rows of a table, by which job files are read,
+   checked and completed, and the registry of the modes that this build has. Everything here is
+   constant and may be read from any thread. */
+#ifndef SOLVERS_OPTION_H
+#define SOLVERS_OPTION_H
+
+#include "base/json.h"
+
+/* One parameter of a mode, as a row of a table: job files are read, checked and completed by it. */
+typedef enum option_type { OPTION_CHOICE, OPTION_INTEGER, OPTION_RANGE, OPTION_REAL } option_type;
+
+typedef struct option {
+  const char *key;            /* dotted where nested: "limit.context" */
+  option_type type;           /* RANGE: an integer n, or text "a-b": drawn uniformly per sample */
+  const char *const *choices; /* CHOICE: NULL-terminated */
+  double low, high;           /* numbers: both ends allowed */
+  const char *meaning;        /* one line, for messages and documents */
+} option;
+
+typedef struct mode {
+  const char *name;              /* "symbolic" */
+  const char *determinism_class; /* "symbolic-1" */
+  const char *token_unit;        /* "llama2" */
+  const option *options;
+  size_t option_count;
+  /* Fills defaults that depend on other values and refuses what does not fit together; parameters
+     is a JSON object whose values already have the right types, with nested objects for dotted
+     keys; it is changed in place. What was given stays as it was given, and what this made is
+     accepted unchanged when it comes again, since a resolved job is a job. E_INPUT, E_MEMORY. */
+  MUST_CHECK status (*resolve)(json_t *parameters, detail *err);
+} mode;
+
+/* The registry: modes that this build has. */
+MUST_CHECK const mode *mode_find(const char *name);      /* NULL where there is none */
+MUST_CHECK const char *const *mode_names(size_t *count); /* in the order of the documents */
+
+#endif

@@ -1,0 +1,98 @@
+/* What the searches share: nodes, expansions, the published priority queue, lines. */
+#ifndef SOLVERS_SEARCH_INTERNAL_H
+#define SOLVERS_SEARCH_INTERNAL_H
+
+#include "solvers/search.h"
+#include "solvers/trace_text.h"
+
+typedef struct node {
+  struct node *parent; /* NULL for the root */
+  countdown_state state;
+  countdown_operation operation; /* that led here */
+  int index;                     /* among its parent's children, as printed in ids */
+  int generated;                 /* place in the order of generation */
+  double heuristic;
+} node;
+
+/* A binary heap with the tie-breaking of the published programs (Python's heapq): among equals the
+   order depends on the heap's moves, so the moves are the same. */
+typedef struct node_queue {
+  node **items;
+  int count, capacity;
+} node_queue;
+
+typedef struct search {
+  const countdown_problem *problem;
+  const search_options *options;
+  uint64_t seed;
+  const hash *task;
+  uint32_t repeat;
+  arena *memory;
+  search_result *result;
+  int64_t factors[64]; /* of the target, from 2 up */
+  int factor_count;
+  struct seen {
+    const countdown_state **slots; /* sorted states; [capacity], a power of two */
+    int count, capacity;
+  } seen;
+  int children; /* spawned so far */
+  int failed;   /* memory is out: everything unwinds */
+} search;
+
+/* A thread being written: its spans close by search_span_begin; lines beyond the context limit
+   are taken back and end it (thread->capped). */
+typedef struct writer {
+  search *search;
+  search_thread *thread;
+  trace_writer trace;
+  random_stream draws;
+  int64_t context_tokens; /* what the context holds now */
+  size_t line_start;
+  int64_t line_tokens;
+} writer;
+
+int writer_ended(const writer *w); /* nothing more can be written */
+
+void line_state(writer *w, const node *n);
+void line_explore(writer *w, const node *n);
+void line_generated(writer *w, const node *n);
+void line_move(writer *w, const node *n);
+void line_goal(writer *w, const node *n);
+void line_no_goal(writer *w, const node *n);
+void line_none(writer *w, int newline);
+void line_start_sub(writer *w, int level, const node *n);
+void line_exit_sub(writer *w, int level);
+void line_none_in_sub(writer *w);
+void line_calling(writer *w);
+void line_call(writer *w, int index, const node *n);
+void line_end_calling(writer *w);
+void line_joined(writer *w);
+void line_join(writer *w, int index, const node *n, int goal);
+void line_end_joined(writer *w);
+/* The solution from a node down to its goal: move, then state, explore, generated, move, ... */
+void line_recap(writer *w, const node *from, const node *goal);
+
+/* A new thread with its writer; NULL when memory is out (search->failed). */
+writer *search_thread_new(search *s, const char *path, int parent, int round);
+void search_span_begin(writer *w, span_kind kind);
+/* Ends a turn: the cut span just written leaves the context, and what the join feeds begins. */
+void search_turn_cut(writer *w);
+
+node *search_root(search *s);
+/* n's best successors by heuristic, at most limit, in the order they are shown; returns how many.
+ */
+int search_expand(writer *w, node *n, int limit, node *kept[COUNTDOWN_SUCCESSORS_MAX]);
+/* n's successors with a heuristic within the threshold, best first; returns how many. */
+int search_expand_within(search *s, node *n, double threshold,
+                         node *kept[COUNTDOWN_SUCCESSORS_MAX]);
+void search_sort(node **nodes, int count);      /* by heuristic, stable */
+void search_explored(search *s, const node *n); /* counts the node and whether it was seen before */
+
+void queue_push(search *s, node_queue *q, node *n);
+node *queue_pop(node_queue *q);
+
+/* The searches themselves write into w and return the goal, or NULL. */
+const node *search_depth_first(writer *w, node *root);
+const node *search_best_first(writer *w, node *root); /* bfs, sosp, apr, apr-serial by options */
+
+#endif

@@ -1,0 +1,103 @@
+/* Every statement that the room runs more than once: X(name, sql). Each connection prepares one at
+   its first use and keeps it. Parameters are bound in order, so their order here is the contract
+   with the function that names the statement. */
+#ifndef STORE_STATEMENTS_INTERNAL_H
+#define STORE_STATEMENTS_INTERNAL_H
+
+#define TASK_SET_COLUMNS "id, tasks, version, name, kind, hash"
+
+#define STATEMENT_LIST(X)                                                                          \
+  X(QUANTILE_ADD, "INSERT INTO t_quantile (degrees, q975) VALUES (?, ?)")                          \
+                                                                                                   \
+  /* The hash is filled in by TASK_SET_FINISH; until then only this transaction sees the row. */   \
+  X(TASK_SET_ADD,                                                                                  \
+    "INSERT INTO task_set (name, version, kind, hash, tasks, origin) VALUES (?1, "                 \
+    "(SELECT coalesce(max(version), 0) + 1 FROM task_set WHERE name = ?1), ?2, zeroblob(32), 0, "  \
+    "?3)")                                                                                         \
+  X(TASK_SET_FINISH, "UPDATE task_set SET hash = ?2, tasks = ?3 WHERE id = ?1")                    \
+  X(TASK_SET_BY_ID, "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE id = ?1")                     \
+  X(TASK_SET_BY_HASH, "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE hash = ?1")                 \
+  X(TASK_SET_NEWEST, "SELECT " TASK_SET_COLUMNS                                                    \
+                     " FROM task_set WHERE name = ?1 ORDER BY version DESC LIMIT 1")               \
+  X(TASK_SET_VERSION,                                                                              \
+    "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE name = ?1 AND version = ?2")                  \
+  X(TASK_SET_NAMES, "SELECT DISTINCT name FROM task_set ORDER BY name LIMIT 1000")                 \
+  X(TASK_ADD,                                                                                      \
+    "INSERT INTO task (task_set, ordinal, name, hash, question, target, cluster, split, data) "    \
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                          \
+  X(TASK_READ, "SELECT name, hash, question, target, cluster, split, data FROM task WHERE id = ?") \
+  X(TASK_NAME, "SELECT name FROM task WHERE id = ?")                                               \
+                                                                                                   \
+  X(RUN_FIND, "SELECT id FROM run WHERE identity = ?")                                             \
+  X(RUN_ADD,                                                                                       \
+    "INSERT INTO run (identity, identity_json, task_set, mode, protocol, parameters, model_hash, " \
+    "token_unit, determinism_class, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                  \
+  X(RUN_TASKS, "SELECT run.task_set, task_set.tasks FROM run JOIN task_set "                       \
+               "ON task_set.id = run.task_set WHERE run.id = ?")                                   \
+  X(JOB_PUT, "INSERT INTO job (name, document) VALUES (?1, ?2) "                                   \
+             "ON CONFLICT (name) DO UPDATE SET document = ?2")                                     \
+  X(CONDITIONS_CLEAR, "DELETE FROM condition WHERE job = ?")                                       \
+  X(CONDITION_ADD,                                                                                 \
+    "INSERT INTO condition (job, ordinal, name, family, run, checker, repeats, tasks, axes) "      \
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                          \
+  X(PROCESS_START, "INSERT INTO process (started_unix_ns, host, version, device, settings) "       \
+                   "VALUES (?, ?, ?, ?, ?)")                                                       \
+  X(PROCESS_END, "UPDATE process SET ended_ns = ?2 WHERE id = ?1")                                 \
+                                                                                                   \
+  /* Walks the tasks by (task_set, ordinal) and looks each key up by (run, task, repeat), so the   \
+     cost of a page is its number of keys, however many samples there are. */                      \
+  X(WORK_PAGE,                                                                                     \
+    "SELECT task.id, sample.attempt FROM task LEFT JOIN sample "                                   \
+    "ON sample.run = ?1 AND sample.repeat = ?2 AND sample.task = task.id "                         \
+    "WHERE task.task_set = ?3 AND task.ordinal >= ?4 AND task.ordinal < ?5 "                       \
+    "AND (task.ordinal + ?2) % ?6 = ?7 "                                                           \
+    "AND (sample.id IS NULL OR (sample.status = 'failed' AND sample.attempt < ?8)) "               \
+    "ORDER BY task.ordinal")                                                                       \
+  X(WORK_COUNT,                                                                                    \
+    "SELECT sample.status, sample.status = 'failed' AND sample.attempt < ?6, count(*) "            \
+    "FROM sample JOIN task ON task.id = sample.task "                                              \
+    "WHERE sample.run = ?1 AND sample.repeat < ?2 AND task.ordinal < ?3 "                          \
+    "AND (task.ordinal + sample.repeat) % ?4 = ?5 GROUP BY 1, 2")                                  \
+                                                                                                   \
+  X(SAMPLE_ADD,                                                                                    \
+    "INSERT INTO sample (run, task, repeat, status, limit_met, answer, vote_key, error, "          \
+    "tokens_generated, tokens_injected, tokens_prompt, tokens_finisher, tokens_total, tokens_ref," \
+    " seq_critical_path, seq_critical_path_injected, seq_longest_sequence, seq_forwards, "         \
+    "context_peak, wait_steps, flops, kv_token_steps, nodes_explored, nodes_duplicate, threads, "  \
+    "children, children_refused, rounds, process, attempt, queued_ns, started_ns, "                \
+    "first_token_ns, ended_ns, batch_samples) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "  \
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                              \
+  X(SAMPLE_CLEAR_FAILED,                                                                           \
+    "DELETE FROM sample WHERE run = ? AND task = ? AND repeat = ? AND status = 'failed'")          \
+  X(THREAD_ADD,                                                                                    \
+    "INSERT INTO thread (sample, ordinal, parent, path, role, worker, round, spawn_token, "        \
+    "join_token, tokens_prompt, tokens_fed, tokens_generated, tokens_seen, answer, finish, "       \
+    "logical_start, logical_end, wait_steps, bits_hash, tokens_cached, drafted, accepted, "        \
+    "rows_spent, queued_ns, started_ns, first_token_ns, ended_ns) VALUES (?, ?, ?, ?, ?, ?, ?, "   \
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
+  X(TRACE_ADD,                                                                                     \
+    "INSERT INTO trace (sample, thread, text, text_bytes, layout) VALUES (?, ?, ?, ?, ?)")         \
+  X(VERDICT_PUT,                                                                                   \
+    "INSERT INTO verdict (sample, thread, checker, version, correct, reason, score) "              \
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (sample, thread, checker) "                   \
+    "DO UPDATE SET version = ?4, correct = ?5, reason = ?6, score = ?7")                           \
+                                                                                                   \
+  X(RESCORE_PAGE,                                                                                  \
+    "SELECT sample.id, sample.task, sample.repeat, sample.status, sample.answer, task.target, "    \
+    "trace.text, trace.text_bytes, verdict.correct, verdict.reason FROM sample "                   \
+    "JOIN task ON task.id = sample.task "                                                          \
+    "LEFT JOIN trace ON trace.sample = sample.id AND trace.thread = 0 "                            \
+    "LEFT JOIN verdict ON verdict.sample = sample.id AND verdict.thread = -1 "                     \
+    "AND verdict.checker = ?4 "                                                                    \
+    "WHERE sample.run = ?1 AND (sample.task, sample.repeat) > (?2, ?3) "                           \
+    "AND sample.status <> 'failed' AND (?6 OR verdict.version IS NOT ?5) "                         \
+    "ORDER BY sample.task, sample.repeat LIMIT 1000")
+
+typedef enum statement_id {
+#define X(name, sql) name,
+  STATEMENT_LIST(X)
+#undef X
+  STATEMENT_COUNT
+} statement_id;
+
+#endif

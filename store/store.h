@@ -1,0 +1,225 @@
+/* The store: one SQLite file with every task, run, sample, verdict, trace and comparison.
+
+   One process writes (flock on FILE.lock, never on FILE itself); readers take no lock. Within that
+   process one writer thread commits samples: store_put only queues. store_put may be called from
+   any thread at once; every other function from the thread that opened the store.
+
+   While a writer has it open the file is in WAL mode with synchronous=FULL: a sample is durable
+   when it is committed, within 50 ms of store_put. store_close leaves one plain file. On a network
+   file system a rollback journal is used instead, and said once.
+
+   Errors: E_STORE (not ours, newer, damaged, read-only, full), E_BUSY (another process writes),
+   E_INPUT (what was asked for is not there), E_IO, E_MEMORY. The first failure of the writer thread
+   is what every later store_put and store_flush returns, and nothing more is accepted. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+
+enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 1 };
+enum { STORE_QUEUE_BYTES = 64 << 20 };
+
+typedef struct store store;
+
+typedef enum store_access {
+  STORE_READ,  /* the file must exist; nothing is written */
+  STORE_WRITE, /* makes the file where there is none */
+} store_access;
+
+/* Borrows log until store_close; it may be NULL. */
+MUST_CHECK status store_open(store **out, const char *path, store_access access, log *messages,
+                             detail *err);
+/* Waits for the queue, commits, ends the process record, checkpoints and leaves one file. Frees s
+   whatever it returns; NULL is a no-op. */
+status store_close(store *s, detail *err);
+const char *store_path(const store *s);
+int store_writable(const store *s);
+
+/* ---- task sets ------------------------------------------------------------------------------ */
+
+typedef struct store_task {
+  int64_t id;           /* out */
+  const char *name;     /* the user's id; NULL: the ordinal */
+  const char *question; /* for a person */
+  const char *target;   /* canonical JSON for the checker */
+  const char *cluster, *split; /* NULL: none */
+  const char *data;            /* JSON; NULL: {} */
+  hash content;                /* store_task_hash(question, target) */
+} store_task;
+
+typedef struct store_task_set {
+  int64_t id, tasks;
+  int version;
+  char name[128], kind[32];
+  hash content;
+} store_task_set;
+
+hash store_task_hash(const char *question, const char *target);
+
+/* One transaction from begin to end: nothing of a set is seen before store_task_set_end. Tasks are
+   streamed. When the same tasks are there already under this name, end gives that set and adds
+   nothing (*added 0); other tasks under a known name become its next version. */
+MUST_CHECK status store_task_set_begin(store *s, const char *name, const char *kind,
+                                       const char *origin_json, detail *err);
+MUST_CHECK status store_task_add(store *s, const store_task *task, detail *err); /* copies */
+MUST_CHECK status store_task_set_end(store *s, store_task_set *out, int *added, detail *err);
+void store_task_set_abandon(store *s); /* after any failure between begin and end */
+
+/* The newest version, or "name@version". E_INPUT names the nearest known set. */
+MUST_CHECK status store_task_set_find(store *s, const char *name, store_task_set *out, detail *err);
+
+/* ---- jobs, runs, conditions, processes ------------------------------------------------------- */
+
+typedef struct store_run_new {
+  const char *identity_json; /* canonical */
+  int64_t task_set;
+  const char *mode, *protocol, *parameters_json, *token_unit, *determinism_class;
+  const hash *model; /* NULL: none */
+  int64_t seed;
+} store_run_new;
+
+/* Finds or makes the run with this identity. */
+MUST_CHECK status store_run(store *s, const store_run_new *r, int64_t *run, int *made, detail *err);
+/* The run with this identity, or 0. */
+MUST_CHECK status store_run_find(store *s, const char *identity_json, int64_t *run, detail *err);
+
+MUST_CHECK status store_job_put(store *s, const char *name, const char *document_json, detail *err);
+
+typedef struct store_condition {
+  const char *job, *name, *family, *checker, *axes_json;
+  int ordinal, repeats;
+  int64_t run, tasks;
+} store_condition;
+
+/* Replaces the conditions of a job: those not named any more are removed (their runs and samples
+   stay). All have the same job. One transaction. */
+MUST_CHECK status store_conditions_put(store *s, const char *job, const store_condition *conditions,
+                                       size_t count, detail *err);
+
+typedef struct store_process {
+  const char *version, *device, *settings_json;
+} store_process;
+
+/* Starts this process's record; its times count from now. Must precede store_put. */
+MUST_CHECK status store_process_start(store *s, const store_process *p, detail *err);
+/* Nanoseconds since then: the clock of every *_ns in a sample. */
+int64_t store_now_ns(const store *s);
+
+/* ---- what is still to do --------------------------------------------------------------------- */
+
+typedef struct store_work store_work;
+
+typedef struct store_item {
+  int64_t run;
+  int32_t repeat, attempt; /* attempt: from 1 */
+  store_task task;         /* borrowed until the next call */
+} store_item;
+
+typedef struct store_work_filter {
+  int64_t run;
+  int64_t task_limit;   /* the first tasks of the set; negative: all */
+  int32_t repeats;      /* repeats 0 .. repeats - 1 */
+  int32_t attempts_max; /* a failed sample is tried again below this many attempts */
+  int32_t shard, shards; /* items with (task ordinal + repeat) % shards == shard; 0, 1: all */
+} store_work_filter;
+
+/* The only source of resume: (task, repeat) without a sample, or with a failed one that may be
+   tried again, in order of (repeat, task ordinal). Reads committed state in pages, so what is
+   committed meanwhile is not given again within one pass. */
+MUST_CHECK status store_work_open(store_work **out, store *s, const store_work_filter *f,
+                                  detail *err);
+MUST_CHECK status store_work_next(store_work *w, store_item *item, int *found, detail *err);
+void store_work_close(store_work *w);
+
+typedef struct store_counts {
+  int64_t wanted, done, capped, failed, left; /* left: without a sample, or to be tried again */
+} store_counts;
+MUST_CHECK status store_work_count(store *s, const store_work_filter *f, store_counts *out,
+                                   detail *err);
+
+/* ---- samples --------------------------------------------------------------------------------- */
+
+/* NULL for a number: STORE_NONE. */
+#define STORE_NONE INT64_MIN
+
+typedef struct store_thread {
+  const char *path, *role, *finish, *answer; /* answer may be NULL */
+  int32_t parent;                            /* an index; -1 for none */
+  int32_t worker, round;                     /* -1 for none */
+  int64_t spawn_token, join_token;           /* STORE_NONE for none */
+  int64_t tokens_prompt, tokens_fed, tokens_generated, tokens_seen;
+  int64_t logical_start, logical_end, wait_steps;
+  uint64_t bits_hash;
+  int64_t tokens_cached, drafted, accepted, rows_spent;
+  int64_t queued_ns, started_ns, first_token_ns, ended_ns;
+  const char *text; /* the trace: text_bytes bytes */
+  size_t text_bytes;
+  const char *layout_json;
+} store_thread;
+
+typedef struct store_costs {
+  int64_t tokens_generated, tokens_injected, tokens_prompt, tokens_finisher, tokens_total;
+  int64_t tokens_ref;
+  int64_t seq_critical_path, seq_critical_path_injected, seq_longest_sequence, seq_forwards;
+  int64_t context_peak, wait_steps;
+  double flops; /* negative for none */
+  int64_t kv_token_steps;
+  int64_t nodes_explored, nodes_duplicate;
+  int64_t children, children_refused, rounds;
+} store_costs;
+
+typedef struct store_sample {
+  int64_t run, task;
+  int32_t repeat, attempt;
+  const char *status;                                 /* "done", "capped", "failed" */
+  const char *limit_met, *answer, *vote_key, *error;  /* NULL for none */
+  store_costs costs;
+  int64_t queued_ns, started_ns, first_token_ns, ended_ns;
+  double batch_samples;        /* negative for none */
+  const store_thread *threads; /* threads[0] is the root */
+  int32_t thread_count;
+} store_sample;
+
+typedef struct store_verdict {
+  int32_t thread; /* -1: the sample */
+  const char *checker, *reason;
+  int version, correct;
+  double score;
+} store_verdict;
+
+/* Compresses the traces here, in the caller's thread, queues a copy and returns; waits while the
+   queue holds STORE_QUEUE_BYTES. Sample, threads, traces and verdicts commit together or not at
+   all. A failed sample of the same key is replaced; a finished one never (E_STORE). Any thread. */
+MUST_CHECK status store_put(store *s, const store_sample *sample, const store_verdict *verdicts,
+                            size_t verdict_count, detail *err);
+/* Returns when all that was queued is durable. Any thread. */
+MUST_CHECK status store_flush(store *s, detail *err);
+
+typedef struct store_stats {
+  int64_t samples, bytes, commits; /* committed; bytes of queued records */
+  int64_t write_ns;                /* the writer thread at work, commits included */
+  int64_t blocked_ns;              /* callers waiting in store_put, summed over threads */
+} store_stats;
+store_stats store_written(store *s);
+
+/* ---- verdicts after the fact ------------------------------------------------------------------ */
+
+typedef struct store_answer {
+  int64_t sample;
+  const char *target;           /* of its task */
+  const char *answer, *status;  /* answer may be NULL */
+  const char *trace;            /* of the root thread */
+  size_t trace_bytes;
+} store_answer;
+
+/* Gives each sample of the run that has no verdict by this checker at this version (or every one,
+   with all) to judge, and stores what it returns, a transaction per thousand samples. *changed
+   counts verdicts whose correct or reason differ from before, new ones included. */
+MUST_CHECK status store_rescore(store *s, int64_t run, const char *checker, int version, int all,
+                                status (*judge)(void *context, const store_answer *a,
+                                                store_verdict *verdict, detail *err),
+                                void *context, int64_t *judged, int64_t *changed, detail *err);
+
+#endif

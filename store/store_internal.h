@@ -1,0 +1,161 @@
+/* Private to the room: a connection with its statements, the lock, the writer thread, and records.
+
+   A store that writes has two connections: the owner's, for everything that the opening thread
+   does, and the writer thread's, opened by store_process_start. Only one of them is in a write
+   transaction at a time: the owner pauses the writer between two of its transactions rather than
+   let SQLite wait by sleeping. */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+#include "store/statements_internal.h"
+#include "store/store.h"
+
+#include <sqlite3.h>
+#include <zlib.h>
+
+extern const char store_schema_sql[], store_views_sql[]; /* the .sql files, embedded */
+
+/* ---- connection.c ---------------------------------------------------------------------------- */
+
+enum { BUSY_TIMEOUT_MS = 30000, CLOSE_TIMEOUT_MS = 1000 };
+
+typedef struct connection {
+  sqlite3 *db;
+  const char *path;                          /* for messages; borrowed */
+  sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL until first used */
+} connection;
+
+/* Opens file with SQLite's flags; one thread at a time may use it. path is for messages. */
+MUST_CHECK status connection_open(connection *c, const char *file, const char *path, int flags,
+                                  detail *err);
+void connection_close(connection *c); /* a closed or zeroed one is a no-op */
+MUST_CHECK status connection_run(connection *c, const char *sql, detail *err);
+/* The first column of the first row, 0 without one. */
+MUST_CHECK status connection_number(connection *c, const char *sql, int64_t *out, detail *err);
+/* What SQLite's result code means to a person. */
+status connection_failed(const connection *c, int code, detail *err);
+
+/* One use of a prepared statement: parameters are bound in order, and the first failure stays until
+   call_row or call_run returns it. Text and blobs are borrowed until call_end. */
+typedef struct call {
+  connection *on;
+  sqlite3_stmt *statement;
+  int next, code;
+} call;
+
+call call_start(connection *c, statement_id id);
+void call_int(call *k, int64_t value);   /* STORE_NONE binds NULL */
+void call_index(call *k, int32_t value); /* negative binds NULL */
+void call_real(call *k, double value);
+void call_real_or_null(call *k, double value); /* negative binds NULL */
+void call_text(call *k, const char *value);    /* NULL binds NULL */
+void call_blob(call *k, const void *bytes, size_t count);
+MUST_CHECK status call_row(call *k, int *row, detail *err);
+void call_end(call *k);
+/* For statements without rows: to the end, and call_end. */
+MUST_CHECK status call_run(call *k, detail *err);
+
+/* ---- lock.c ---------------------------------------------------------------------------------- */
+
+typedef struct lock {
+  int file; /* -1: not held */
+  char *path;
+} lock;
+
+/* Takes FILE.lock for this process or fails with E_BUSY naming who has it. path is for messages. */
+MUST_CHECK status lock_take(lock *l, const char *file, const char *path, detail *err);
+void lock_release(lock *l);
+/* Whether statfs's f_type is one where WAL's shared memory cannot be trusted. */
+int lock_is_network(uint32_t file_system);
+
+/* ---- encode.c -------------------------------------------------------------------------------- */
+
+typedef struct blob {
+  const void *data;
+  size_t bytes;
+} blob;
+
+/* A sample ready to be bound: one allocation that holds every string and blob it points to. */
+typedef struct record {
+  struct record *next;
+  size_t bytes; /* of this allocation */
+  store_sample sample;
+  const store_verdict *verdicts;
+  size_t verdict_count;
+  const blob *traces; /* [sample.thread_count]; data NULL: none */
+} record;
+
+/* A compressor that is kept between samples, since starting one costs more than a small trace. */
+typedef struct encoder {
+  struct encoder *next;
+  z_stream stream;
+  unsigned char *scratch;
+  size_t capacity;
+} encoder;
+
+MUST_CHECK status encoder_open(encoder **out, detail *err);
+void encoder_close(encoder *e);
+MUST_CHECK status record_make(record **out, encoder *e, const store_sample *sample,
+                              const store_verdict *verdicts, size_t verdict_count, detail *err);
+
+/* The bytes of a blob in sqlar's form, in *out (of *capacity, grown as needed) or borrowed from
+   the blob itself; *data says which. Terminated by a zero only in *out. */
+MUST_CHECK status sqlar_decode(const void *bytes, size_t count, int64_t size, unsigned char **out,
+                               size_t *capacity, const char **data, detail *err);
+int sqlar_register(sqlite3 *db); /* the SQL function; SQLite's result code */
+
+/* ---- writer.c -------------------------------------------------------------------------------- */
+
+typedef struct writer writer;
+
+MUST_CHECK status writer_open(writer **out, store *s, detail *err);
+/* Writes what is queued, ends the thread and returns the first failure. */
+MUST_CHECK status writer_close(writer *w, detail *err);
+/* No transaction of the writer is open between the two. NULL is a no-op. */
+void writer_pause(writer *w);
+void writer_resume(writer *w);
+
+/* ---- sample.c -------------------------------------------------------------------------------- */
+
+/* Within a transaction: writes a sample with all that belongs to it, replacing a failed one. */
+MUST_CHECK status sample_write(connection *c, const record *r, int64_t process, detail *err);
+
+/* ---- open.c ---------------------------------------------------------------------------------- */
+
+/* A task set between begin and end. */
+typedef struct building {
+  int open;
+  status failed; /* of a task: the set cannot be ended */
+  int64_t id, tasks;
+  hash_parts hash;
+  char name[128];
+} building;
+
+struct store {
+  connection on; /* the owner's */
+  char *path;    /* as the caller named it */
+  char *file;    /* absolute, links resolved: two names of one file meet at one lock */
+  log *messages;
+  int writes, network, in_transaction;
+  lock held;
+  writer *writer; /* from store_process_start on */
+  int64_t process, start_ns;
+  building set;
+};
+
+/* store_open with the kind of file system given: 1 network, 0 local, -1 to be asked. */
+MUST_CHECK status store_open_on(store **out, const char *path, store_access access, int network,
+                                log *messages, detail *err);
+/* Sets the journal and the durability of a connection that writes. */
+MUST_CHECK status store_prepare_writing(connection *c, int network, detail *err);
+
+/* The owner's write transaction; E_STORE on a reader or while a task set is being added. */
+MUST_CHECK status owner_begin(store *s, detail *err);
+/* Commits, or rolls back when failed is not OK; returns failed, or why the commit failed. */
+MUST_CHECK status owner_end(store *s, status failed, detail *err);
+
+/* ---- quantiles.c ----------------------------------------------------------------------------- */
+
+MUST_CHECK status quantiles_write(connection *c, detail *err);
+
+#endif
