@@ -55,40 +55,43 @@ static int collect(const char *bytes, size_t count, void *data) {
 }
 
 status json_canonical(const json_t *value, text *out, detail *err) {
-  size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+  size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
   if (json_dump_callback(value, collect, out, flags) == 0) return OK;
   status s = text_state(out, err);
   return s ? s : fail(err, E_MEMORY, "no memory to write JSON");
 }
 
+/* Bytes that stand for themselves in a string literal. */
+static size_t plain_run(const char *bytes, size_t count) {
+  size_t run = 0;
+  while (run < count && (unsigned char)bytes[run] >= 0x20 && (unsigned char)bytes[run] < 0x80 &&
+         bytes[run] != '"' && bytes[run] != '\\') {
+    run++;
+  }
+  return run;
+}
+
 void json_quote(text *out, const char *bytes, size_t count) {
-  static const char digits[] = "0123456789abcdef";
   text_char(out, '"');
   while (count) {
-    size_t good = 0;
-    if (text_is_utf8(bytes, count, &good)) good = count;
-    for (size_t i = 0; i < good; i++) {
-      unsigned char c = (unsigned char)bytes[i];
-      if (c == '"' || c == '\\') {
-        text_char(out, '\\');
-        text_char(out, (char)c);
-      } else if (c == '\n') {
-        text_put(out, "\\n");
-      } else if (c < 0x20) {
-        text_put(out, "\\u00");
-        text_char(out, digits[c >> 4]);
-        text_char(out, digits[c & 15]);
-      } else {
-        text_char(out, (char)c);
-      }
+    size_t taken = plain_run(bytes, count);
+    if (taken) {
+      text_add(out, bytes, taken);
+    } else if ((unsigned char)*bytes >= 0x80) {
+      taken = text_utf8_length(bytes, count);
+      if (taken) text_add(out, bytes, taken);
+      if (!taken) text_put(out, "\\ufffd");
+    } else if (*bytes == '\n') {
+      text_put(out, "\\n");
+    } else if (*bytes == '"' || *bytes == '\\') {
+      text_char(out, '\\');
+      text_char(out, *bytes);
+    } else {
+      text_format(out, "\\u%04x", (unsigned)*bytes);
     }
-    bytes += good;
-    count -= good;
-    if (count) {
-      text_put(out, "\\ufffd");
-      bytes++;
-      count--;
-    }
+    if (!taken) taken = 1;
+    bytes += taken;
+    count -= taken;
   }
   text_char(out, '"');
 }

@@ -17,7 +17,8 @@ enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 64 << 20 };
 MUST_CHECK status json_read(json_t **out, const char *bytes, size_t count, const char *name,
                             int first_line, detail *err);
 
-/* Appends the canonical form: keys sorted, no spaces, reals with 17 digits. */
+/* Appends the canonical form: keys sorted, no spaces, reals with at most 15 digits (what a person
+   writes comes back as it was written). */
 MUST_CHECK status json_canonical(const json_t *value, text *out, detail *err);
 
 /* Appends a JSON string literal for bytes that need not be UTF-8 (bad bytes become U+FFFD). */

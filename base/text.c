@@ -97,16 +97,20 @@ status text_state(const text *t, detail *err) {
   return OK;
 }
 
+size_t text_utf8_length(const char *bytes, size_t count) {
+  utf8proc_int32_t point = -1;
+  utf8proc_ssize_t length =
+      utf8proc_iterate((const utf8proc_uint8_t *)bytes, (utf8proc_ssize_t)count, &point);
+  return length > 0 ? (size_t)length : 0;
+}
+
 int text_is_utf8(const char *bytes, size_t count, size_t *at) {
-  for (size_t i = 0; i < count;) {
-    utf8proc_int32_t point = -1;
-    utf8proc_ssize_t length = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i,
-                                               (utf8proc_ssize_t)(count - i), &point);
-    if (length <= 0 || point == 0) {
+  for (size_t i = 0, length; i < count; i += length) {
+    length = text_utf8_length(bytes + i, count - i);
+    if (length == 0 || bytes[i] == 0) {
       if (at) *at = i;
       return 0;
     }
-    i += (size_t)length;
   }
   return 1;
 }

@@ -31,6 +31,9 @@ MUST_CHECK status text_state(const text *t, detail *err); /* OK, E_LIMIT or E_ME
    that is not. */
 int text_is_utf8(const char *bytes, size_t count, size_t *at);
 
+/* The length of the well-formed UTF-8 sequence at the start of bytes; 0 where there is none. */
+size_t text_utf8_length(const char *bytes, size_t count);
+
 /* The candidate closest to word by edit distance, or NULL when none is near enough to suggest. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
 

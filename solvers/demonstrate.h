@@ -1,0 +1,22 @@
+/* Training records from a search: one JSON object a line for each sequence that a model would see,
+   parent turns and children apart, so that they can be trained on as published (Pan et al. 2025).
+
+   {"problem":7,"nums":[..],"target":27,"search":"apr","beam":3,"child_beam":9,"order":"shuffled",
+    "path":"0","turn":1,"turns":2,"children":3,"solved":true,"tokens_ref":1146,
+    "spans":[["prompt",0,55],["kept",55,310],["fed",365,480],["generated",845,201]],"text":"..."}
+
+   spans: kind, start and length in bytes of text. prompt and fed come from outside the model, kept
+   was generated in an earlier turn of the same thread, generated is new here. turns counts the
+   sequences of the thread, children those of the whole problem; solved is the thread's; tokens_ref
+   the published length with begin and end of sequence. */
+#ifndef SOLVERS_DEMONSTRATE_H
+#define SOLVERS_DEMONSTRATE_H
+
+#include "solvers/symbolic.h"
+
+/* Appends the records of one problem. E_LIMIT and E_MEMORY are out's. */
+MUST_CHECK status demonstrate_records(text *out, int64_t ordinal, const countdown_problem *p,
+                                      const search_options *o, const search_result *r,
+                                      arena *memory, detail *err);
+
+#endif
