@@ -1,0 +1,191 @@
+#include "pipeline/command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int option_count(const command *c) {
+  int count = 0;
+  while (c->options && c->options[count].name)
+    count++;
+  return count;
+}
+
+static int find_option(const command *c, const char *name, size_t bytes) {
+  for (int i = 0; i < option_count(c); i++) {
+    if (strlen(c->options[i].name) == bytes && !memcmp(c->options[i].name, name, bytes)) return i;
+  }
+  return -1;
+}
+
+static status unknown_option(const command *c, const char *argument, detail *err) {
+  const char *known[COMMAND_OPTIONS_MAX + 3] = {"db", "json", "help"};
+  size_t count = 3;
+  for (int i = 0; i < option_count(c); i++)
+    known[count++] = c->options[i].name;
+  const char *near = text_nearest(argument + 2, known, count);
+  if (near) {
+    return fail(err, E_USAGE, "unknown option '%s'; did you mean --%s?", argument, near);
+  }
+  return fail(err, E_USAGE, "unknown option '%s'; see nightjar %s --help", argument, c->name);
+}
+
+/* "--name=value" or "--name value"; *at moves over what was used. */
+static status parse_option(invocation *in, const command *c, int argc, char **argv, int *at,
+                           detail *err) {
+  const char *argument = argv[*at], *equals = strchr(argument, '=');
+  size_t bytes = equals ? (size_t)(equals - argument) - 2 : strlen(argument) - 2;
+  const char *name = argument + 2;
+  if (bytes == 4 && !memcmp(name, "json", 4) && !equals) {
+    in->json = 1;
+    return OK;
+  }
+  int is_db = bytes == 2 && !memcmp(name, "db", 2);
+  int i = find_option(c, name, bytes);
+  if (i < 0 && !is_db) return unknown_option(c, argument, err);
+  if (!is_db && !c->options[i].value) {
+    if (equals) return fail(err, E_USAGE, "--%.*s takes no value", (int)bytes, name);
+    in->values[i] = "";
+    return OK;
+  }
+  const char *value = equals ? equals + 1 : NULL;
+  if (!value && *at + 1 < argc) value = argv[++*at];
+  if (!value || !*value) return fail(err, E_USAGE, "--%.*s needs a value", (int)bytes, name);
+  if (is_db) {
+    in->db = value;
+  } else {
+    in->values[i] = value;
+  }
+  return OK;
+}
+
+status command_parse(invocation *in, const command *c, int argc, char **argv, int first, int *help,
+                     detail *err) {
+  REQUIRE(option_count(c) <= COMMAND_OPTIONS_MAX);
+  in->command = c;
+  *help = 0;
+  int only_arguments = 0;
+  for (int i = first; i < argc; i++) {
+    if (!only_arguments && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) {
+      *help = 1;
+      return OK;
+    }
+    if (!only_arguments && !strcmp(argv[i], "--")) {
+      only_arguments = 1;
+    } else if (!only_arguments && !strncmp(argv[i], "--", 2)) {
+      status s = parse_option(in, c, argc, argv, &i, err);
+      if (s) return s;
+    } else if (!only_arguments && !strcmp(argv[i], "-o") && find_option(c, "output", 6) >= 0) {
+      if (i + 1 == argc) return fail(err, E_USAGE, "-o needs a file name");
+      in->values[find_option(c, "output", 6)] = argv[++i];
+    } else if (in->argument_count == c->arguments_max) {
+      return fail(err, E_USAGE, "unexpected '%s'; usage: nightjar %s %s", argv[i], c->name,
+                  c->arguments);
+    } else {
+      in->arguments[in->argument_count++] = argv[i];
+    }
+  }
+  if (in->argument_count < c->arguments_min) {
+    return fail(err, E_USAGE, "usage: nightjar %s %s", c->name, c->arguments);
+  }
+  return OK;
+}
+
+void command_help(const command *c, FILE *out) {
+  (void)fprintf(out, "usage: nightjar %s%s%s [options]\n\n%s\n\noptions\n", c->name,
+                *c->arguments ? " " : "", c->arguments, c->summary);
+  for (int i = 0; i < option_count(c); i++) {
+    char left[64];
+    (void)snprintf(left, sizeof left, "--%s %s", c->options[i].name,
+                   c->options[i].value ? c->options[i].value : "");
+    (void)fprintf(out, "  %-28s %s\n", left, c->options[i].help);
+  }
+  (void)fprintf(out, "  %-28s %s\n", "--db FILE", "the store (default nightjar.db)");
+  (void)fprintf(out, "  %-28s %s\n", "--json", "data as JSON, where the command prints data");
+  if (c->more) (void)fprintf(out, "\n%s", c->more);
+}
+
+const char *command_value(const invocation *in, const char *name) {
+  int i = find_option(in->command, name, strlen(name));
+  REQUIRE(i >= 0);
+  return in->values[i];
+}
+
+int command_flag(const invocation *in, const char *name) {
+  return command_value(in, name) != NULL;
+}
+
+static int read_integer(const char *from, char **end, int64_t *out) {
+  errno = 0;
+  long long value = strtoll(from, end, 10);
+  *out = value;
+  return *end != from && errno == 0;
+}
+
+status command_integer(const invocation *in, const char *name, int64_t low, int64_t high,
+                       int64_t fallback, int64_t *out, detail *err) {
+  const char *value = command_value(in, name);
+  *out = fallback;
+  if (!value) return OK;
+  char *end;
+  if (!read_integer(value, &end, out) || *end || *out < low || *out > high) {
+    return fail(err, E_USAGE, "--%s must be an integer from %lld to %lld, not '%s'", name,
+                (long long)low, (long long)high, value);
+  }
+  return OK;
+}
+
+status command_range(const invocation *in, const char *name, int64_t low, int64_t high,
+                     int64_t *from, int64_t *to, detail *err) {
+  const char *value = command_value(in, name);
+  if (!value) return OK;
+  char *end;
+  int good = read_integer(value, &end, from);
+  *to = *from;
+  if (good && *end == '-') good = read_integer(end + 1, &end, to);
+  if (!good || *end || *from < low || *to > high || *from > *to) {
+    return fail(err, E_USAGE, "--%s must be n or a-b within %lld to %lld, not '%s'", name,
+                (long long)low, (long long)high, value);
+  }
+  return OK;
+}
+
+status command_duration(const invocation *in, const char *name, int64_t *seconds, detail *err) {
+  const char *value = command_value(in, name);
+  *seconds = 0;
+  if (!value) return OK;
+  for (char *at = (char *)(uintptr_t)value; *at;) {
+    int64_t count;
+    int64_t unit;
+    int good = read_integer(at, &at, &count) && count >= 0 && count <= 1000000;
+    unit = *at == 'h' ? 3600 : *at == 'm' ? 60 : *at == 's' ? 1 : 0;
+    if (!good || !unit) {
+      return fail(err, E_USAGE, "--%s must be a duration such as 90s, 45m or 1h30m, not '%s'", name,
+                  value);
+    }
+    *seconds += count * unit;
+    at++;
+  }
+  if (*seconds == 0) return fail(err, E_USAGE, "--%s must be longer than nothing", name);
+  return OK;
+}
+
+status command_print(const invocation *in, const text *t, detail *err) {
+  status s = text_state(t, err);
+  if (s) return s;
+  if (fwrite(text_string(t), 1, t->bytes, in->out) != t->bytes || fflush(in->out)) {
+    return fail(err, E_IO, "cannot write the output: %s", strerror(errno));
+  }
+  return OK;
+}
+
+status command_store(const invocation *in, store_access access, store **out, detail *err) {
+  if (access == STORE_READ && euidaccess(in->db, F_OK)) {
+    return fail(err, E_INPUT,
+                "there is no store '%s'; make one with nightjar tasks make or name another with "
+                "--db FILE",
+                in->db);
+  }
+  return store_open(out, in->db, access, in->messages, err);
+}

@@ -1,0 +1,77 @@
+/* The command line: one file a command, each described by a table that parses it and prints its
+   --help. Data goes to standard output, messages and progress to standard error.
+
+   A command's function runs on the main thread, returns a status and fills err; main prints the
+   detail and turns the status into the exit code:
+     0 done; 1 finished, with more failed samples than allowed; 2 usage; 3 bad input (job, tasks,
+     file); 4 no sample could start (no memory, no device); 5 store; 75 stopped early, resumable. */
+#ifndef PIPELINE_COMMAND_H
+#define PIPELINE_COMMAND_H
+
+#include "base/json.h"
+#include "base/log.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+typedef struct command_option {
+  const char *name;  /* without dashes */
+  const char *value; /* placeholder for --help; NULL for a flag */
+  const char *help;
+} command_option;
+
+typedef struct invocation invocation;
+
+typedef struct command {
+  const char *name;              /* "run", "tasks make" */
+  const char *arguments;         /* "JOB.yaml"; "" for none */
+  const char *summary;           /* one line */
+  const char *more;              /* examples and what else --help says; may be NULL */
+  const command_option *options; /* ends with a NULL name; --db, --json, --help are common to all */
+  int arguments_min, arguments_max;
+  MUST_CHECK status (*run)(const invocation *in, detail *err);
+} command;
+
+enum { COMMAND_ARGUMENTS_MAX = 16, COMMAND_OPTIONS_MAX = 32 };
+
+struct invocation {
+  const command *command;
+  const char *values[COMMAND_OPTIONS_MAX]; /* by the option's place; NULL: not given; "" a flag */
+  const char *arguments[COMMAND_ARGUMENTS_MAX];
+  int argument_count;
+  const char *db; /* --db, default nightjar.db */
+  int json, color;
+  FILE *out;
+  log *messages;
+  int *failed_samples; /* a run that finished with more failures than allowed sets it to 1 */
+};
+
+extern const command command_tasks_make, command_tasks_list, command_tasks_show,
+    command_demonstrate, command_run, command_status, command_trace, command_rescore,
+    command_report, command_compare, command_doctor;
+
+/* Parses argv[first..] for a command. E_USAGE says what is wrong and what was meant. */
+MUST_CHECK status command_parse(invocation *in, const command *c, int argc, char **argv, int first,
+                                int *help, detail *err);
+void command_help(const command *c, FILE *out);
+
+/* Values of options by name (of this command's table). NULL, or the fallback, when not given. */
+const char *command_value(const invocation *in, const char *name);
+int command_flag(const invocation *in, const char *name);
+MUST_CHECK status command_integer(const invocation *in, const char *name, int64_t low, int64_t high,
+                                  int64_t fallback, int64_t *out, detail *err);
+/* "a-b" or "n" */
+MUST_CHECK status command_range(const invocation *in, const char *name, int64_t low, int64_t high,
+                                int64_t *from, int64_t *to, detail *err);
+/* "90s", "45m", "8h", "1h30m" in seconds; 0 when not given */
+MUST_CHECK status command_duration(const invocation *in, const char *name, int64_t *seconds,
+                                   detail *err);
+
+/* Writes a text to the output; E_IO when the output is closed or full. */
+MUST_CHECK status command_print(const invocation *in, const text *t, detail *err);
+
+/* Opens the --db store. For reading it must exist: E_INPUT says which command makes one. */
+MUST_CHECK status command_store(const invocation *in, store_access access, store **out,
+                                detail *err);
+
+#endif

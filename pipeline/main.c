@@ -1,0 +1,112 @@
+#include "pipeline/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const command *const commands[] = {
+    &command_tasks_make, &command_tasks_list, &command_tasks_show, &command_demonstrate,
+    &command_run,        &command_status,     &command_trace,      &command_rescore,
+    &command_report,     &command_compare,    &command_doctor};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out) {
+  (void)fputs("nightjar " NIGHTJAR_VERSION
+              ": reasoning evaluations overnight, every sample in one SQLite file\n\n"
+              "usage: nightjar COMMAND [options]\n\n",
+              out);
+  for (int i = 0; i < COMMANDS; i++) {
+    char left[64];
+    (void)snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->arguments);
+    (void)fprintf(out, "  %-26s %s\n", left, commands[i]->summary);
+  }
+  (void)fputs("\nnightjar COMMAND --help says more. --db FILE names the store (default "
+              "nightjar.db).\n",
+              out);
+}
+
+/* The command that argv names; *first is the first argument behind its name. */
+static const command *find_command(int argc, char **argv, int *first) {
+  for (int i = 0; i < COMMANDS; i++) {
+    const char *space = strchr(commands[i]->name, ' ');
+    size_t word = space ? (size_t)(space - commands[i]->name) : strlen(commands[i]->name);
+    if (strlen(argv[1]) != word || memcmp(argv[1], commands[i]->name, word)) continue;
+    if (space && (argc < 3 || strcmp(argv[2], space + 1))) continue;
+    *first = space ? 3 : 2;
+    return commands[i];
+  }
+  return NULL;
+}
+
+static int unknown_command(int argc, char **argv) {
+  char given[128];
+  (void)snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 ? " " : "",
+                 argc > 2 ? argv[2] : "");
+  const char *names[2 * COMMANDS];
+  for (int i = 0; i < COMMANDS; i++)
+    names[i] = commands[i]->name;
+  const char *near = text_nearest(argv[1], names, COMMANDS);
+  if (!near) near = text_nearest(given, names, COMMANDS);
+  (void)fprintf(stderr, "nightjar: unknown command '%s'", argv[1]);
+  (void)fprintf(stderr, near ? "; did you mean '%s'?\n" : "; see nightjar --help\n", near);
+  return 2;
+}
+
+static int exit_code(status s, int failed_samples) {
+  switch (s) {
+  case OK: return failed_samples ? 1 : 0;
+  case E_USAGE: return 2;
+  case E_INPUT:
+  case E_LIMIT: return 3;
+  case E_MEMORY:
+  case E_DEVICE: return 4;
+  case E_IO:
+  case E_STORE:
+  case E_BUSY: return 5;
+  case E_STOPPED: return 75;
+  }
+  return 5;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    print_usage(stderr);
+    return 2;
+  }
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+    print_usage(stdout);
+    return 0;
+  }
+  if (!strcmp(argv[1], "--version")) {
+    (void)puts("nightjar " NIGHTJAR_VERSION);
+    return 0;
+  }
+  int first = 0, help = 0, failed_samples = 0;
+  const command *c = find_command(argc, argv, &first);
+  if (!c) return unknown_command(argc, argv);
+
+  detail err = {0};
+  int terminal = isatty(STDERR_FILENO), plain = getenv("NO_COLOR") != NULL;
+  invocation in = {.db = "nightjar.db",
+                   .out = stdout,
+                   .color = !plain && isatty(STDOUT_FILENO),
+                   .failed_samples = &failed_samples};
+  status s = log_open(&in.messages, stderr, terminal, terminal && !plain, &err);
+  if (!s) s = command_parse(&in, c, argc, argv, first, &help, &err);
+  if (!s && help) {
+    command_help(c, stdout);
+  } else if (!s) {
+    s = c->run(&in, &err);
+  }
+  if (s) {
+    char line[1200];
+    log_progress_end(in.messages);
+    if (s == E_STOPPED) {
+      log_warn(in.messages, "%s", detail_line(&err, line, sizeof line));
+    } else {
+      log_error(in.messages, "%s", detail_line(&err, line, sizeof line));
+    }
+  }
+  log_close(in.messages);
+  return exit_code(s, failed_samples);
+}
