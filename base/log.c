@@ -8,7 +8,7 @@
 
 static const int64_t LINE_EVERY_NS = 60LL * 1000000000, REDRAW_EVERY_NS = 100000000;
 
-struct log {
+struct logger {
   FILE *stream;
   int terminal, color;
   pthread_mutex_t lock;
@@ -18,8 +18,8 @@ struct log {
   int64_t progress_ns;
 };
 
-status log_open(log **out, FILE *stream, int terminal, int color, detail *err) {
-  log *l = memory_zeroed(1, sizeof *l);
+status log_open(logger **out, FILE *stream, int terminal, int color, detail *err) {
+  logger *l = memory_zeroed(1, sizeof *l);
   if (!l) return fail(err, E_MEMORY, "no memory for a log");
   l->stream = stream;
   l->terminal = terminal;
@@ -30,14 +30,14 @@ status log_open(log **out, FILE *stream, int terminal, int color, detail *err) {
   return OK;
 }
 
-void log_close(log *l) {
+void log_close(logger *l) {
   if (!l) return;
   log_progress_end(l);
   (void)pthread_mutex_destroy(&l->lock);
   memory_free(l);
 }
 
-static void write_line(log *l, const char *color, const char *prefix, const char *format,
+static void write_line(logger *l, const char *color, const char *prefix, const char *format,
                        va_list arguments) {
   if (!l) return;
   (void)pthread_mutex_lock(&l->lock);
@@ -52,28 +52,28 @@ static void write_line(log *l, const char *color, const char *prefix, const char
   (void)pthread_mutex_unlock(&l->lock);
 }
 
-void log_info(log *l, const char *format, ...) {
+void log_info(logger *l, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   write_line(l, "", "", format, arguments);
   va_end(arguments);
 }
 
-void log_warn(log *l, const char *format, ...) {
+void log_warn(logger *l, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   write_line(l, "\033[33m", "warning: ", format, arguments);
   va_end(arguments);
 }
 
-void log_error(log *l, const char *format, ...) {
+void log_error(logger *l, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   write_line(l, "\033[31m", "error: ", format, arguments);
   va_end(arguments);
 }
 
-static void show_progress(log *l, int64_t now) {
+static void show_progress(logger *l, int64_t now) {
   if (l->terminal) {
     (void)fprintf(l->stream, "\r\033[K%s", l->progress);
     l->progress_shown = 1;
@@ -85,7 +85,7 @@ static void show_progress(log *l, int64_t now) {
   l->progress_new = 0;
 }
 
-void log_progress(log *l, const char *format, ...) {
+void log_progress(logger *l, const char *format, ...) {
   if (!l) return;
   (void)pthread_mutex_lock(&l->lock);
   va_list arguments;
@@ -100,7 +100,7 @@ void log_progress(log *l, const char *format, ...) {
   (void)pthread_mutex_unlock(&l->lock);
 }
 
-void log_progress_end(log *l) {
+void log_progress_end(logger *l) {
   if (!l) return;
   (void)pthread_mutex_lock(&l->lock);
   if (l->progress_new) show_progress(l, clock_monotonic_ns());

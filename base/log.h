@@ -10,18 +10,18 @@
 
 #include <stdio.h>
 
-typedef struct log log;
+typedef struct logger logger;
 
 /* Borrows the stream until log_close. terminal: whether the stream is one; color: whether to mark
    warnings and errors with it. */
-MUST_CHECK status log_open(log **out, FILE *stream, int terminal, int color, detail *err);
-void log_close(log *l); /* ends an unfinished progress line; NULL is a no-op */
+MUST_CHECK status log_open(logger **out, FILE *stream, int terminal, int color, detail *err);
+void log_close(logger *l); /* ends an unfinished progress line; NULL is a no-op */
 
-void log_info(log *l, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_warn(log *l, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_error(log *l, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_progress(log *l, const char *format, ...) PRINTF_LIKE(2, 3);
+void log_info(logger *l, const char *format, ...) PRINTF_LIKE(2, 3);
+void log_warn(logger *l, const char *format, ...) PRINTF_LIKE(2, 3);
+void log_error(logger *l, const char *format, ...) PRINTF_LIKE(2, 3);
+void log_progress(logger *l, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Writes the last progress even if its minute is not over. */
-void log_progress_end(log *l);
+void log_progress_end(logger *l);
 
 #endif

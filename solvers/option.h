@@ -30,8 +30,7 @@ typedef struct mode {
   MUST_CHECK status (*resolve)(json_t *parameters, detail *err);
 } mode;
 
-/* The registry: modes that this build has. */
-MUST_CHECK const mode *mode_find(const char *name);      /* NULL where there is none */
-MUST_CHECK const char *const *mode_names(size_t *count); /* in the order of the documents */
+/* The registry: the modes that this build has, in the order of the documents. */
+MUST_CHECK const mode *const *mode_list(size_t *count);
 
 #endif

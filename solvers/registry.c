@@ -2,19 +2,9 @@
 #include "solvers/option.h"
 #include "solvers/symbolic.h"
 
-#include <string.h>
-
 static const mode *const modes[] = {&symbolic_mode};
-static const char *const names[] = {"symbolic"};
 
-const mode *mode_find(const char *name) {
-  for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-    if (!strcmp(modes[i]->name, name)) return modes[i];
-  }
-  return NULL;
-}
-
-const char *const *mode_names(size_t *count) {
-  *count = sizeof names / sizeof names[0];
-  return names;
+const mode *const *mode_list(size_t *count) {
+  *count = sizeof modes / sizeof modes[0];
+  return modes;
 }

@@ -6,12 +6,13 @@
 #include "base/status.h"
 
 #include <check.h>
+#undef fail /* an old name of Check's; ours is in base/status.h */
 
 /* Runs the suite (each test in its own process unless CK_FORK=no) and returns main's exit code. */
 int support_run(Suite *suite);
 
 /* An empty folder that lasts as long as the calling test process and is removed at its end.
-   path(name) gives a path in it; the text lives until the process ends. */
+   path(name) gives a path in it, at most 64 in a process. */
 const char *support_path(const char *name);
 
 /* Reads a whole file; the caller frees. Fails the test when it cannot be read. */

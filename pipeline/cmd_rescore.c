@@ -1,0 +1,67 @@
+/* nightjar rescore: judges a job's stored answers again, without generating. */
+#include "pipeline/command.h"
+#include "pipeline/jobs.h"
+#include "pipeline/plan.h"
+#include "reports/report.h"
+
+#include <string.h>
+
+static status rescore_run(const invocation *in, store *s, const planned_run *r, text *out,
+                          detail *err) {
+  for (int i = 0; i < r->checker_count; i++) {
+    int64_t judged = 0, changed = 0;
+    status st = plan_rescore(s, r, r->checkers[i], 1, &judged, &changed, err);
+    if (st) return st;
+    if (in->json) {
+      text_put(out, "{\"run\":");
+      json_quote(out, r->first->name, strlen(r->first->name));
+      text_format(out, ",\"checker\":\"%s\",\"version\":%d,\"judged\":%lld,\"changed\":%lld}\n",
+                  r->checkers[i]->name, r->checkers[i]->version, (long long)judged,
+                  (long long)changed);
+    } else {
+      text_format(out, "%-44s %-20s %9lld judged %9lld changed\n", r->first->name,
+                  r->checkers[i]->name, (long long)judged, (long long)changed);
+    }
+  }
+  return OK;
+}
+
+static status rescore_job(const invocation *in, store *s, job *j, detail *err) {
+  plan *p = NULL;
+  text out;
+  text_open(&out, 16 << 20);
+  status st = plan_open(&p, s, j, -1, err);
+  if (!st) st = plan_commit(p, s, in->messages, err);
+  for (size_t i = 0; !st && i < p->run_count; i++)
+    st = rescore_run(in, s, &p->runs[i], &out, err);
+  if (!st) st = report_comparisons(s, j->name, err);
+  if (!st) st = command_print(in, &out, err);
+  plan_close(p);
+  text_close(&out);
+  return st;
+}
+
+static status run(const invocation *in, detail *err) {
+  job *j = NULL;
+  store *s = NULL;
+  status st = jobs_load(&j, in->arguments[0], err);
+  if (!st) st = command_store(in, STORE_WRITE, &s, err);
+  if (!st) st = rescore_job(in, s, j, err);
+  detail close_error = {0};
+  status closed = store_close(s, &close_error);
+  job_close(j);
+  if (!st && closed) {
+    if (err) *err = close_error;
+    st = closed;
+  }
+  return st;
+}
+
+const command command_rescore = {.name = "rescore",
+                                 .arguments = "JOB.yaml",
+                                 .summary = "checks stored answers again",
+                                 .more = NULL,
+                                 .options = NULL,
+                                 .arguments_min = 1,
+                                 .arguments_max = 1,
+                                 .run = run};

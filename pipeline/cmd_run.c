@@ -1,0 +1,255 @@
+/* nightjar run: a job against the store, from its first sample or from where it stopped. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "pipeline/command.h"
+#include "pipeline/jobs.h"
+#include "pipeline/run.h"
+#include "pipeline/sample.h"
+#include "pipeline/stop.h"
+#include "reports/report.h"
+#include "reports/stats.h"
+#include "store/query.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- --dry-run --------------------------------------------------------------------------------
+ */
+
+enum { TRIAL_TASKS = 8 };
+static const int64_t TRIAL_NS = 250000000;
+/* Standard deviation over tasks of the difference of two methods at one repeat, as seen where two
+   published methods of 60 to 80 % are compared: 1,000 tasks see 5.3 points. */
+static const double PAIRED_SPREAD = 0.60;
+
+typedef struct trial_task {
+  int64_t id;
+  char *target;
+  hash content;
+} trial_task;
+
+/* A few tasks spread over the set. */
+static status read_trial_tasks(const plan *p, store *s, trial_task *tasks, int *count,
+                               detail *err) {
+  query *q = NULL;
+  status st = query_open(&q, s,
+                         "SELECT id, target, hash FROM task WHERE task_set = ?1 AND ordinal IN "
+                         "(SELECT value * ?2 / ?3 FROM json_each('[0,1,2,3,4,5,6,7]')) "
+                         "ORDER BY ordinal LIMIT 8",
+                         err);
+  if (st) return st;
+  query_bind_int(q, 1, p->tasks.id);
+  query_bind_int(q, 2, p->task_count);
+  query_bind_int(q, 3, TRIAL_TASKS);
+  for (int row = 1; !st && *count < TRIAL_TASKS;) {
+    st = query_next(q, &row, err);
+    if (st || !row) break;
+    size_t bytes;
+    const void *content = query_blob(q, 2, &bytes);
+    trial_task *t = &tasks[*count];
+    t->id = query_int(q, 0);
+    t->target = memory_copy_text(query_text(q, 1));
+    if (!t->target || bytes != HASH_BYTES) st = fail(err, E_MEMORY, "no memory for tasks");
+    if (!st) memcpy(t->content.bytes, content, HASH_BYTES);
+    (*count)++;
+  }
+  query_close(q);
+  return st;
+}
+
+/* Seconds a sample of this run takes on one core, by trial samples that are not stored. */
+static status measure(const plan *p, const planned_run *r, const trial_task *tasks, int count,
+                      arena *memory, double *seconds, double *tokens, detail *err) {
+  int64_t before = clock_monotonic_ns(), tokens_ref = 0;
+  int done = 0;
+  while (done < count && clock_monotonic_ns() - before < TRIAL_NS) {
+    const trial_task *t = &tasks[done];
+    sample_work w = {.run = r,
+                     .task = t->id,
+                     .target = t->target,
+                     .content = t->content,
+                     .seed = (uint64_t)p->job->seed,
+                     .attempt = 1};
+    sample_outcome outcome;
+    status s = sample_run(&w, NULL, memory, &outcome, err);
+    if (s) return s;
+    tokens_ref += outcome.tokens_ref;
+    done++;
+  }
+  *seconds = done ? (double)(clock_monotonic_ns() - before) / 1e9 / done : 0;
+  *tokens = done ? (double)tokens_ref / done : 0;
+  return OK;
+}
+
+static void put_prospect(text *out, const plan *p, double core_seconds, int cores) {
+  double hours = core_seconds / cores / 3600;
+  double spread = PAIRED_SPREAD / sqrt(p->job->repeats);
+  double se = spread / sqrt((double)p->task_count);
+  text_format(out,
+              "\nexpected: %.2f hours on %d cores, by trial samples that were not stored\n"
+              "smallest difference that a paired comparison sees at 80 %% power: %.1f points "
+              "(95 %% half-width %.1f)\n  assuming a spread of %.2f between tasks, as published "
+              "methods differ\n",
+              hours, cores, 100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
+}
+
+static status dry_run(const invocation *in, const plan *p, store *s, int cores, detail *err) {
+  trial_task tasks[TRIAL_TASKS] = {0};
+  int count = 0;
+  arena *memory = NULL;
+  text out;
+  text_open(&out, 64 << 20);
+  double core_seconds = 0;
+  status st = arena_open(&memory, (size_t)512 << 20, err);
+  if (!st) st = read_trial_tasks(p, s, tasks, &count, err);
+  text_format(&out, "%-44s %9s %9s %9s %10s %10s\n", "run", "wanted", "done", "left", "tokens_ref",
+              "ms/sample");
+  for (size_t i = 0; !st && i < p->run_count; i++) {
+    const planned_run *r = &p->runs[i];
+    double seconds = 0, tokens = 0;
+    st = measure(p, r, tasks, count, memory, &seconds, &tokens, err);
+    core_seconds += seconds * (double)r->counts.left;
+    text_format(&out, "%-44s %9lld %9lld %9lld %10.0f %10.3f\n", r->first->name,
+                (long long)r->counts.wanted, (long long)(r->counts.done + r->counts.capped),
+                (long long)r->counts.left, tokens, 1000 * seconds);
+  }
+  put_prospect(&out, p, core_seconds, cores);
+  if (!st) st = command_print(in, &out, err);
+  text_close(&out);
+  arena_close(memory);
+  for (int i = 0; i < count; i++)
+    memory_free(tasks[i].target);
+  return st;
+}
+
+/* ---- the run -----------------------------------------------------------------------------------
+ */
+
+static status start_process(store *s, const run_options *o, detail *err) {
+  text settings;
+  text_open(&settings, 1 << 16);
+  text_format(&settings, "{\"max_wall_ns\":%lld,\"threads\":%d}", (long long)o->max_wall_ns,
+              o->threads);
+  store_process process = {
+      .version = NIGHTJAR_VERSION, .device = "cpu", .settings_json = text_string(&settings)};
+  status st = text_state(&settings, err);
+  if (!st) st = store_process_start(s, &process, err);
+  text_close(&settings);
+  return st;
+}
+
+static void log_totals(const invocation *in, const run_totals *t, const store_stats *w) {
+  int64_t finished = t->done + t->capped + t->failed;
+  double seconds = (double)t->wall_ns / 1e9;
+  log_info(in->messages,
+           "%lld samples (%lld done, %lld capped, %lld failed), %.1f M tokens in %.1f s: %.0f "
+           "samples/s",
+           (long long)finished, (long long)t->done, (long long)t->capped, (long long)t->failed,
+           (double)t->tokens_ref / 1e6, seconds, seconds > 0 ? (double)finished / seconds : 0);
+  log_info(in->messages, "store: %lld commits, writer busy %.0f %%, workers waited for it %.1f %%",
+           (long long)w->commits, seconds > 0 ? (double)w->write_ns / 1e7 / seconds : 0,
+           seconds > 0 ? (double)w->blocked_ns / 1e7 / seconds : 0);
+}
+
+/* What the pass came to, for the exit code. */
+static status conclude(const invocation *in, const plan *p, const run_totals *t, detail *err) {
+  if (t->stopped) {
+    return fail(err, E_STOPPED,
+                "stopped early by %s; all that was finished is committed: run the same command to "
+                "go on",
+                t->stopped < 0 ? "--max-wall" : strsignal(t->stopped));
+  }
+  if (t->failed > p->job->allowed_failures) {
+    log_error(in->messages,
+              "%lld samples failed, %lld are allowed; see the view failures. The next run tries "
+              "them again, %d times in all",
+              (long long)t->failed, (long long)p->job->allowed_failures, 1 + p->job->retries);
+    *in->failed_samples = 1;
+  }
+  return OK;
+}
+
+static status run_committed(const invocation *in, plan *p, store *s, const run_options *o,
+                            detail *err) {
+  run_totals totals = {0};
+  int64_t left = 0;
+  for (size_t i = 0; i < p->run_count; i++)
+    left += p->runs[i].counts.left;
+  status st = OK;
+  if (left) {
+    log_info(in->messages, "%s: %lld samples left in %zu runs, %d workers", p->job->name,
+             (long long)left, p->run_count, o->threads);
+    st = start_process(s, o, err);
+    if (!st) st = run_plan(p, s, o, in->messages, &totals, err);
+    if (!st) {
+      store_stats written = store_written(s);
+      log_totals(in, &totals, &written);
+    }
+  } else {
+    log_info(in->messages, "%s: nothing left to do", p->job->name);
+  }
+  if (!st) st = report_comparisons(s, p->job->name, err);
+  return st ? st : conclude(in, p, &totals, err);
+}
+
+static status run_in_store(const invocation *in, job *j, store *s, int64_t task_limit, int planned,
+                           const run_options *o, detail *err) {
+  plan *p = NULL;
+  status st = plan_open(&p, s, j, task_limit, err);
+  if (!st && command_flag(in, "explain")) {
+    text out;
+    text_open(&out, 64 << 20);
+    st = plan_explain(p, s, &out, err);
+    if (!st) st = command_print(in, &out, err);
+    text_close(&out);
+  }
+  if (!st && command_flag(in, "dry-run")) st = dry_run(in, p, s, o->threads, err);
+  if (!st && !planned) st = plan_commit(p, s, in->messages, err);
+  if (!st && !planned) st = run_committed(in, p, s, o, err);
+  plan_close(p);
+  return st;
+}
+
+static status run(const invocation *in, detail *err) {
+  int64_t limit, threads, max_wall_s;
+  status st = command_integer(in, "limit", 1, INT64_MAX, -1, &limit, err);
+  if (!st) st = command_integer(in, "threads", 1, 1024, run_cores(), &threads, err);
+  if (!st) st = command_duration(in, "max-wall", &max_wall_s, err);
+  if (st) return st;
+  run_options o = {.threads = (int)threads, .max_wall_ns = max_wall_s * 1000000000};
+  int planned = command_flag(in, "dry-run") || command_flag(in, "explain");
+  job *j = NULL;
+  store *s = NULL;
+  stop_install();
+  st = jobs_load(&j, in->arguments[0], err);
+  if (!st) st = command_store(in, planned ? STORE_READ : STORE_WRITE, &s, err);
+  if (!st) st = run_in_store(in, j, s, limit, planned, &o, err);
+  detail close_error = {0};
+  status closed = store_close(s, &close_error);
+  job_close(j);
+  if (!st && closed) {
+    if (err) *err = close_error;
+    st = closed;
+  }
+  return st;
+}
+
+static const command_option options[] = {
+    {"limit", "K", "the first K tasks of the set only"},
+    {"max-wall", "T", "end after this time (45m, 8h), resumable, exit 75"},
+    {"threads", "N", "workers (default: one a core); never changes a result"},
+    {"dry-run", NULL, "print the work, the hours expected and the smallest difference it can see"},
+    {"explain", NULL, "print which runs are there, and which field makes a run new"},
+    {NULL, NULL, NULL}};
+
+const command command_run = {
+    .name = "run",
+    .arguments = "JOB.yaml",
+    .summary = "runs or continues a job",
+    .more = "The same command again continues: what is done stays, what was in flight is done "
+            "again.\nSIGINT, SIGTERM, SIGUSR1 and SIGUSR2 finish the samples in flight and exit "
+            "75.\n",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run};

@@ -1,0 +1,51 @@
+#include "pipeline/jobs.h"
+
+#include "base/memory.h"
+#include "solvers/checker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static status read_file(const char *path, text *out, detail *err) {
+  FILE *file = fopen(path, "rb");
+  if (!file) return fail_at(err, E_INPUT, path, 0, "cannot open the job: %s", strerror(errno));
+  struct stat info;
+  status s = OK;
+  if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
+    s = fail_at(err, E_INPUT, path, 0, "a folder, not a job file");
+  }
+  char buffer[65536];
+  for (size_t count; !s && (count = fread(buffer, 1, sizeof buffer, file)) > 0;) {
+    text_add(out, buffer, count);
+    if (out->failed == E_LIMIT) {
+      s = fail_at(err, E_INPUT, path, 0, "more than %d bytes: not a job file", (int)JOB_BYTES_MAX);
+    }
+  }
+  if (!s && ferror(file)) s = fail_at(err, E_INPUT, path, 0, "cannot read: %s", strerror(errno));
+  (void)fclose(file);
+  return s ? s : text_state(out, err);
+}
+
+status jobs_load(job **out, const char *path, detail *err) {
+  text bytes;
+  text_open(&bytes, JOB_BYTES_MAX);
+  status s = read_file(path, &bytes, err);
+  if (!s) {
+    size_t mode_count, checker_count;
+    const mode *const *modes = mode_list(&mode_count);
+    const char *const *checkers = checker_names(&checker_count);
+    s = job_read(out,
+                 &(job_source){.name = path,
+                               .bytes = text_string(&bytes),
+                               .count = bytes.bytes,
+                               .modes = modes,
+                               .mode_count = mode_count,
+                               .checkers = checkers,
+                               .checker_count = checker_count},
+                 err);
+  }
+  text_close(&bytes);
+  return s;
+}

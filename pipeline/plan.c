@@ -1,0 +1,267 @@
+#include "pipeline/plan.h"
+
+#include "base/memory.h"
+#include "pipeline/identity.h"
+#include "store/query.h"
+
+#include <string.h>
+
+static const char *default_checker(const char *kind) {
+  size_t count;
+  const char *const *names = checker_names(&count);
+  for (size_t i = 0; i < count; i++) {
+    if (!strcmp(checker_find(names[i])->kind, kind)) return names[i];
+  }
+  return NULL;
+}
+
+/* The run with this identity in the plan, or a new one. */
+static planned_run *find_run(plan *p, char *own_identity, size_t *index) {
+  for (size_t i = 0; i < p->run_count; i++) {
+    if (!strcmp(p->runs[i].identity, own_identity)) {
+      memory_free(own_identity);
+      *index = i;
+      return &p->runs[i];
+    }
+  }
+  *index = p->run_count;
+  p->runs[p->run_count] = (planned_run){.identity = own_identity};
+  return &p->runs[p->run_count++];
+}
+
+static status add_checker(planned_run *r, const plan *p, const job_condition *c, detail *err) {
+  const checker *wanted = checker_find(c->checker);
+  if (!wanted || strcmp(wanted->kind, p->tasks.kind) != 0) {
+    return fail(err, E_INPUT, "condition '%s': checker '%s' does not judge tasks of kind '%s'",
+                c->name, c->checker, p->tasks.kind);
+  }
+  for (int i = 0; i < r->checker_count; i++) {
+    if (r->checkers[i] == wanted) return OK;
+  }
+  if (r->checker_count == PLAN_CHECKERS_MAX) {
+    return fail(err, E_INPUT, "condition '%s': more than %d checkers for one run", c->name,
+                (int)PLAN_CHECKERS_MAX);
+  }
+  r->checkers[r->checker_count++] = wanted;
+  return OK;
+}
+
+static status plan_condition(plan *p, store *s, size_t at, int64_t limit, detail *err) {
+  const job_condition *c = &p->job->conditions[at];
+  text json;
+  text_open(&json, JOB_BYTES_MAX);
+  identity of = {.determinism_class = c->mode->determinism_class,
+                 .mode = c->mode->name,
+                 .token_unit = c->mode->token_unit,
+                 .parameters = c->parameters,
+                 .seed = p->job->seed,
+                 .task_set = &p->tasks.content};
+  status st = identity_json(&of, &json, err);
+  if (st) {
+    text_close(&json);
+    return st;
+  }
+  planned_run *r = find_run(p, json.data, &p->run_of[at]);
+  if (!r->first) {
+    r->first = c;
+    st = symbolic_read(&r->options, c->parameters, err);
+    if (!st) st = store_run_find(s, r->identity, &r->run, err);
+    r->fresh = r->run == 0;
+    r->filter = (store_work_filter){.run = r->run,
+                                    .task_limit = limit,
+                                    .repeats = p->job->repeats,
+                                    .attempts_max = 1 + p->job->retries,
+                                    .shard = 0,
+                                    .shards = 1};
+    r->counts.wanted = r->counts.left = p->task_count * p->job->repeats;
+    if (!st && r->run) st = store_work_count(s, &r->filter, &r->counts, err);
+  }
+  return st ? st : add_checker(r, p, c, err);
+}
+
+status plan_open(plan **out, store *s, job *j, int64_t task_limit, detail *err) {
+  plan *p = memory_zeroed(1, sizeof *p);
+  if (!p) return fail(err, E_MEMORY, "no memory for a plan");
+  p->job = j;
+  p->runs = memory_zeroed(j->condition_count, sizeof *p->runs);
+  p->run_of = memory_zeroed(j->condition_count, sizeof *p->run_of);
+  status st = p->runs && p->run_of ? OK : fail(err, E_MEMORY, "no memory for a plan");
+  if (!st) st = store_task_set_find(s, j->tasks, &p->tasks, err);
+  if (!st) {
+    const char *by_kind = default_checker(p->tasks.kind);
+    st = by_kind
+             ? job_default_checker(j, by_kind, err)
+             : fail(err, E_INPUT, "no mode of this build solves tasks of kind '%s'", p->tasks.kind);
+  }
+  if (!st) {
+    p->task_count = task_limit >= 0 && task_limit < p->tasks.tasks ? task_limit : p->tasks.tasks;
+    if (p->task_count == 0)
+      st = fail(err, E_INPUT, "no tasks to run: '%s' with this limit has none", j->tasks);
+  }
+  for (size_t i = 0; !st && i < j->condition_count; i++) {
+    st = plan_condition(p, s, i, task_limit, err);
+  }
+  if (st) {
+    plan_close(p);
+    return st;
+  }
+  *out = p;
+  return OK;
+}
+
+void plan_close(plan *p) {
+  if (!p) return;
+  for (size_t i = 0; i < p->run_count; i++)
+    memory_free(p->runs[i].identity);
+  memory_free(p->runs);
+  memory_free(p->run_of);
+  memory_free(p);
+}
+
+static status commit_run(const plan *p, store *s, planned_run *r, detail *err) {
+  text parameters;
+  text_open(&parameters, JOB_BYTES_MAX);
+  status st = json_canonical(r->first->parameters, &parameters, err);
+  if (!st) {
+    store_run_new fresh = {.identity_json = r->identity,
+                           .task_set = p->tasks.id,
+                           .mode = r->first->mode->name,
+                           .parameters_json = text_string(&parameters),
+                           .token_unit = r->first->mode->token_unit,
+                           .determinism_class = r->first->mode->determinism_class,
+                           .seed = p->job->seed};
+    int made;
+    st = store_run(s, &fresh, &r->run, &made, err);
+    r->filter.run = r->run;
+  }
+  text_close(&parameters);
+  return st;
+}
+
+static status commit_conditions(const plan *p, store *s, detail *err) {
+  const job *j = p->job;
+  store_condition *rows = memory_zeroed(j->condition_count, sizeof *rows);
+  text *axes = memory_zeroed(j->condition_count, sizeof *axes);
+  status st = rows && axes ? OK : fail(err, E_MEMORY, "no memory for conditions");
+  for (size_t i = 0; !st && i < j->condition_count; i++) {
+    const job_condition *c = &j->conditions[i];
+    text_open(&axes[i], JOB_BYTES_MAX);
+    st = json_canonical(c->axes, &axes[i], err);
+    rows[i] = (store_condition){.job = j->name,
+                                .name = c->name,
+                                .family = c->family,
+                                .checker = c->checker,
+                                .axes_json = text_string(&axes[i]),
+                                .ordinal = (int)i,
+                                .repeats = j->repeats,
+                                .run = p->runs[p->run_of[i]].run,
+                                .tasks = p->task_count};
+  }
+  if (!st) st = store_conditions_put(s, j->name, rows, j->condition_count, err);
+  for (size_t i = 0; axes && i < j->condition_count; i++)
+    text_close(&axes[i]);
+  memory_free(axes);
+  memory_free(rows);
+  return st;
+}
+
+static status commit_job(const plan *p, store *s, detail *err) {
+  text document;
+  text_open(&document, JOB_BYTES_MAX);
+  status st = json_canonical(p->job->document, &document, err);
+  if (!st) st = store_job_put(s, p->job->name, text_string(&document), err);
+  text_close(&document);
+  return st;
+}
+
+status plan_commit(plan *p, store *s, logger *messages, detail *err) {
+  status st = commit_job(p, s, err);
+  for (size_t i = 0; !st && i < p->run_count; i++)
+    st = commit_run(p, s, &p->runs[i], err);
+  if (!st) st = commit_conditions(p, s, err);
+  for (size_t i = 0; !st && i < p->run_count; i++) {
+    const planned_run *r = &p->runs[i];
+    for (int k = 0; !st && !r->fresh && k < r->checker_count; k++) {
+      int64_t judged = 0, changed = 0;
+      st = plan_rescore(s, r, r->checkers[k], 0, &judged, &changed, err);
+      if (judged) {
+        log_info(messages, "%s: %lld stored samples judged by %s %d", r->first->name,
+                 (long long)judged, r->checkers[k]->name, r->checkers[k]->version);
+      }
+    }
+  }
+  return st;
+}
+
+/* ---- explaining ------------------------------------------------------------------------------ */
+
+/* All identities that the store knows, as an array. */
+static status known_identities(store *s, json_t **out, detail *err) {
+  query *q = NULL;
+  *out = json_array();
+  status st = *out ? query_open(&q, s, "SELECT identity_json FROM run ORDER BY id", err)
+                   : fail(err, E_MEMORY, "no memory for identities");
+  for (int row = 1; !st;) {
+    st = query_next(q, &row, err);
+    if (st || !row) break;
+    json_t *one = NULL;
+    const char *json = query_text(q, 0);
+    st = json_read(&one, json, strlen(json), "run.identity_json", 1, err);
+    if (!st && json_array_append_new(*out, one)) st = fail(err, E_MEMORY, "no memory");
+  }
+  query_close(q);
+  return st;
+}
+
+status plan_explain(const plan *p, store *s, text *out, detail *err) {
+  json_t *known = NULL;
+  status st = known_identities(s, &known, err);
+  for (size_t i = 0; !st && i < p->job->condition_count; i++) {
+    const planned_run *r = &p->runs[p->run_of[i]];
+    text_format(out, "%s: ", p->job->conditions[i].name);
+    if (!r->fresh) {
+      text_format(out, "run %lld is there, %lld of %lld samples left\n", (long long)r->run,
+                  (long long)r->counts.left, (long long)r->counts.wanted);
+      continue;
+    }
+    text_put(out, "a new run\n");
+    json_t *wanted = NULL;
+    st = json_read(&wanted, r->identity, strlen(r->identity), "identity", 1, err);
+    if (!st && json_array_size(known)) st = identity_explain(wanted, known, out, err);
+    json_decref(wanted);
+  }
+  json_decref(known);
+  return st;
+}
+
+/* ---- judging again --------------------------------------------------------------------------- */
+
+typedef struct judge_context {
+  const planned_run *run;
+  const checker *checker;
+} judge_context;
+
+static status judge(void *context, const store_answer *a, store_verdict *verdict, detail *err) {
+  const judge_context *c = context;
+  checker_input in = {.target = a->target,
+                      .answer = a->answer,
+                      .trace = a->trace,
+                      .trace_bytes = a->trace_bytes,
+                      .parameters = c->run->first->parameters};
+  checker_verdict out;
+  status s = c->checker->judge(&in, &out, err);
+  if (s) return s;
+  *verdict = (store_verdict){.thread = -1,
+                             .checker = c->checker->name,
+                             .reason = out.reason,
+                             .version = c->checker->version,
+                             .correct = out.correct,
+                             .score = out.score};
+  return OK;
+}
+
+status plan_rescore(store *s, const planned_run *r, const checker *c, int all, int64_t *judged,
+                    int64_t *changed, detail *err) {
+  judge_context context = {r, c};
+  return store_rescore(s, r->run, c->name, c->version, all, judge, &context, judged, changed, err);
+}

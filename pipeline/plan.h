@@ -1,0 +1,48 @@
+/* A job against a store: which run each condition is, what is done and what is left. Conditions of
+   the same identity share a run. Owner's thread of the store. */
+#ifndef PIPELINE_PLAN_H
+#define PIPELINE_PLAN_H
+
+#include "pipeline/job.h"
+#include "solvers/checker.h"
+#include "solvers/symbolic.h"
+#include "store/store.h"
+
+enum { PLAN_CHECKERS_MAX = 4 };
+
+typedef struct planned_run {
+  int64_t run;                /* 0 while it is only planned */
+  int fresh;                  /* no store held it before */
+  const job_condition *first; /* of the conditions that share it; its parameters are the run's */
+  symbolic_options options;
+  const checker *checkers[PLAN_CHECKERS_MAX]; /* of all its conditions */
+  int checker_count;
+  char *identity; /* canonical JSON */
+  store_work_filter filter;
+  store_counts counts;
+} planned_run;
+
+typedef struct plan {
+  const job *job;
+  store_task_set tasks;
+  int64_t task_count; /* of the set, or the limit */
+  planned_run *runs;  /* [run_count] in order of first use */
+  size_t run_count;
+  size_t *run_of; /* [job->condition_count] index into runs */
+} plan;
+
+/* Reads only. The job is borrowed until plan_close; conditions without a checker get the task
+   set's. E_INPUT: no such task set, a mode or checker that does not fit its kind. */
+MUST_CHECK status plan_open(plan **out, store *s, job *j, int64_t task_limit, detail *err);
+/* Writes job, runs and conditions into the store, and judges what a new checker has not seen. */
+MUST_CHECK status plan_commit(plan *p, store *s, logger *messages, detail *err);
+void plan_close(plan *p);
+
+/* Says for each condition whether its run is there and, where not, which field makes it new. */
+MUST_CHECK status plan_explain(const plan *p, store *s, text *out, detail *err);
+
+/* Judges a run's stored samples by one checker; see store_rescore. */
+MUST_CHECK status plan_rescore(store *s, const planned_run *r, const checker *c, int all,
+                               int64_t *judged, int64_t *changed, detail *err);
+
+#endif

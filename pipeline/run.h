@@ -1,0 +1,29 @@
+/* The loop of a night: samples that are left are fed to workers on all cores, in turn over the runs
+   so that a night cut short leaves comparable runs; workers solve, judge and put; the caller's
+   thread feeds, watches for signals and the wall limit, and shows progress. */
+#ifndef PIPELINE_RUN_H
+#define PIPELINE_RUN_H
+
+#include "pipeline/plan.h"
+
+typedef struct run_options {
+  int threads;         /* workers; 0: one a core */
+  int64_t max_wall_ns; /* 0: none */
+} run_options;
+
+typedef struct run_totals {
+  int64_t done, capped, failed; /* by this process */
+  int64_t tokens_ref;
+  int64_t wall_ns, feeder_waited_ns;
+  int stopped; /* a signal's number; -1: the wall limit; 0: all was done */
+} run_totals;
+
+/* Runs what is left of a committed plan. A finished pass is OK whatever the samples' ends; a stop
+   is OK with totals.stopped. Errors are those that end a run: the store's, or no memory. In every
+   case what was put is flushed. */
+MUST_CHECK status run_plan(plan *p, store *s, const run_options *o, logger *messages, run_totals *out,
+                           detail *err);
+
+int run_cores(void); /* that this process may use */
+
+#endif

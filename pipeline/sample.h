@@ -1,0 +1,32 @@
+/* One symbolic sample from task to store: solve, account, judge, put. Any thread. */
+#ifndef PIPELINE_SAMPLE_H
+#define PIPELINE_SAMPLE_H
+
+#include "pipeline/plan.h"
+
+typedef struct sample_work {
+  const planned_run *run;
+  int64_t task;
+  const char *target; /* the task's canonical JSON */
+  hash content;       /* of the task */
+  uint64_t seed;
+  int32_t repeat, attempt;
+  int64_t queued_ns;
+  double in_flight; /* samples in flight when it was taken up */
+} sample_work;
+
+typedef enum sample_end { SAMPLE_DONE, SAMPLE_CAPPED, SAMPLE_FAILED } sample_end;
+
+typedef struct sample_outcome {
+  sample_end end;
+  int correct;        /* by the run's first checker */
+  int64_t tokens_ref; /* 0 when it failed */
+} sample_outcome;
+
+/* A sample that cannot be solved is stored as failed with its reason; what is returned is only
+   what ends the run: a store that takes no more, or no memory. into may be NULL to measure without
+   storing. The arena is reset. */
+MUST_CHECK status sample_run(const sample_work *w, store *into, arena *memory, sample_outcome *out,
+                             detail *err);
+
+#endif
