@@ -145,9 +145,11 @@ static int find_number(const hand *h, int64_t value, int other_than) {
   return -1;
 }
 
+/* Operands that may change places are sorted: those of + and *, and two of the same value. */
 static void combine_expressions(hand *h, int i, int j, char sign) {
   const char *a = text_string(&h->expression[i]), *b = text_string(&h->expression[j]);
-  int swap = (sign == '+' || sign == '*') && strcmp(a, b) > 0;
+  int may_swap = sign == '+' || sign == '*' || h->number[i] == h->number[j];
+  int swap = may_swap && strcmp(a, b) > 0;
   text joined;
   text_open(&joined, 512);
   text_format(&joined, "(%s%c%s)", swap ? b : a, sign, swap ? a : b);

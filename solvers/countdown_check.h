@@ -34,9 +34,10 @@ countdown_judgement countdown_check(const countdown_problem *p, const char *answ
 countdown_judgement countdown_check_lenient(const countdown_problem *p, countdown_protocol protocol,
                                             const char *trace, size_t count);
 
-/* What votes are counted by: the answer's canonical expression tree, operands of + and * sorted,
-   for example "((22+5)*1)". Appends and returns 1 only where countdown_check accepts the answer's
-   steps whatever they lead to; never the value, since every right answer has the same one. */
+/* What votes are counted by: the answer's canonical expression tree, operands of + and * (and
+   two of one value) sorted, for example "((22+5)*1)". Appends and returns 1 only where
+   countdown_check accepts the answer's steps whatever they lead to; never the value, since every
+   right answer has the same one. */
 int countdown_vote_key(const countdown_problem *p, const char *answer, size_t count, text *out);
 
 #endif

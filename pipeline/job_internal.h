@@ -1,0 +1,62 @@
+/* Shared by the files that read a job: mappings through a table of fields, and the sweep. */
+#ifndef PIPELINE_JOB_INTERNAL_H
+#define PIPELINE_JOB_INTERNAL_H
+
+#include "pipeline/job.h"
+#include "pipeline/yaml.h"
+
+typedef enum field_type { FIELD_TEXT, FIELD_INTEGER, FIELD_REAL, FIELD_LIST, FIELD_MAP } field_type;
+
+/* One key that a mapping may have. low and high bound numbers, and the bytes of a text. */
+typedef struct field {
+  const char *key;
+  field_type type;
+  int required;
+  int64_t low, high;
+  const char *meaning; /* what was expected, for the message that says it is missing */
+} field;
+
+typedef struct job_reader {
+  const job_source *source;
+  job *job;
+  size_t capacity;  /* of job->conditions */
+  arena *scratch;   /* until the job is read: the tree, lists of names */
+  json_t *names;    /* condition name to its line */
+  json_t *families; /* family name to the number of its conditions */
+  size_t contrasts; /* so far, each budget by itself */
+  json_t *contrasts_seen;
+  detail *err;
+} job_reader;
+
+/* Finds each field of a mapping in found[field_count] (NULL where it is absent) and checks its type
+   and bounds. open: other keys are the caller's to check. */
+MUST_CHECK status fields_read(const job_reader *r, const yaml_node *map, const field *fields,
+                              size_t field_count, int open, const yaml_node **found);
+MUST_CHECK status fields_check(const job_reader *r, const field *f, const yaml_node *node);
+
+/* E_INPUT: an unknown key, mode, ...; names the nearest known word, and up to a screenful of all.
+ */
+status unknown_word(const job_reader *r, int line, const char *what, const char *word,
+                    const char *const *known, size_t known_count);
+/* E_INPUT: "key: expected ..., not ...". */
+status unexpected(const job_reader *r, const yaml_node *node, const char *key, const char *format,
+                  ...) PRINTF_LIKE(4, 5);
+/* E_INPUT unless the text is letters, digits, "._+-" and the extra characters, neither first nor
+   last an extra one. */
+MUST_CHECK status check_name(const job_reader *r, const yaml_node *node, const char *extra);
+MUST_CHECK status copy_text(const job_reader *r, const char *source, const char **out);
+MUST_CHECK status no_memory(const job_reader *r);
+
+/* One value of a parameter, checked and normalised by its row of the mode's table. */
+MUST_CHECK status option_read(const job_reader *r, const option *o, const yaml_node *node,
+                              json_t **out);
+/* A checker's name among the known ones, copied. */
+MUST_CHECK status checker_read(const job_reader *r, const yaml_node *node, const char **out);
+/* Appends the conditions of one entry to the job. checker: the job's own, or NULL. */
+MUST_CHECK status entry_read(job_reader *r, const yaml_node *entry, const char *checker);
+/* The value at a dotted path, or NULL; and putting one there, with the objects on the way. put
+   takes its own reference to value; 0 when memory is out. */
+const json_t *path_get(const json_t *object, const char *path);
+MUST_CHECK int path_put(json_t *object, const char *path, json_t *value);
+
+#endif

@@ -1,0 +1,67 @@
+#include "tests/pipeline/fake_modes.h"
+
+#include <string.h>
+
+#undef fail /* Check's; base/status.h has the one that is meant */
+
+static const char *const searches[] = {"dfs", "bfs", "sosp", "apr", NULL};
+static const option fake_options[] = {
+    {"search", OPTION_CHOICE, searches, 0, 0, "how nodes are chosen"},
+    {"beam", OPTION_INTEGER, NULL, 1, 100, "successors kept"},
+    {"child_beam", OPTION_INTEGER, NULL, 1, 100, "the same in children"},
+    {"limit.context", OPTION_INTEGER, NULL, 128, 1000000, "tokens of a context"},
+    {"limit.children", OPTION_INTEGER, NULL, 0, 1000, "children of a sample"},
+    {"targets", OPTION_RANGE, NULL, 1, 1000, "a target per sample"},
+    {"temperature", OPTION_REAL, NULL, 0, 2, "of sampling"},
+};
+
+static int set_default(json_t *parameters, const char *key, json_t *value) {
+  if (!json_object_get(parameters, key)) return json_object_set_new(parameters, key, value) == 0;
+  json_decref(value);
+  return 1;
+}
+
+static status fake_resolve(json_t *parameters, detail *err) {
+  int good = set_default(parameters, "search", json_string("sosp")) &&
+             set_default(parameters, "beam", json_integer(5));
+  const char *search = json_string_value(json_object_get(parameters, "search"));
+  int is_apr = strcmp(search, "apr") == 0;
+  if (json_object_get(parameters, "child_beam") && !is_apr) {
+    return fail(err, E_INPUT, "child_beam is for search: apr");
+  }
+  json_t *beam = json_object_get(parameters, "beam");
+  if (is_apr) good = good && set_default(parameters, "child_beam", json_copy(beam));
+  return good ? OK : fail(err, E_MEMORY, "no memory for parameters");
+}
+
+static status plain_resolve(json_t *parameters, detail *err) {
+  (void)err;
+  REQUIRE(json_object_size(parameters) == 0);
+  return OK;
+}
+
+static const mode fake_mode = {
+    "fake",      "fake-1", "llama2", fake_options, sizeof fake_options / sizeof *fake_options,
+    fake_resolve};
+static const mode plain_mode = {"plain", "plain-1", "llama2", NULL, 0, plain_resolve};
+
+status fake_read(job **out, const char *bytes, size_t count, detail *err) {
+  static const mode *const modes[] = {&fake_mode, &plain_mode};
+  static const char *const checkers[] = {"countdown", "countdown-lenient"};
+  job_source source = {"job.yaml", bytes, count, modes, 2, checkers, 2};
+  return job_read(out, &source, err);
+}
+
+job *fake_job(const char *file) {
+  detail err = {0};
+  job *j = NULL;
+  status s = fake_read(&j, file, strlen(file), &err);
+  ck_assert_msg(s == OK, "%s:%d: %s\n%s", err.file, err.line, err.text, file);
+  return j;
+}
+
+void fake_canonical(const json_t *value, text *out) {
+  detail err = {0};
+  text_open(out, JSON_BYTES_MAX);
+  ck_ok(json_canonical(value, out, &err));
+}
