@@ -21,9 +21,9 @@ embed(store store/views.sql store_views_sql)
 room(reports m)
 target_link_libraries(reports PUBLIC store base)
 
-room(pipeline PkgConfig::yaml-0.1 Threads::Threads m)
+room(pipeline PkgConfig::yaml_0_1 Threads::Threads m)
 target_link_libraries(pipeline PUBLIC solvers store reports base)
-target_compile_definitions(pipeline PRIVATE NIGHTJAR_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(pipeline PUBLIC NIGHTJAR_VERSION="${PROJECT_VERSION}")
 
 add_executable(nightjar pipeline/main.c)
 target_link_libraries(nightjar PRIVATE pipeline)

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs, builds and tests. Without options: the developer preset, all but the slow tests. With
+# --full: slow tests too, and the sanitizer presets. Red when anything is broken.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+full=0
+case "${1:-}" in
+  "") ;;
+  --full) full=1 ;;
+  *) echo "usage: scripts/test.sh [--full]" >&2; exit 2 ;;
+esac
+
+scripts/install.sh --tests
+jobs=$(nproc)
+
+build() {
+  cmake --preset "$1" >/dev/null
+  cmake --build --preset "$1" -- -j"$jobs"
+}
+
+run() { # preset, further ctest options
+  local preset=$1
+  shift
+  echo "== tests of preset $preset"
+  ctest --preset "$preset" -j"$jobs" --no-tests=error "$@"
+}
+
+build dev
+if [ "$full" -eq 0 ]; then
+  run dev -LE slow
+  exit 0
+fi
+
+build asan
+run asan -LE slow
+build tsan
+run tsan -L 'unit|cli' -LE slow
+# The plain build as a user makes it: no presets, no tests.
+cmake -S . -B build/plain -G Ninja >/dev/null
+cmake --build build/plain
+build/plain/nightjar --version
+run dev
