@@ -172,7 +172,8 @@ START_TEST(generated_problems_are_pinned) {
   }
   hash h = hash_end(&parts);
   char hex[HASH_HEX_BYTES];
-  ck_assert_str_eq(hash_hex(&h, hex), "96ad2103c9aa45a39dd0af5020e153fcf7cdccec6ddb31cd357f542a95d7be0d");
+  ck_assert_str_eq(hash_hex(&h, hex),
+                   "96ad2103c9aa45a39dd0af5020e153fcf7cdccec6ddb31cd357f542a95d7be0d");
 }
 END_TEST
 

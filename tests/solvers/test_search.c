@@ -221,24 +221,24 @@ static void near(double value, double wanted, double within, const char *what) {
 }
 
 /* The reference's shares by beam come from 60 to 120 problems each: three of their standard errors
-   are up to 0.17. */
+   are up to 0.17, and with 100 problems of ours to a beam up to 0.22. */
 START_TEST(published_figures) {
   int count = problems < 1000 ? 1000 : 10000;
-  double loose = problems < 1000 ? 2 : 1;
+  double loose = problems < 1000 ? 2 : 1, by_beam = problems < 1000 ? 0.22 : 0.17;
   static const double sosp_by_beam[] = {0, .29, .50, .57, .60, .71};
   static const double apr_by_beam[] = {0, .29, .47, .59, .71, .87, .80, .82, .92, .84, .94};
   figures sosp = measure("{\"search\":\"sosp\"}", count);
   near(sosp.solved, 0.53, 0.05, "SoS+ solved");
   near(sosp.last, 1971, loose * 0.05 * 1971, "SoS+ length");
   for (int b = 1; b <= 5; b++)
-    near(sosp.by_beam[b], sosp_by_beam[b], 0.15, "SoS+ by beam");
+    near(sosp.by_beam[b], sosp_by_beam[b], by_beam, "SoS+ by beam");
   figures apr = measure("{\"search\":\"apr\"}", count);
   near(apr.solved, 0.73, 0.05, "APR solved");
   near(apr.children, 6.2, 0.6, "APR children a problem");
   near(apr.last, 1146, loose * 0.05 * 1146, "APR last parent segment");
   near(apr.child, 1445, loose * 0.05 * 1445, "APR child");
   for (int b = 1; b <= 10; b++)
-    near(apr.by_beam[b], apr_by_beam[b], 0.17, "APR by beam");
+    near(apr.by_beam[b], apr_by_beam[b], by_beam, "APR by beam");
 }
 END_TEST
 
@@ -293,8 +293,8 @@ START_TEST(costs_by_an_independent_count) {
       (void)search_turn(root, turn, &t, NULL);
       int64_t tokens = grammar_llama2_tokens(text_string(&t), t.bytes) + 2;
       if (turn == 0) {
-        const char *end = strstr(text_string(&t), "Operations: []") + strlen("Operations: []");
-        given = 1 + grammar_llama2_tokens(text_string(&t), (size_t)(end - text_string(&t)));
+        const char *end = strstr(text_string(&t), "Operations: []\n") + strlen("Operations: []\n");
+        given = grammar_llama2_tokens(text_string(&t), (size_t)(end - text_string(&t)));
       } else {
         const char *joined = strstr(text_string(&t), "<Sub Searches>");
         const char *end = NULL;
@@ -315,9 +315,10 @@ START_TEST(costs_by_an_independent_count) {
         const search_thread *c = s.result.threads[i];
         if (c->round != round) continue;
         int64_t tokens = grammar_llama2_tokens(text_string(&c->written), c->written.bytes) + 2;
-        const char *prompt_end = strstr(text_string(&c->written), "']\n") + 2;
-        int64_t prompt = 1 + grammar_llama2_tokens(text_string(&c->written),
-                                                   (size_t)(prompt_end - text_string(&c->written)));
+        const char *prompt_end = strstr(text_string(&c->written), "']\n") + 3;
+        /* with the begin of sequence, without the newline that is generated */
+        int64_t prompt = grammar_llama2_tokens(text_string(&c->written),
+                                               (size_t)(prompt_end - text_string(&c->written)));
         total += tokens;
         if (tokens > longest) longest = tokens;
         if (tokens - prompt > most) most = tokens - prompt;
