@@ -134,7 +134,7 @@ CREATE TABLE thread (
   ordinal INTEGER NOT NULL,               -- from 0, the root, in spawn order
   parent INTEGER,                         -- an ordinal; NULL for the root
   path TEXT NOT NULL,                     -- [P] '0', '0.3': ordinals among siblings from the root
-  role TEXT NOT NULL,                     -- [P] 'parent', 'child'
+  role TEXT NOT NULL,                     -- [P] 'root', 'child'
   worker INTEGER,                         -- [P] gangs only
   round INTEGER,                          -- [P] which spawn of the parent, from 0; NULL for the root
   spawn_token INTEGER,                    -- [P] generated-token index in the parent

@@ -17,8 +17,8 @@
   X(TASK_SET_FINISH, "UPDATE task_set SET hash = ?2, tasks = ?3 WHERE id = ?1")                    \
   X(TASK_SET_BY_ID, "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE id = ?1")                     \
   X(TASK_SET_BY_HASH, "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE hash = ?1")                 \
-  X(TASK_SET_NEWEST, "SELECT " TASK_SET_COLUMNS                                                    \
-                     " FROM task_set WHERE name = ?1 ORDER BY version DESC LIMIT 1")               \
+  X(TASK_SET_NEWEST,                                                                               \
+    "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE name = ?1 ORDER BY version DESC LIMIT 1")     \
   X(TASK_SET_VERSION,                                                                              \
     "SELECT " TASK_SET_COLUMNS " FROM task_set WHERE name = ?1 AND version = ?2")                  \
   X(TASK_SET_NAMES, "SELECT DISTINCT name FROM task_set ORDER BY name LIMIT 1000")                 \
@@ -46,13 +46,12 @@
                                                                                                    \
   /* Walks the tasks by (task_set, ordinal) and looks each key up by (run, task, repeat), so the   \
      cost of a page is its number of keys, however many samples there are. */                      \
-  X(WORK_PAGE,                                                                                     \
-    "SELECT task.id, sample.attempt FROM task LEFT JOIN sample "                                   \
-    "ON sample.run = ?1 AND sample.repeat = ?2 AND sample.task = task.id "                         \
-    "WHERE task.task_set = ?3 AND task.ordinal >= ?4 AND task.ordinal < ?5 "                       \
-    "AND (task.ordinal + ?2) % ?6 = ?7 "                                                           \
-    "AND (sample.id IS NULL OR (sample.status = 'failed' AND sample.attempt < ?8)) "               \
-    "ORDER BY task.ordinal")                                                                       \
+  X(WORK_PAGE, "SELECT task.id, sample.attempt FROM task LEFT JOIN sample "                        \
+               "ON sample.run = ?1 AND sample.repeat = ?2 AND sample.task = task.id "              \
+               "WHERE task.task_set = ?3 AND task.ordinal >= ?4 AND task.ordinal < ?5 "            \
+               "AND (task.ordinal + ?2) % ?6 = ?7 "                                                \
+               "AND (sample.id IS NULL OR (sample.status = 'failed' AND sample.attempt < ?8)) "    \
+               "ORDER BY task.ordinal")                                                            \
   X(WORK_COUNT,                                                                                    \
     "SELECT sample.status, sample.status = 'failed' AND sample.attempt < ?6, count(*) "            \
     "FROM sample JOIN task ON task.id = sample.task "                                              \
@@ -77,10 +76,9 @@
     "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
   X(TRACE_ADD,                                                                                     \
     "INSERT INTO trace (sample, thread, text, text_bytes, layout) VALUES (?, ?, ?, ?, ?)")         \
-  X(VERDICT_PUT,                                                                                   \
-    "INSERT INTO verdict (sample, thread, checker, version, correct, reason, score) "              \
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (sample, thread, checker) "                   \
-    "DO UPDATE SET version = ?4, correct = ?5, reason = ?6, score = ?7")                           \
+  X(VERDICT_PUT, "INSERT INTO verdict (sample, thread, checker, version, correct, reason, score) " \
+                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (sample, thread, checker) "      \
+                 "DO UPDATE SET version = ?4, correct = ?5, reason = ?6, score = ?7")              \
                                                                                                    \
   X(RESCORE_PAGE,                                                                                  \
     "SELECT sample.id, sample.task, sample.repeat, sample.status, sample.answer, task.target, "    \
@@ -97,7 +95,10 @@ typedef enum statement_id {
 #define X(name, sql) name,
   STATEMENT_LIST(X)
 #undef X
-  STATEMENT_COUNT
 } statement_id;
+
+#define X(name, sql) +1
+enum { STATEMENT_COUNT = STATEMENT_LIST(X) };
+#undef X
 
 #endif

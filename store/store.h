@@ -29,7 +29,7 @@ typedef enum store_access {
 } store_access;
 
 /* Borrows log until store_close; it may be NULL. */
-MUST_CHECK status store_open(store **out, const char *path, store_access access, log *messages,
+MUST_CHECK status store_open(store **out, const char *path, store_access access, logger *messages,
                              detail *err);
 /* Waits for the queue, commits, ends the process record, checkpoints and leaves one file. Frees s
    whatever it returns; NULL is a no-op. */
@@ -40,13 +40,13 @@ int store_writable(const store *s);
 /* ---- task sets ------------------------------------------------------------------------------ */
 
 typedef struct store_task {
-  int64_t id;           /* out */
-  const char *name;     /* the user's id; NULL: the ordinal */
-  const char *question; /* for a person */
-  const char *target;   /* canonical JSON for the checker */
+  int64_t id;                  /* out */
+  const char *name;            /* the user's id; NULL: the ordinal */
+  const char *question;        /* for a person */
+  const char *target;          /* canonical JSON for the checker */
   const char *cluster, *split; /* NULL: none */
   const char *data;            /* JSON; NULL: {} */
-  hash content;                /* store_task_hash(question, target) */
+  hash content; /* out: store_task_hash(question, target); store_task_add computes it itself */
 } store_task;
 
 typedef struct store_task_set {
@@ -59,8 +59,10 @@ typedef struct store_task_set {
 hash store_task_hash(const char *question, const char *target);
 
 /* One transaction from begin to end: nothing of a set is seen before store_task_set_end. Tasks are
-   streamed. When the same tasks are there already under this name, end gives that set and adds
-   nothing (*added 0); other tasks under a known name become its next version. */
+   streamed; meanwhile the owner's other writes are refused and queued samples wait. When the same
+   tasks are there already under this name, end gives that set and adds nothing (*added 0); other
+   tasks under a known name become its next version. E_INPUT: two tasks of one name, a name with '@'
+   in it, no tasks, or tasks that are there under another name. A set that fails to end is gone. */
 MUST_CHECK status store_task_set_begin(store *s, const char *name, const char *kind,
                                        const char *origin_json, detail *err);
 MUST_CHECK status store_task_add(store *s, const store_task *task, detail *err); /* copies */
@@ -119,9 +121,9 @@ typedef struct store_item {
 
 typedef struct store_work_filter {
   int64_t run;
-  int64_t task_limit;   /* the first tasks of the set; negative: all */
-  int32_t repeats;      /* repeats 0 .. repeats - 1 */
-  int32_t attempts_max; /* a failed sample is tried again below this many attempts */
+  int64_t task_limit;    /* the first tasks of the set; negative: all */
+  int32_t repeats;       /* repeats 0 .. repeats - 1 */
+  int32_t attempts_max;  /* a failed sample is tried again below this many attempts */
   int32_t shard, shards; /* items with (task ordinal + repeat) % shards == shard; 0, 1: all */
 } store_work_filter;
 
@@ -173,8 +175,8 @@ typedef struct store_costs {
 typedef struct store_sample {
   int64_t run, task;
   int32_t repeat, attempt;
-  const char *status;                                 /* "done", "capped", "failed" */
-  const char *limit_met, *answer, *vote_key, *error;  /* NULL for none */
+  const char *status;                                /* "done", "capped", "failed" */
+  const char *limit_met, *answer, *vote_key, *error; /* NULL for none */
   store_costs costs;
   int64_t queued_ns, started_ns, first_token_ns, ended_ns;
   double batch_samples;        /* negative for none */
@@ -204,13 +206,14 @@ typedef struct store_stats {
 } store_stats;
 store_stats store_written(store *s);
 
-/* ---- verdicts after the fact ------------------------------------------------------------------ */
+/* ---- verdicts after the fact ------------------------------------------------------------------
+ */
 
 typedef struct store_answer {
   int64_t sample;
-  const char *target;           /* of its task */
-  const char *answer, *status;  /* answer may be NULL */
-  const char *trace;            /* of the root thread */
+  const char *target;          /* of its task */
+  const char *answer, *status; /* answer may be NULL */
+  const char *trace;           /* of the root thread */
   size_t trace_bytes;
 } store_answer;
 

@@ -7,9 +7,11 @@
 #ifndef STORE_STORE_INTERNAL_H
 #define STORE_STORE_INTERNAL_H
 
+#include "store/place_internal.h"
 #include "store/statements_internal.h"
 #include "store/store.h"
 
+#define ZLIB_CONST /* zlib only reads its input */
 #include <sqlite3.h>
 #include <zlib.h>
 
@@ -30,6 +32,8 @@ MUST_CHECK status connection_open(connection *c, const char *file, const char *p
                                   detail *err);
 void connection_close(connection *c); /* a closed or zeroed one is a no-op */
 MUST_CHECK status connection_run(connection *c, const char *sql, detail *err);
+/* Ends a transaction that is still open, as some failures end it by themselves. */
+void connection_rollback(connection *c);
 /* The first column of the first row, 0 without one. */
 MUST_CHECK status connection_number(connection *c, const char *sql, int64_t *out, detail *err);
 /* What SQLite's result code means to a person. */
@@ -46,6 +50,7 @@ typedef struct call {
 call call_start(connection *c, statement_id id);
 void call_int(call *k, int64_t value);   /* STORE_NONE binds NULL */
 void call_index(call *k, int32_t value); /* negative binds NULL */
+void call_bits(call *k, uint64_t value); /* the same 64 bits; never NULL */
 void call_real(call *k, double value);
 void call_real_or_null(call *k, double value); /* negative binds NULL */
 void call_text(call *k, const char *value);    /* NULL binds NULL */
@@ -54,19 +59,6 @@ MUST_CHECK status call_row(call *k, int *row, detail *err);
 void call_end(call *k);
 /* For statements without rows: to the end, and call_end. */
 MUST_CHECK status call_run(call *k, detail *err);
-
-/* ---- lock.c ---------------------------------------------------------------------------------- */
-
-typedef struct lock {
-  int file; /* -1: not held */
-  char *path;
-} lock;
-
-/* Takes FILE.lock for this process or fails with E_BUSY naming who has it. path is for messages. */
-MUST_CHECK status lock_take(lock *l, const char *file, const char *path, detail *err);
-void lock_release(lock *l);
-/* Whether statfs's f_type is one where WAL's shared memory cannot be trusted. */
-int lock_is_network(uint32_t file_system);
 
 /* ---- encode.c -------------------------------------------------------------------------------- */
 
@@ -119,6 +111,7 @@ void writer_resume(writer *w);
 
 /* Within a transaction: writes a sample with all that belongs to it, replacing a failed one. */
 MUST_CHECK status sample_write(connection *c, const record *r, int64_t process, detail *err);
+MUST_CHECK status verdict_write(connection *c, int64_t sample, const store_verdict *v, detail *err);
 
 /* ---- open.c ---------------------------------------------------------------------------------- */
 
@@ -135,7 +128,7 @@ struct store {
   connection on; /* the owner's */
   char *path;    /* as the caller named it */
   char *file;    /* absolute, links resolved: two names of one file meet at one lock */
-  log *messages;
+  logger *messages;
   int writes, network, in_transaction;
   lock held;
   writer *writer; /* from store_process_start on */
@@ -143,9 +136,6 @@ struct store {
   building set;
 };
 
-/* store_open with the kind of file system given: 1 network, 0 local, -1 to be asked. */
-MUST_CHECK status store_open_on(store **out, const char *path, store_access access, int network,
-                                log *messages, detail *err);
 /* Sets the journal and the durability of a connection that writes. */
 MUST_CHECK status store_prepare_writing(connection *c, int network, detail *err);
 
@@ -153,6 +143,7 @@ MUST_CHECK status store_prepare_writing(connection *c, int network, detail *err)
 MUST_CHECK status owner_begin(store *s, detail *err);
 /* Commits, or rolls back when failed is not OK; returns failed, or why the commit failed. */
 MUST_CHECK status owner_end(store *s, status failed, detail *err);
+void owner_abandon(store *s); /* rolls back */
 
 /* ---- quantiles.c ----------------------------------------------------------------------------- */
 

@@ -1,0 +1,105 @@
+#include "base/memory.h"
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The magic numbers of statfs(2) and of the file systems' own headers. */
+int place_is_network(uint32_t file_system) {
+  static const uint32_t known[] = {
+      0x6969,                             /* NFS */
+      0x517b,     0xff534d42, 0xfe534d42, /* SMB, CIFS, SMB2 */
+      0x0bd00bd0,                         /* Lustre */
+      0x47504653,                         /* GPFS */
+      0x65735546,                         /* FUSE: sshfs and many a cluster's */
+      0x00c36400,                         /* Ceph */
+      0x19830326,                         /* BeeGFS */
+      0x5346414f, 0x6b414653,             /* AFS, the kernel's AFS */
+      0xaad7aaea,                         /* PanFS */
+      0x01021997,                         /* 9p */
+  };
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (known[i] == file_system) return 1;
+  }
+  return 0;
+}
+
+static status open_failed(const char *path, const char *lock_path, detail *err) {
+  int cause = errno;
+  status code = cause == EACCES || cause == EROFS || cause == EPERM ? E_STORE : E_IO;
+  return fail(err, code, "%s cannot be written, since %s cannot be made: %s", path, lock_path,
+              strerror(cause));
+}
+
+/* Who holds it wrote "123 on host" inside. The holder may be between taking it and writing. */
+static status held_elsewhere(int file, const char *path, detail *err) {
+  char who[320] = "";
+  ssize_t count = pread(file, who, sizeof who - 1, 0);
+  if (count > 0) who[count] = 0;
+  who[strcspn(who, "\n")] = 0;
+  if (!who[0]) {
+    return fail(err, E_BUSY, "%s is being written by another process; wait for it or stop it",
+                path);
+  }
+  return fail(err, E_BUSY, "%s is being written by process %s; wait for it or stop it", path, who);
+}
+
+/* The last holder removes the file while it holds it, so a lock may be on a file without a name. */
+static int still_named(int file, const char *lock_path) {
+  struct stat opened, named;
+  return fstat(file, &opened) == 0 && stat(lock_path, &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+static status sign(int file, const char *lock_path, detail *err) {
+  char host[256] = "", who[320];
+  (void)gethostname(host, sizeof host - 1);
+  int count = snprintf(who, sizeof who, "%ld on %s\n", (long)getpid(), host);
+  if (ftruncate(file, 0) == 0 && pwrite(file, who, (size_t)count, 0) == count) return OK;
+  return fail(err, E_IO, "%s cannot be written: %s", lock_path, strerror(errno));
+}
+
+static status take(lock *l, const char *path, detail *err) {
+  for (;;) {
+    int file = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0) return open_failed(path, l->path, err);
+    status failed = OK;
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+      failed = errno == EWOULDBLOCK
+                   ? held_elsewhere(file, path, err)
+                   : fail(err, E_IO, "%s cannot be locked: %s", l->path, strerror(errno));
+    } else if (still_named(file, l->path)) {
+      failed = sign(file, l->path, err);
+      if (!failed) {
+        l->file = file;
+        return OK;
+      }
+    }
+    (void)close(file);
+    if (failed) return failed;
+  }
+}
+
+status lock_take(lock *l, const char *file, const char *path, detail *err) {
+  size_t bytes = strlen(file) + sizeof ".lock";
+  *l = (lock){.file = -1, .path = memory_take(bytes)};
+  if (!l->path) return fail(err, E_MEMORY, "no memory to lock %s", path);
+  (void)snprintf(l->path, bytes, "%s.lock", file);
+  status failed = take(l, path, err);
+  if (failed) lock_release(l);
+  return failed;
+}
+
+void lock_release(lock *l) {
+  if (l->file >= 0) {
+    (void)unlink(l->path);
+    (void)close(l->file);
+  }
+  memory_free(l->path);
+  *l = (lock){.file = -1};
+}

@@ -1,0 +1,306 @@
+-- The store's views, version 1: the public interface. docs/schema.md explains every column. They
+-- need nothing but the stock sqlite3 shell, and change only with the store's version number.
+--
+-- A condition's samples are those of its run that its job asks for: its first `tasks` tasks, repeats
+-- 0 to `repeats` - 1. A run that two conditions share shows its samples under each, so a query
+-- names its job. The verdict is that of the condition's checker for the sample as a whole.
+
+-- Parameters are read once a run, and CROSS JOIN keeps the loop over samples inside. json_each
+-- stands in for json_extract, which SQLite 3.40 takes for unsafe in the views of a connection with
+-- trusted_schema off.
+CREATE VIEW samples AS
+WITH parameter AS MATERIALIZED (
+  SELECT id AS run,
+         (SELECT value FROM json_each(parameters) WHERE key = 'search') AS search,
+         (SELECT value FROM json_each(parameters) WHERE key = 'heuristic') AS heuristic,
+         (SELECT value FROM json_each(parameters) WHERE key = 'order') AS search_order,
+         (SELECT value FROM json_each(parameters) WHERE key = 'beam') AS beam,
+         (SELECT value FROM json_each(parameters) WHERE key = 'child_beam') AS child_beam,
+         (SELECT value FROM json_each(parameters) WHERE key = 'promising') AS promising,
+         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'context')
+           AS limit_context
+  FROM run
+)
+SELECT s.id, c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal, r.mode,
+       r.protocol,
+       p.search, p.heuristic, p.search_order, p.beam, p.child_beam, p.promising, p.limit_context,
+       r.parameters, r.token_unit,
+       w.name || '@' || w.version AS task_set, t.split, t.name AS task, t.ordinal AS task_ordinal,
+       t.cluster, s.repeat, s.status, s.limit_met, v.correct AS verdict, v.score, v.reason,
+       s.answer, s.vote_key, t.target AS expected, c.checker, s.error,
+       s.tokens_generated, s.tokens_injected, s.tokens_prompt, s.tokens_finisher, s.tokens_total,
+       s.tokens_ref, s.seq_critical_path, s.seq_critical_path_injected, s.seq_longest_sequence,
+       s.seq_forwards, s.context_peak, s.wait_steps, s.flops, s.kv_token_steps, s.nodes_explored,
+       s.nodes_duplicate, s.threads, s.children, s.children_refused, s.rounds,
+       (s.started_ns - s.queued_ns) / 1e6 AS queued_ms,
+       (s.first_token_ns - s.started_ns) / 1e6 AS first_token_ms,
+       (s.ended_ns - s.started_ns) / 1e6 AS total_ms,
+       s.batch_samples, r.determinism_class, s.attempt AS attempts
+FROM condition c
+CROSS JOIN run r ON r.id = c.run
+CROSS JOIN parameter p ON p.run = c.run
+CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+JOIN task_set w ON w.id = t.task_set
+LEFT JOIN verdict v
+  ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker AND s.status <> 'failed';
+
+CREATE VIEW threads AS
+SELECT h.sample, h.ordinal, h.path, p.path AS parent, h.role, h.worker, h.round,
+       length(h.path) - length(replace(h.path, '.', '')) AS depth,
+       h.spawn_token, h.join_token, h.tokens_prompt, h.tokens_fed, h.tokens_generated,
+       h.tokens_seen, h.answer, h.finish, h.logical_start, h.logical_end, h.wait_steps,
+       (h.started_ns - h.queued_ns) / 1e6 AS queued_ms,
+       (h.first_token_ns - h.started_ns) / 1e6 AS first_token_ms,
+       (h.ended_ns - h.started_ns) / 1e6 AS total_ms,
+       h.tokens_cached, h.drafted, h.accepted
+FROM thread h
+LEFT JOIN thread p ON p.sample = h.sample AND p.ordinal = h.parent;
+
+-- One row for each condition and task. CROSS JOIN keeps the order of the loops, so that the
+-- indexes deliver the groups and nothing is sorted.
+CREATE VIEW task_scores AS
+SELECT c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal,
+       t.name AS task, t.ordinal AS task_ordinal, t.cluster, t.split,
+       count(v.score) AS samples,
+       sum(s.status = 'failed') AS errors,
+       sum(s.status = 'capped') AS capped,
+       avg(v.score) AS accuracy,
+       avg(v.score) FILTER (WHERE s.status = 'done') AS accuracy_finished,
+       avg(s.tokens_ref) FILTER (WHERE v.score IS NOT NULL) AS tokens_ref,
+       avg(s.tokens_total) FILTER (WHERE v.score IS NOT NULL) AS tokens_total,
+       avg(s.seq_critical_path) FILTER (WHERE v.score IS NOT NULL) AS seq_critical_path,
+       avg(s.seq_critical_path_injected) FILTER (WHERE v.score IS NOT NULL)
+         AS seq_critical_path_injected,
+       avg(s.seq_longest_sequence) FILTER (WHERE v.score IS NOT NULL) AS seq_longest_sequence,
+       avg(s.context_peak) FILTER (WHERE v.score IS NOT NULL) AS context_peak,
+       avg(s.nodes_explored) FILTER (WHERE v.score IS NOT NULL) AS nodes_explored,
+       count(*) AS attempted
+FROM condition c
+CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+LEFT JOIN verdict v
+  ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker AND s.status <> 'failed'
+GROUP BY c.job, c.name, s.task;
+
+-- Accuracy is the mean over tasks of the mean over repeats. With S the sum of a cluster's task
+-- scores, n its tasks, N all tasks and C all clusters (a task without one is its own),
+--   se^2 = C / (C - 1) * sum over clusters of (S - n * accuracy)^2 / N^2,
+-- which is the usual variance over tasks / N where every cluster is one task (Miller,
+-- arXiv 2411.00640, with the small-sample factor). The sum over clusters is a second pass (the
+-- join k), made only where tasks name clusters.
+CREATE VIEW accuracy AS
+SELECT job, condition, family, condition_ordinal, split, tasks, clusters, samples, repeats, errors,
+       capped, unjudged, accuracy,
+       CASE WHEN NOT vanishes THEN se END AS se,
+       CASE
+         WHEN interval_method LIKE 'rule of three%' THEN max(0.0, accuracy - 3.0 / clusters)
+         WHEN interval_method LIKE 'wilson%' THEN
+           (accuracy + z * z / (2 * clusters)
+            - z * sqrt(accuracy * (1 - accuracy) / clusters + z * z / (4.0 * clusters * clusters)))
+           / (1 + z * z / clusters)
+         WHEN interval_method <> 'none' THEN max(0.0, accuracy - q * se)
+       END AS lo95,
+       CASE
+         WHEN interval_method LIKE 'rule of three%' THEN min(1.0, accuracy + 3.0 / clusters)
+         WHEN interval_method LIKE 'wilson%' THEN
+           (accuracy + z * z / (2 * clusters)
+            + z * sqrt(accuracy * (1 - accuracy) / clusters + z * z / (4.0 * clusters * clusters)))
+           / (1 + z * z / clusters)
+         WHEN interval_method <> 'none' THEN min(1.0, accuracy + q * se)
+       END AS hi95,
+       interval_method, accuracy_finished, tokens_ref, tokens_total, seq_critical_path,
+       seq_critical_path_injected, seq_longest_sequence, context_peak, nodes_explored
+FROM (
+  SELECT e.*, normal.q975 AS z, coalesce(t.q975, normal.q975) AS q,
+         CASE
+           WHEN tasks = 0 THEN 'none'
+           WHEN vanishes AND (accuracy < 1e-12 OR accuracy > 1 - 1e-12)
+             THEN CASE WHEN clustered THEN 'rule of three on clusters' ELSE 'rule of three' END
+           WHEN clustered AND clusters = 1 THEN 'none'
+           WHEN vanishes AND clustered THEN 'wilson on clusters'
+           WHEN vanishes OR (NOT clustered AND tasks < 30) THEN 'wilson'
+           WHEN NOT clustered THEN 'normal'
+           WHEN clusters < 40 THEN 'clustered t, ' || (clusters - 1) || ' degrees'
+           ELSE 'clustered normal'
+         END AS interval_method
+  FROM (
+    SELECT d.*, clusters < 2 OR squares <= 1e-12 * scale AS vanishes,
+           sqrt(max(squares, 0.0) * clusters / (clusters - 1)) / tasks AS se
+    FROM (
+      SELECT m.*,
+             CASE WHEN clustered THEN ss - 2 * accuracy * sn + accuracy * accuracy * nn
+                  ELSE square - tasks * accuracy * accuracy END AS squares,
+             CASE WHEN clustered THEN nn ELSE tasks END AS scale
+      FROM (
+        SELECT job, condition, family, condition_ordinal,
+               CASE WHEN min(coalesce(split, '')) = max(coalesce(split, '')) THEN min(split)
+                    ELSE 'mixed' END AS split,
+               count(accuracy) AS tasks,
+               count(DISTINCT CASE WHEN accuracy IS NOT NULL THEN cluster END)
+                 + sum(cluster IS NULL AND accuracy IS NOT NULL) AS clusters,
+               count(cluster) > 0 AS clustered,
+               sum(samples) AS samples, max(attempted) AS repeats, sum(errors) AS errors,
+               sum(capped) AS capped, sum(attempted - errors - samples) AS unjudged,
+               avg(accuracy) AS accuracy, sum(accuracy * accuracy) AS square,
+               avg(accuracy_finished) AS accuracy_finished, avg(tokens_ref) AS tokens_ref,
+               avg(tokens_total) AS tokens_total, avg(seq_critical_path) AS seq_critical_path,
+               avg(seq_critical_path_injected) AS seq_critical_path_injected,
+               avg(seq_longest_sequence) AS seq_longest_sequence,
+               avg(context_peak) AS context_peak, avg(nodes_explored) AS nodes_explored
+        FROM task_scores
+        GROUP BY job, condition
+      ) m
+      LEFT JOIN (
+        SELECT job, condition, sum(s * s) AS ss, sum(s * n) AS sn, 1.0 * sum(n * n) AS nn
+        FROM (SELECT job, condition, sum(accuracy) AS s, count(accuracy) AS n
+              FROM task_scores
+              WHERE EXISTS (SELECT 1 FROM task WHERE cluster IS NOT NULL)
+              GROUP BY job, condition, coalesce(cluster, task_ordinal))
+        WHERE n > 0
+        GROUP BY job, condition
+      ) k ON k.job = m.job AND k.condition = m.condition
+    ) d
+  ) e
+  LEFT JOIN t_quantile t ON e.clustered AND e.clusters < 40 AND t.degrees = e.clusters - 1
+  JOIN t_quantile normal ON normal.degrees = 0
+);
+
+-- What each condition cost and reached, on each axis, and what mixing the neighbours of a family
+-- would reach at each power of two between them.
+CREATE VIEW accuracy_by_budget AS
+WITH point AS MATERIALIZED (
+  SELECT job, family, condition, axis,
+         CASE axis
+           WHEN 'tokens_ref' THEN tokens_ref
+           WHEN 'tokens_total' THEN tokens_total
+           WHEN 'seq_critical_path' THEN seq_critical_path
+           WHEN 'seq_critical_path_injected' THEN seq_critical_path_injected
+           WHEN 'seq_longest_sequence' THEN seq_longest_sequence
+           WHEN 'nodes_explored' THEN nodes_explored
+         END AS budget, accuracy, se
+  FROM accuracy,
+       (SELECT 'tokens_ref' AS axis UNION ALL SELECT 'tokens_total'
+        UNION ALL SELECT 'seq_critical_path' UNION ALL SELECT 'seq_critical_path_injected'
+        UNION ALL SELECT 'seq_longest_sequence' UNION ALL SELECT 'nodes_explored')
+  WHERE accuracy IS NOT NULL
+),
+neighbour AS (
+  SELECT job, family, axis, budget AS low, accuracy AS accuracy_low,
+         lead(budget) OVER family_axis AS high, lead(accuracy) OVER family_axis AS accuracy_high
+  FROM point
+  WHERE budget IS NOT NULL
+  WINDOW family_axis AS (PARTITION BY job, family, axis ORDER BY budget, condition)
+),
+power (budget) AS (SELECT 1.0 UNION ALL SELECT budget * 2 FROM power WHERE budget < 1e12)
+SELECT job, family, condition, axis, budget, accuracy, se, 'mean cost' AS kind
+FROM point
+WHERE budget IS NOT NULL
+UNION ALL
+SELECT job, family, NULL, axis, power.budget,
+       accuracy_low + (accuracy_high - accuracy_low) * (power.budget - low) / (high - low),
+       NULL, 'interpolated'
+FROM neighbour JOIN power ON power.budget >= low AND power.budget < high;
+
+-- Two conditions of a job on the tasks that both have. Both directions are rows, so that a query
+-- need not know which condition the job file names first. The error is clustered as in accuracy.
+CREATE VIEW paired AS
+WITH score AS MATERIALIZED (
+  SELECT c.id, t.id AS task, t.cluster, avg(v.score) AS accuracy, count(v.score) AS samples
+  FROM condition c
+  CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+  CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+  CROSS JOIN verdict v
+    ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker AND s.status <> 'failed'
+  GROUP BY c.job, c.name, s.task
+),
+pair AS MATERIALIZED (
+  SELECT m.a, m.b, m.tasks, clusters, wins, losses, m.tasks - wins - losses AS ties, tasks_uneven,
+         difference,
+         CASE WHEN clusters > 1 THEN
+           sqrt(max(squares, 0.0) * clusters / (clusters - 1)) / m.tasks END AS se
+  FROM (
+    SELECT m.*, m.d / m.tasks AS difference, coalesce(k.clusters, m.tasks) AS clusters,
+           CASE WHEN k.a IS NULL THEN m.dd - m.d * m.d / m.tasks
+                ELSE k.dd - 2 * m.d / m.tasks * k.dn + m.d * m.d / m.tasks / m.tasks * k.nn
+           END AS squares
+    FROM (
+      SELECT a.id AS a, b.id AS b, count(*) AS tasks, sum(x.accuracy - y.accuracy) AS d,
+             sum((x.accuracy - y.accuracy) * (x.accuracy - y.accuracy)) AS dd,
+             sum(x.accuracy > y.accuracy) AS wins, sum(x.accuracy < y.accuracy) AS losses,
+             sum(x.samples <> y.samples) AS tasks_uneven
+      FROM condition a
+      CROSS JOIN condition b ON b.job = a.job AND b.ordinal > a.ordinal
+      CROSS JOIN score x ON x.id = a.id
+      CROSS JOIN score y ON y.id = b.id AND y.task = x.task
+      GROUP BY a.id, b.id
+    ) m
+    LEFT JOIN (
+      SELECT a, b, count(*) AS clusters, sum(d * d) AS dd, sum(d * n) AS dn, 1.0 * sum(n * n) AS nn
+      FROM (SELECT a.id AS a, b.id AS b, count(*) AS n, sum(x.accuracy - y.accuracy) AS d
+            FROM condition a
+            CROSS JOIN condition b ON b.job = a.job AND b.ordinal > a.ordinal
+            CROSS JOIN score x ON x.id = a.id
+            CROSS JOIN score y ON y.id = b.id AND y.task = x.task
+            WHERE EXISTS (SELECT 1 FROM task WHERE cluster IS NOT NULL)
+            GROUP BY a.id, b.id, coalesce(x.cluster, x.task))
+      GROUP BY a, b
+    ) k ON k.a = m.a AND k.b = m.b
+  ) m
+)
+SELECT a.job, a.name AS a, b.name AS b, pair.tasks, clusters, wins, losses, ties, tasks_uneven,
+       difference, se
+FROM pair JOIN condition a ON a.id = pair.a JOIN condition b ON b.id = pair.b
+UNION ALL
+SELECT a.job, b.name, a.name, pair.tasks, clusters, losses, wins, ties, tasks_uneven,
+       -difference, se
+FROM pair JOIN condition a ON a.id = pair.a JOIN condition b ON b.id = pair.b;
+
+-- Percentiles are nearest ranks: the smallest time that at least that share does not exceed.
+CREATE VIEW latency AS
+SELECT job, condition, 'batch' AS kind, count(*) AS samples, avg(batch_samples) AS batch_samples,
+       avg(ms) AS mean_ms,
+       min(CASE WHEN place >= 0.50 * many THEN ms END) AS p50_ms,
+       min(CASE WHEN place >= 0.90 * many THEN ms END) AS p90_ms,
+       min(CASE WHEN place >= 0.99 * many THEN ms END) AS p99_ms,
+       max(ms) AS max_ms, avg(queued_ms) AS mean_queued_ms
+FROM (
+  SELECT job, condition, total_ms AS ms, queued_ms, batch_samples,
+         row_number() OVER (PARTITION BY job, condition ORDER BY total_ms) AS place,
+         count(*) OVER (PARTITION BY job, condition) AS many
+  FROM samples
+  WHERE status <> 'failed'
+)
+GROUP BY job, condition;
+
+CREATE VIEW token_use AS
+SELECT c.job, c.name AS condition, count(*) AS samples,
+       avg(s.tokens_prompt) AS tokens_prompt, avg(s.tokens_generated) AS tokens_generated,
+       avg(s.tokens_injected) AS tokens_injected, avg(s.tokens_finisher) AS tokens_finisher,
+       avg(s.tokens_total) AS tokens_total, avg(s.tokens_ref) AS tokens_ref,
+       sum(s.tokens_total) AS sum_tokens_total,
+       max(s.tokens_total) AS max_tokens_total, max(s.context_peak) AS max_context_peak,
+       1.0 * sum(s.tokens_total) / nullif(sum(s.seq_critical_path_injected), 0) AS parallelism,
+       avg(s.wait_steps) AS wait_steps, avg(s.threads) AS threads, avg(s.children) AS children,
+       avg(s.children_refused) AS children_refused, avg(s.rounds) AS rounds,
+       avg(s.nodes_explored) AS nodes_explored, avg(s.nodes_duplicate) AS nodes_duplicate,
+       1.0 * sum(s.nodes_duplicate) / nullif(sum(s.nodes_explored), 0) AS duplicate_share
+FROM condition c
+CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats AND s.status <> 'failed'
+CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+GROUP BY c.job, c.name;
+
+CREATE VIEW capped AS
+SELECT job, condition, limit_met, count(*) AS samples,
+       1.0 * count(*) / (SELECT count(*) FROM samples f
+                         WHERE f.job = samples.job AND f.condition = samples.condition
+                           AND f.status <> 'failed') AS share,
+       avg(score) AS accuracy, avg(tokens_total) AS tokens_total
+FROM samples
+WHERE status = 'capped'
+GROUP BY job, condition, limit_met;
+
+CREATE VIEW failures AS
+SELECT id, job, condition, task, task_ordinal, repeat, attempts, error
+FROM samples
+WHERE status = 'failed';
