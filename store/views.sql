@@ -1,8 +1,8 @@
 -- The store's views, version 1: the public interface. docs/schema.md explains every column. They
 -- need nothing but the stock sqlite3 shell, and change only with the store's version number.
 --
--- A condition's samples are those of its run that its job asks for: its first `tasks` tasks, repeats
--- 0 to `repeats` - 1. A run that two conditions share shows its samples under each, so a query
+-- A condition's samples are those of its run that its job asks for: the first tasks, repeats from
+-- 0 on. A run that two conditions share shows its samples under each, so a query
 -- names its job. The verdict is that of the condition's checker for the sample as a whole.
 
 -- Parameters are read once a run, and CROSS JOIN keeps the loop over samples inside. json_each

@@ -3,10 +3,13 @@
 #include "store/store_internal.h"
 
 #include <pthread.h>
+#include <time.h>
 
 /* What is queued becomes one transaction, and while that syncs the next group forms by itself. A
-   group has a bound, so that callers who wait for room get some of it soon. */
-enum { GROUP_BYTES = STORE_QUEUE_BYTES / 16 };
+   small group waits a little for company: a commit costs the same for one sample as for a hundred,
+   and 50 ms is what a sample may wait to be durable. A group has a bound too, so that callers who
+   wait for room get some of it soon. */
+enum { GROUP_BYTES = STORE_QUEUE_BYTES / 16, GATHER_NS = 10000000 };
 
 struct writer {
   store *owner;
@@ -37,11 +40,22 @@ static void free_records(record *r) {
   }
 }
 
-/* Waits for work and takes it out of the queue; NULL when there is none left to wait for. */
+/* Waits for work, and once for more of it. Locked by the caller. */
+static void wait_for_work(writer *w) {
+  for (int gathered = 0;; gathered = 1) {
+    while (w->paused || (!w->first && !w->stopping))
+      (void)pthread_cond_wait(&w->work, &w->lock);
+    if (gathered || w->stopping || w->held_bytes >= GROUP_BYTES) return;
+    (void)pthread_mutex_unlock(&w->lock);
+    (void)nanosleep(&(struct timespec){.tv_nsec = GATHER_NS}, NULL);
+    (void)pthread_mutex_lock(&w->lock);
+  }
+}
+
+/* Takes a group out of the queue; NULL when there is none left to wait for. */
 static record *take_group(writer *w) {
   (void)pthread_mutex_lock(&w->lock);
-  while (w->paused || (!w->first && !w->stopping))
-    (void)pthread_cond_wait(&w->work, &w->lock);
+  wait_for_work(w);
   record *group = w->first, **end = &w->first;
   for (size_t bytes = 0; *end && bytes < GROUP_BYTES; end = &(*end)->next)
     bytes += (*end)->bytes;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-static int kills = 8, tasks = 200;
+static int kills = 8, tasks = 500;
 enum { CONDITIONS = 10 };
 
 static const char JOB[] = "name: killed\n"
@@ -71,7 +71,7 @@ START_TEST(killed_runs_end_equal) {
   int64_t before = 0;
   for (int i = 0; i < kills; i++) {
     int64_t left = total - before;
-    double fraction = (double)random_next(&draws) / 4294967296.0;
+    double fraction = 0.8 * (double)random_next(&draws) / 4294967296.0;
     int64_t remaining_ns = (int64_t)((double)whole_ns * (double)left / (double)total);
     pid_t pid = program_start(run_killed, out, err);
     sleep_ns((int64_t)(fraction * (double)(remaining_ns + 20000000)));
