@@ -42,7 +42,7 @@ struct invocation {
   const char *db; /* --db, default nightjar.db */
   int json, color;
   FILE *out;
-  log *messages;
+  logger *messages;
   int *failed_samples; /* a run that finished with more failures than allowed sets it to 1 */
 };
 

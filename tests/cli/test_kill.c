@@ -30,9 +30,9 @@ static const char JOB[] = "name: killed\n"
 static void make_tasks(const char *db) {
   char count[16];
   (void)snprintf(count, sizeof count, "%d", tasks);
-  const char *argv[] = {"tasks", "make",   "countdown", "--name", "kill", "--count",
-                        count,   "--seed", "3",         "--db",   db,     NULL};
-  ck_assert_int_eq(program_run(argv, support_path("make.out"), support_path("make.err")), 0);
+  ck_ended(nightjar("tasks", "make", "countdown", "--name", "kill", "--count", count, "--seed", "3",
+                    "--db", db),
+           0);
 }
 
 static int64_t samples_in(const char *db) {
@@ -44,24 +44,15 @@ static void sleep_ns(int64_t ns) {
   (void)nanosleep(&t, NULL);
 }
 
-static void check_run(const char *const *argv, int wanted, const char *out, const char *err) {
-  int code = program_run(argv, out, err);
-  char *said = support_read(err, NULL);
-  ck_assert_msg(code == wanted, "exit %d, not %d: %s", code, wanted, said);
-  free(said);
-}
-
 START_TEST(killed_runs_end_equal) {
   const char *whole = support_path("whole.db"), *killed = support_path("killed.db");
-  const char *job = support_path("job.yaml"), *out = support_path("out"),
-             *err = support_path("err");
+  const char *job = support_path("job.yaml");
   support_write(job, JOB);
   make_tasks(whole);
   make_tasks(killed);
-  const char *run_whole[] = {"run", job, "--db", whole, NULL};
   const char *run_killed[] = {"run", job, "--db", killed, NULL};
   int64_t started = clock_monotonic_ns();
-  check_run(run_whole, 0, out, err);
+  ck_ended(nightjar("run", job, "--db", whole), 0);
   int64_t whole_ns = clock_monotonic_ns() - started, total = (int64_t)tasks * CONDITIONS;
   ck_assert_int_eq(samples_in(whole), total);
 
@@ -73,7 +64,7 @@ START_TEST(killed_runs_end_equal) {
     int64_t left = total - before;
     double fraction = 0.8 * (double)random_next(&draws) / 4294967296.0;
     int64_t remaining_ns = (int64_t)((double)whole_ns * (double)left / (double)total);
-    pid_t pid = program_start(run_killed, out, err);
+    pid_t pid = program_start(run_killed);
     sleep_ns((int64_t)(fraction * (double)(remaining_ns + 20000000)));
     (void)kill(pid, SIGKILL);
     (void)program_wait(pid);
@@ -85,38 +76,36 @@ START_TEST(killed_runs_end_equal) {
     before = now;
   }
   ck_assert_int_gt(midway, 0);
-  check_run(run_killed, 0, out, err);
+  ck_ended(nightjar("run", job, "--db", killed), 0);
   ck_assert_int_eq(samples_in(killed), total);
   hash a = program_promised(whole), b = program_promised(killed);
   ck_assert(hash_equal(&a, &b));
   ck_assert_str_eq(program_sqlite(killed, "SELECT count(*) FROM comparison"), "1");
 
   /* Nothing is left to do, and a changed seed is another run. */
-  check_run(run_killed, 0, out, err);
+  ck_ended(nightjar("run", job, "--db", killed), 0);
   ck_assert_int_eq(samples_in(killed), total);
 }
 END_TEST
 
 START_TEST(signals_and_limits_stop_resumably) {
   const char *db = support_path("stopped.db"), *job = support_path("job.yaml");
-  const char *out = support_path("out"), *err = support_path("err");
   support_write(job, JOB);
   make_tasks(db);
-  const char *limited[] = {"run", job, "--db", db, "--limit", "20", NULL};
-  check_run(limited, 0, out, err);
+  ck_ended(nightjar("run", job, "--db", db, "--limit", "20"), 0);
   ck_assert_int_eq(samples_in(db), 20 * CONDITIONS);
   static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
   const char *run[] = {"run", job, "--db", db, NULL};
   for (int i = 0; i < 4; i++) {
     int64_t before = samples_in(db);
-    pid_t pid = program_start(run, out, err);
+    pid_t pid = program_start(run);
     sleep_ns(60000000);
     (void)kill(pid, numbers[i]);
     int code = program_wait(pid);
     ck_assert_msg(code == 75 || code == 0, "exit %d after signal %d", code, numbers[i]);
     ck_assert_int_ge(samples_in(db), before);
   }
-  check_run(run, 0, out, err);
+  ck_ended(nightjar("run", job, "--db", db), 0);
   ck_assert_int_eq(samples_in(db), (int64_t)tasks * CONDITIONS);
 }
 END_TEST

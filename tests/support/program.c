@@ -1,72 +1,139 @@
 #include "tests/support/program.h"
 
-#include "tests/support/support.h"
-
+#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <pty.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 30 };
+enum { ARGUMENTS_MAX = 40, EXEC_FAILED = 127, KEPT_MAX = 1000 };
 
-static void redirect(int descriptor, const char *path) {
+/* What outcomes point to stays reachable until the process ends, for checkers of leaks. */
+static char *kept[KEPT_MAX];
+static int kept_count;
+
+static char *keep(char *block) {
+  ck_assert_ptr_nonnull(block);
+  ck_assert_int_lt(kept_count, KEPT_MAX);
+  return kept[kept_count++] = block;
+}
+
+char *program_read(const char *path) {
+  return keep(support_read(path, NULL));
+}
+
+static _Noreturn void become_program(const char *const *arguments) {
+  const char *path = getenv("NIGHTJAR");
+  char *list[ARGUMENTS_MAX + 2] = {(char *)(uintptr_t) "nightjar"};
+  for (int i = 0; arguments[i] && i < ARGUMENTS_MAX; i++)
+    list[i + 1] = (char *)(uintptr_t)arguments[i];
+  if (path) (void)execv(path, list);
+  _exit(EXEC_FAILED);
+}
+
+static void send_to(const char *path, int stream) {
   int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  if (file < 0 || dup2(file, descriptor) < 0) _exit(126);
-  (void)close(file);
+  if (file < 0 || dup2(file, stream) < 0) _exit(EXEC_FAILED);
 }
 
-pid_t program_start(const char *const *argv, const char *out_path, const char *err_path) {
-  const char *program = getenv("NIGHTJAR");
-  ck_assert_msg(program != NULL, "NIGHTJAR must hold the program's path");
-  char *all[ARGUMENTS_MAX + 2] = {(char *)(uintptr_t)program};
-  int count = 1;
-  for (; argv[count - 1]; count++) {
-    ck_assert_int_lt(count, ARGUMENTS_MAX);
-    all[count] = (char *)(uintptr_t)argv[count - 1];
+pid_t program_start(const char *const *arguments) {
+  const char *out = support_path("stdout"), *err = support_path("stderr");
+  pid_t child = fork();
+  ck_assert_int_ge(child, 0);
+  if (child == 0) {
+    send_to(out, STDOUT_FILENO);
+    send_to(err, STDERR_FILENO);
+    become_program(arguments);
   }
-  pid_t pid = fork();
-  ck_assert_int_ge(pid, 0);
-  if (pid == 0) {
-    redirect(STDOUT_FILENO, out_path);
-    redirect(STDERR_FILENO, err_path);
-    (void)execv(program, all);
-    _exit(127);
+  return child;
+}
+
+int program_wait(pid_t child) {
+  int state;
+  ck_assert_int_eq(waitpid(child, &state, 0), child);
+  return WIFEXITED(state) ? WEXITSTATUS(state) : -WTERMSIG(state);
+}
+
+static int wait_for(pid_t child) {
+  int code = program_wait(child);
+  ck_assert_msg(code >= 0, "a signal ended the program: %d", -code);
+  ck_assert_msg(code != EXEC_FAILED, "NIGHTJAR does not name the program");
+  return code;
+}
+
+outcome program_run_bounded(const char *const *arguments, size_t file_bytes) {
+  const char *out = support_path("stdout"), *err = support_path("stderr");
+  pid_t child = fork();
+  ck_assert_int_ge(child, 0);
+  if (child == 0) {
+    send_to(out, STDOUT_FILENO);
+    send_to(err, STDERR_FILENO);
+    if (file_bytes) {
+      struct rlimit limit = {file_bytes, file_bytes};
+      (void)signal(SIGXFSZ, SIG_IGN);
+      if (setrlimit(RLIMIT_FSIZE, &limit)) _exit(EXEC_FAILED);
+    }
+    become_program(arguments);
   }
-  return pid;
+  outcome o = {.code = wait_for(child)};
+  o.out = keep(support_read(out, &o.out_bytes));
+  o.err = program_read(err);
+  return o;
 }
 
-int program_wait(pid_t pid) {
-  int how;
-  ck_assert_int_eq(waitpid(pid, &how, 0), pid);
-  return WIFEXITED(how) ? WEXITSTATUS(how) : -WTERMSIG(how);
+outcome program_run(const char *const *arguments) {
+  return program_run_bounded(arguments, 0);
 }
 
-int program_run(const char *const *argv, const char *out_path, const char *err_path) {
-  return program_wait(program_start(argv, out_path, err_path));
-}
-
-/* The output of `sqlite3 db sql` into a file. */
-static void shell(const char *db, const char *sql, const char *out_path) {
-  pid_t pid = fork();
-  ck_assert_int_ge(pid, 0);
-  if (pid == 0) {
-    redirect(STDOUT_FILENO, out_path);
-    (void)execlp("sqlite3", "sqlite3", "-readonly", "-batch", db, sql, (char *)NULL);
-    _exit(127);
+outcome program_run_on_terminal(const char *const *arguments) {
+  enum { BYTES_MAX = 1 << 20 };
+  int terminal;
+  pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+  ck_assert_int_ge(child, 0);
+  if (child == 0) become_program(arguments);
+  outcome o = {.out = keep(calloc(BYTES_MAX, 1)), .err = keep(calloc(1, 1))};
+  for (ssize_t count; o.out_bytes + 1 < BYTES_MAX; o.out_bytes += (size_t)count) {
+    count = read(terminal, o.out + o.out_bytes, BYTES_MAX - 1 - o.out_bytes);
+    if (count < 0 && errno == EINTR)
+      count = 0;
+    else if (count <= 0)
+      break; /* EIO: the program has closed its end */
   }
-  ck_assert_msg(program_wait(pid) == 0, "sqlite3 failed on: %s", sql);
+  o.code = wait_for(child);
+  (void)close(terminal);
+  return o;
+}
+
+json_t *program_json(const char *bytes) {
+  detail err = {0};
+  json_t *value = NULL;
+  status s = json_read(&value, bytes, strlen(bytes), "output", 1, &err);
+  ck_assert_msg(s == OK, "%s in: %s", err.text, bytes);
+  return value;
+}
+
+/* The output of `sqlite3 db sql` in a file; the shell may write, since a killed run's log has to be
+   taken up before it can be read. */
+static const char *ask_shell(const char *db, const char *sql) {
+  const char *out = support_path("sqlite3");
+  pid_t child = fork();
+  ck_assert_int_ge(child, 0);
+  if (child == 0) {
+    send_to(out, STDOUT_FILENO);
+    (void)execlp("sqlite3", "sqlite3", "-batch", db, sql, (char *)NULL);
+    _exit(EXEC_FAILED);
+  }
+  ck_assert_msg(program_wait(child) == 0, "sqlite3 failed on: %s", sql);
+  return out;
 }
 
 const char *program_sqlite(const char *db, const char *sql) {
-  static char *answer;
-  static const char *path;
-  if (!path) path = support_path("sqlite.out");
-  shell(db, sql, path);
-  size_t bytes;
-  free(answer);
-  answer = support_read(path, &bytes);
+  char *answer = program_read(ask_shell(db, sql));
+  size_t bytes = strlen(answer);
   if (bytes && answer[bytes - 1] == '\n') answer[bytes - 1] = 0;
   return answer;
 }
@@ -94,11 +161,8 @@ static const char PROMISED[] =
     " ORDER BY job, name;";
 
 hash program_promised(const char *db) {
-  static const char *path;
-  if (!path) path = support_path("promised.out");
-  shell(db, PROMISED, path);
   size_t bytes;
-  char *all = support_read(path, &bytes);
+  char *all = support_read(ask_shell(db, PROMISED), &bytes);
   ck_assert_uint_gt(bytes, 0);
   hash h = hash_of(all, bytes);
   free(all);

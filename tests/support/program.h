@@ -1,24 +1,56 @@
-/* Driving the built program as a user does. Its path is in the environment variable NIGHTJAR. */
+/* Running the built program as a person would: by fork and exec, through the path in NIGHTJAR. */
 #ifndef TESTS_PROGRAM_H
 #define TESTS_PROGRAM_H
 
 #include "base/hash.h"
+#include "base/json.h"
+#include "tests/support/support.h"
 
 #include <sys/types.h>
 
-/* Starts the program (argv without its name, ending with NULL) with both outputs into files of the
-   test's folder. */
-pid_t program_start(const char *const *argv, const char *out_path, const char *err_path);
-/* Waits; the exit code, or minus the signal's number. */
-int program_wait(pid_t pid);
-/* Starts and waits. */
-int program_run(const char *const *argv, const char *out_path, const char *err_path);
+typedef struct outcome {
+  int code;        /* of the exit; the test fails when a signal ended it */
+  char *out, *err; /* live until the process ends */
+  size_t out_bytes;
+} outcome;
 
-/* The stock shell's answer to a query, trimmed of its last newline; lives until the next call. */
+/* Arguments end with a NULL. */
+outcome program_run(const char *const *arguments);
+#define nightjar(...) program_run((const char *const[]){__VA_ARGS__, NULL})
+
+/* The same with no file of more than this many bytes. */
+outcome program_run_bounded(const char *const *arguments, size_t file_bytes);
+/* The same with a terminal for its output, which is out; err is empty. */
+outcome program_run_on_terminal(const char *const *arguments);
+
+/* Starts it and returns at once, for tests that signal it; its outputs go to stdout and stderr of
+   the test's folder. program_wait gives the exit code, or minus the number of the signal. */
+pid_t program_start(const char *const *arguments);
+int program_wait(pid_t child);
+
+/* Fails the test, with what the program said, unless it ended so. */
+#define ck_ended(ran, wanted)                                                                      \
+  do {                                                                                             \
+    outcome ck_ran_ = (ran);                                                                       \
+    ck_assert_msg(ck_ran_.code == (wanted), "exit %d, not %d: %s", ck_ran_.code, (wanted),         \
+                  ck_ran_.err);                                                                    \
+  } while (0)
+#define ck_holds(string, piece)                                                                    \
+  ck_assert_msg(strstr((string), (piece)) != NULL, "\"%s\" lacks \"%s\"", (string), (piece))
+#define ck_lacks(string, piece)                                                                    \
+  ck_assert_msg(strstr((string), (piece)) == NULL, "\"%s\" holds \"%s\"", (string), (piece))
+
+/* Reads a file whole; the text lives until the process ends. */
+char *program_read(const char *path);
+
+/* The stock sqlite3 shell's answer to a query, without its last newline. */
 const char *program_sqlite(const char *db, const char *sql);
 
-/* A hash over every promised column of every sample, thread, trace and verdict of a store in the
-   order of natural keys: equal stores have equal hashes. */
+/* A hash over every promised column of every sample, thread, trace and verdict of a store, and its
+   conditions, in the order of natural keys: equal stores have equal hashes. */
 hash program_promised(const char *db);
+
+/* Reads JSON that must be right. */
+json_t *program_json(const char *bytes);
 
 #endif

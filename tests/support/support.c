@@ -14,6 +14,7 @@ int support_run(Suite *suite) {
   return failed || run == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+enum { PATHS_MAX = 64 };
 static char folder[256];
 static pid_t folder_owner;
 
@@ -36,12 +37,15 @@ const char *support_path(const char *name) {
     folder_owner = getpid();
     (void)atexit(remove_folder);
   }
-  static char paths[64][512];
-  static int used;
-  ck_assert_int_lt(used, 64);
-  char *path = paths[used++];
-  ck_assert_int_lt(snprintf(path, sizeof paths[0], "%s/%s", folder, name), 512);
-  return path;
+  static char paths[PATHS_MAX][512];
+  char wanted[512];
+  ck_assert_int_lt(snprintf(wanted, sizeof wanted, "%s/%s", folder, name), (int)sizeof wanted);
+  for (int i = 0; i < PATHS_MAX; i++) {
+    if (!paths[i][0]) memcpy(paths[i], wanted, sizeof wanted);
+    if (!strcmp(paths[i], wanted)) return paths[i];
+  }
+  ck_abort_msg("more than %d paths in one process", (int)PATHS_MAX);
+  return NULL;
 }
 
 char *support_read(const char *path, size_t *bytes) {

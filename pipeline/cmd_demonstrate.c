@@ -1,0 +1,464 @@
+#include "base/clock.h"
+#include "base/memory.h"
+#include "pipeline/countdown_options.h"
+#include "pipeline/output.h"
+#include "pipeline/run.h"
+#include "solvers/demonstrate.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What is searched: problem i is a function of this and i alone. */
+typedef struct recipe {
+  countdown_source source;
+  symbolic_options options;
+  int mixed; /* the heuristic is drawn for each problem */
+  int64_t count;
+} recipe;
+
+/* ---- one problem ----------------------------------------------------------------------------- */
+
+enum {
+  SLOTS_A_THREAD = 8,
+  THREADS_MAX = 1024,
+  KEPT_BYTES = 1 << 20, /* of a slot's text, between problems */
+  RECORDS_BYTES_MAX = 1 << 30,
+  SEARCH_BYTES_MAX = 1 << 30
+};
+
+/* A problem's records on their way from the thread that made them to the one that writes. */
+typedef struct slot {
+  text records;
+  int ready;
+  int64_t record_count, tokens_ref;
+  int solved;
+  status failed;
+  detail why;
+} slot;
+
+static status name_task(const countdown_problem *p, hash *task, detail *err) {
+  text question, target;
+  text_open(&question, 4096);
+  text_open(&target, 4096);
+  countdown_question(p, &question);
+  countdown_target(p, &target);
+  status s = text_state(&question, err);
+  if (!s) s = text_state(&target, err);
+  if (!s) *task = store_task_hash(text_string(&question), text_string(&target));
+  text_close(&question);
+  text_close(&target);
+  return s;
+}
+
+static status write_records(const search_result *r, int64_t ordinal, const countdown_problem *p,
+                            const search_options *drawn, arena *memory, slot *out, detail *err) {
+  search_times *times = arena_take(memory, (size_t)r->thread_count, sizeof *times);
+  if (!times) return arena_full(memory, err);
+  out->tokens_ref = search_account(r, times).tokens_total;
+  out->solved = r->threads[0]->solved;
+  for (int i = 0; i < r->thread_count; i++)
+    out->record_count += search_turns(r->threads[i]);
+  return demonstrate_records(&out->records, ordinal, p, drawn, r, memory, err);
+}
+
+static status demonstrate_one(const recipe *what, int64_t ordinal, arena *memory, slot *out,
+                              detail *err) {
+  countdown_problem p;
+  hash task;
+  search_result result;
+  search_options drawn;
+  symbolic_options options = what->options;
+  status s = countdown_generate(&what->source, (uint64_t)ordinal, &p, err);
+  if (!s) s = name_task(&p, &task, err);
+  if (s) return s;
+  if (what->mixed) {
+    random_stream draws = random_start(random_key_of(what->source.seed, &task, 0, "heuristic"));
+    options.search.heuristic = random_below(&draws, 2) ? HEURISTIC_MULT : HEURISTIC_SUM;
+  }
+  s = symbolic_solve(&result, &drawn, &options, &p, what->source.seed, &task, 0, memory, err);
+  if (s) return s;
+  s = write_records(&result, ordinal, &p, &drawn, memory, out, err);
+  search_close(&result);
+  return s;
+}
+
+static void fill_slot(const recipe *what, int64_t ordinal, arena *memory, slot *out) {
+  if (out->records.capacity > KEPT_BYTES) text_close(&out->records);
+  text_clear(&out->records);
+  out->record_count = out->tokens_ref = out->solved = 0;
+  detail why = {0};
+  out->failed = demonstrate_one(what, ordinal, memory, out, &why);
+  if (out->failed) {
+    (void)fail(&out->why, out->failed, "problem %lld: %s%s", (long long)ordinal, why.text,
+               out->failed == E_LIMIT || out->failed == E_MEMORY
+                   ? "; bound the search with --context"
+                   : "");
+  }
+  arena_reset(memory);
+}
+
+/* ---- all problems, in order ------------------------------------------------------------------ */
+
+/* Threads take problems in order and fill a ring of slots; the main thread writes the slots in
+   order. A thread waits while the ring is full, so memory is bounded, and nothing of the output
+   depends on who was faster. */
+typedef struct production {
+  const recipe *recipe;
+  slot *slots; /* [slot_count] */
+  int64_t slot_count;
+  pthread_mutex_t lock;
+  pthread_cond_t room, filled;
+  int64_t next, written; /* problems taken, and written out */
+  int stop;
+} production;
+
+static int64_t take_problem(production *p) {
+  (void)pthread_mutex_lock(&p->lock);
+  while (!p->stop && p->next < p->recipe->count && p->next >= p->written + p->slot_count)
+    (void)pthread_cond_wait(&p->room, &p->lock);
+  int64_t ordinal = p->stop || p->next >= p->recipe->count ? -1 : p->next++;
+  (void)pthread_mutex_unlock(&p->lock);
+  return ordinal;
+}
+
+static void give_slot(production *p, slot *filled) {
+  (void)pthread_mutex_lock(&p->lock);
+  filled->ready = 1;
+  (void)pthread_cond_signal(&p->filled);
+  (void)pthread_mutex_unlock(&p->lock);
+}
+
+static void *work(void *context) {
+  production *p = context;
+  arena *memory = NULL;
+  detail why = {0};
+  status opened = arena_open(&memory, SEARCH_BYTES_MAX, &why);
+  for (int64_t i; (i = take_problem(p)) >= 0;) {
+    slot *out = &p->slots[i % p->slot_count];
+    if (opened) {
+      out->failed = opened;
+      out->why = why;
+    } else {
+      fill_slot(p->recipe, i, memory, out);
+    }
+    give_slot(p, out);
+  }
+  arena_close(memory);
+  return NULL;
+}
+
+static slot *wait_slot(production *p, int64_t ordinal) {
+  slot *next = &p->slots[ordinal % p->slot_count];
+  (void)pthread_mutex_lock(&p->lock);
+  while (!next->ready)
+    (void)pthread_cond_wait(&p->filled, &p->lock);
+  (void)pthread_mutex_unlock(&p->lock);
+  return next;
+}
+
+static void release_slot(production *p, slot *written, int stop) {
+  (void)pthread_mutex_lock(&p->lock);
+  written->ready = 0;
+  p->written++;
+  p->stop = stop;
+  (void)pthread_cond_broadcast(&p->room);
+  (void)pthread_mutex_unlock(&p->lock);
+}
+
+typedef struct totals {
+  int64_t records, solved, tokens_ref;
+  double seconds;
+} totals;
+
+static status write_slot(const slot *s, FILE *out, totals *sum, detail *err) {
+  if (s->failed) {
+    if (err) *err = s->why;
+    return s->failed;
+  }
+  if (fwrite(text_string(&s->records), 1, s->records.bytes, out) != s->records.bytes) {
+    return fail(err, E_IO, "cannot write the records: %s", strerror(errno));
+  }
+  sum->records += s->record_count;
+  sum->solved += s->solved;
+  sum->tokens_ref += s->tokens_ref;
+  return OK;
+}
+
+static status write_all(production *p, FILE *out, logger *messages, totals *sum, detail *err) {
+  status failed = OK;
+  int64_t start = clock_monotonic_ns(), count = p->recipe->count;
+  for (int64_t i = 0; !failed && i < count; i++) {
+    slot *next = wait_slot(p, i);
+    failed = write_slot(next, out, sum, err);
+    release_slot(p, next, failed != OK);
+    sum->seconds = (double)(clock_monotonic_ns() - start) / 1e9;
+    log_progress(messages, "%lld of %lld problems, %.0f a second", (long long)(i + 1),
+                 (long long)count, (double)(i + 1) / sum->seconds);
+  }
+  return failed;
+}
+
+/* Fewer threads than asked for still make the same bytes; none is an error. */
+static status produce_with(production *p, int threads, FILE *out, logger *messages, totals *sum,
+                           detail *err) {
+  pthread_t *ids = memory_take((size_t)threads * sizeof *ids);
+  if (!ids) return fail(err, E_MEMORY, "no memory for %d threads", threads);
+  int started = 0;
+  while (started < threads && pthread_create(&ids[started], NULL, work, p) == 0)
+    started++;
+  status failed = started ? write_all(p, out, messages, sum, err)
+                          : fail(err, E_MEMORY, "no thread could be started");
+  for (int i = 0; i < started; i++)
+    REQUIRE(pthread_join(ids[i], NULL) == 0);
+  memory_free(ids);
+  return failed;
+}
+
+static status produce(const recipe *what, int threads, FILE *out, logger *messages, totals *sum,
+                      detail *err) {
+  production p = {.recipe = what, .slot_count = (int64_t)SLOTS_A_THREAD * threads};
+  p.slots = memory_zeroed((size_t)p.slot_count, sizeof *p.slots);
+  if (!p.slots) return fail(err, E_MEMORY, "no memory for %d threads", threads);
+  for (int64_t i = 0; i < p.slot_count; i++)
+    text_open(&p.slots[i].records, RECORDS_BYTES_MAX);
+  REQUIRE(pthread_mutex_init(&p.lock, NULL) == 0);
+  REQUIRE(pthread_cond_init(&p.room, NULL) == 0 && pthread_cond_init(&p.filled, NULL) == 0);
+  status failed = produce_with(&p, threads, out, messages, sum, err);
+  (void)pthread_cond_destroy(&p.filled);
+  (void)pthread_cond_destroy(&p.room);
+  (void)pthread_mutex_destroy(&p.lock);
+  for (int64_t i = 0; i < p.slot_count; i++)
+    text_close(&p.slots[i].records);
+  memory_free(p.slots);
+  return failed;
+}
+
+/* ---- where it goes --------------------------------------------------------------------------- */
+
+/* A regular file appears under its name when it is whole; standard output and devices are written
+   as they are. */
+typedef struct target {
+  FILE *file;
+  const char *path;
+  char *part; /* NULL: written directly */
+} target;
+
+static status open_target(const invocation *in, target *t, detail *err) {
+  const char *path = t->path = command_value(in, "output");
+  if (!path) return fail(err, E_USAGE, "-o FILE is missing; -o - writes to standard output");
+  size_t bytes = strlen(path);
+  if (bytes > 3 && !strcmp(path + bytes - 3, ".gz")) {
+    return fail(err, E_USAGE, "'%s' would not be compressed; write it plain, then gzip it", path);
+  }
+  if (!strcmp(path, "-")) {
+    t->file = in->out;
+    return OK;
+  }
+  struct stat info;
+  int exists = stat(path, &info) == 0, is_device = exists && !S_ISREG(info.st_mode);
+  if (exists && !is_device && !command_flag(in, "force")) {
+    return fail(err, E_INPUT, "%s exists; choose another name, or --force replaces it", path);
+  }
+  if (!is_device) {
+    t->part = memory_take(bytes + sizeof ".part");
+    if (!t->part) return fail(err, E_MEMORY, "no memory for a file name");
+    (void)snprintf(t->part, bytes + sizeof ".part", "%s.part", path);
+  }
+  t->file = fopen(t->part ? t->part : path, "we");
+  return t->file ? OK : fail(err, E_IO, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* Ends the file: under its own name when nothing failed, otherwise away. */
+static status close_target(const invocation *in, target *t, status failed, detail *err) {
+  if (t->file) {
+    int wrong = fflush(t->file) != 0;
+    if (!wrong && t->part) wrong = fsync(fileno(t->file)) != 0;
+    if (t->file != in->out && fclose(t->file) != 0) wrong = 1;
+    if (!wrong && !failed && t->part) wrong = rename(t->part, t->path) != 0;
+    if (wrong && !failed) {
+      failed = fail(err, E_IO, "cannot write %s: %s", t->path, strerror(errno));
+    }
+    if (failed && t->part) (void)unlink(t->part);
+  }
+  memory_free(t->part);
+  return failed;
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static const struct parameter {
+  const char *option, *key; /* of the command line, and of mode symbolic */
+} parameters[] = {{"search", "search"},         {"heuristic", "heuristic"},
+                  {"order", "order"},           {"beam", "beam"},
+                  {"child-beam", "child_beam"}, {"promising", "promising"},
+                  {"context", "limit.context"}};
+enum { PARAMETERS = sizeof parameters / sizeof parameters[0] };
+
+static const option *find_parameter(const char *key) {
+  for (size_t i = 0; i < symbolic_mode.option_count; i++) {
+    if (!strcmp(symbolic_mode.options[i].key, key)) return &symbolic_mode.options[i];
+  }
+  REQUIRE(!"every parameter of this command is one of mode symbolic");
+  return NULL;
+}
+
+static status read_choice(const char *name, const char *value, const option *o, json_t **out,
+                          detail *err) {
+  size_t count = 0;
+  text known;
+  text_open(&known, 1024);
+  for (; o->choices[count]; count++) {
+    if (!strcmp(value, o->choices[count])) *out = json_string(value);
+    text_format(&known, "%s%s", count ? ", " : "", o->choices[count]);
+  }
+  status s = OK;
+  if (!*out) {
+    const char *near = text_nearest(value, o->choices, count);
+    s = fail(err, E_USAGE, "--%s must be one of %s, not '%s'%s%s%s", name, text_string(&known),
+             value, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+  }
+  text_close(&known);
+  return s;
+}
+
+static status read_number(const char *name, const char *value, const option *o, json_t **out,
+                          detail *err) {
+  char *end;
+  double number = strtod(value, &end);
+  if (end == value || *end || !(number >= o->low && number <= o->high)) {
+    return fail(err, E_USAGE, "--%s must be a number from %g to %g, not '%s'", name, o->low,
+                o->high, value);
+  }
+  *out = json_real(number);
+  return OK;
+}
+
+/* The option's value as a job file would hold it; NULL where it was not given. */
+static status read_parameter(const invocation *in, const char *name, const option *o, json_t **out,
+                             detail *err) {
+  const char *value = command_value(in, name);
+  int64_t low = (int64_t)o->low, high = (int64_t)o->high, from = 0, to = 0;
+  *out = NULL;
+  if (!value) return OK;
+  switch (o->type) {
+  case OPTION_CHOICE: return read_choice(name, value, o, out, err);
+  case OPTION_REAL: return read_number(name, value, o, out, err);
+  case OPTION_RANGE: {
+    status s = command_range(in, name, low, high, &from, &to, err);
+    if (s) return s;
+    *out =
+        from == to ? json_integer(from) : json_sprintf("%lld-%lld", (long long)from, (long long)to);
+    return OK;
+  }
+  case OPTION_INTEGER: {
+    status s = command_integer(in, name, low, high, 0, &from, err);
+    if (!s) *out = json_integer(from);
+    return s;
+  }
+  }
+  return OK;
+}
+
+/* Sets "a" or "a.b"; takes the value, which is NULL when memory is out. */
+static status set_parameter(json_t *object, const char *key, json_t *value, detail *err) {
+  const char *dot = strchr(key, '.');
+  if (dot) {
+    json_t *inner = value ? json_pack("{s:o}", dot + 1, value) : NULL;
+    if (inner && !json_object_setn_new(object, key, (size_t)(dot - key), inner)) return OK;
+  } else if (value && !json_object_set_new(object, key, value)) {
+    return OK;
+  }
+  return fail(err, E_MEMORY, "no memory for the options");
+}
+
+/* SoS was published with an even mixture of both heuristics. */
+static status read_mixture(const invocation *in, int *mixed, detail *err) {
+  const char *heuristic = command_value(in, "heuristic"), *search = command_value(in, "search");
+  *mixed = heuristic && !strcmp(heuristic, "mixed");
+  if (!*mixed || !strcmp(search, "dfs") || !strcmp(search, "bfs")) return OK;
+  return fail(err, E_USAGE, "--heuristic mixed goes with --search dfs or bfs");
+}
+
+static status collect_parameters(const invocation *in, json_t *object, recipe *what, detail *err) {
+  status s = read_mixture(in, &what->mixed, err);
+  for (int i = 0; !s && i < PARAMETERS; i++) {
+    const char *name = parameters[i].option, *key = parameters[i].key;
+    if (!command_value(in, name) || (what->mixed && !strcmp(name, "heuristic"))) continue;
+    json_t *value = NULL;
+    s = read_parameter(in, name, find_parameter(key), &value, err);
+    if (!s) s = set_parameter(object, key, value, err);
+  }
+  return s;
+}
+
+static status read_recipe(const invocation *in, recipe *what, detail *err) {
+  status s = countdown_options(in, COUNTDOWN_TRAIN, &what->source, &what->count, err);
+  if (s) return s;
+  if (!command_value(in, "search")) {
+    return fail(err, E_USAGE, "--search is missing: dfs, bfs, sosp, apr or apr-serial");
+  }
+  json_t *object = json_object();
+  s = object ? collect_parameters(in, object, what, err)
+             : fail(err, E_MEMORY, "no memory for the options");
+  if (!s) {
+    s = symbolic_mode.resolve(object, err);
+    if (s == E_INPUT) s = E_USAGE; /* it speaks of a job, and this is a command line */
+  }
+  if (!s) s = symbolic_read(&what->options, object, err);
+  json_decref(object);
+  return s;
+}
+
+static status run_demonstrate(const invocation *in, detail *err) {
+  recipe what = {0};
+  int64_t threads;
+  target out = {0};
+  totals sum = {0};
+  status s = read_recipe(in, &what, err);
+  if (!s) s = command_integer(in, "threads", 1, THREADS_MAX, run_cores(), &threads, err);
+  if (!s) s = open_target(in, &out, err);
+  if (!s) s = produce(&what, (int)threads, out.file, in->messages, &sum, err);
+  s = close_target(in, &out, s, err);
+  if (s) return s;
+  log_progress_end(in->messages);
+  log_info(
+      in->messages,
+      "%lld problems, %lld records, %.1f %% solved, %.0f tokens_ref a problem, %.0f problems a "
+      "second",
+      (long long)what.count, (long long)sum.records, 100 * (double)sum.solved / (double)what.count,
+      (double)sum.tokens_ref / (double)what.count, (double)what.count / sum.seconds);
+  return OK;
+}
+
+static const command_option demonstrate_options[] = {
+    {"search", "S", "dfs, bfs, sosp, apr or apr-serial; required"},
+    COUNTDOWN_OPTIONS,
+    {"order", "O", "shuffled (default), heuristic or enumeration"},
+    {"heuristic", "H", "mult (default) or sum; dfs and bfs also mixed"},
+    {"beam", "N|A-B", "successors kept a node, drawn for each problem"},
+    {"child-beam", "N|A-B", "the same in the children of apr and apr-serial"},
+    {"promising", "P", "chance that a node's successors are dived into"},
+    {"context", "N", "Llama-2 tokens a sequence may hold"},
+    {"output", "FILE", "or -o FILE: where the records go; - is standard output"},
+    {"force", NULL, "replace FILE if it exists"},
+    {"threads", "N", "default all cores; the records do not depend on it"},
+    {0}};
+
+const command command_demonstrate = {
+    .name = "demonstrate",
+    .arguments = "countdown",
+    .summary = "Writes a symbolic solver's searches as training records.",
+    .more = "One JSON object a line for each sequence that a model would see. Problems come from\n"
+            "the train partition, never from what is tested. What is not given is as published\n"
+            "for the search.\n\n"
+            "  nightjar demonstrate countdown --search apr --count 500000 --seed 1 -o apr.jsonl\n"
+            "  nightjar demonstrate countdown --search dfs --heuristic mixed --count 1000 \\\n"
+            "      --seed 1 --hold-out-targets 15,27,33 -o sos.jsonl\n",
+    .options = demonstrate_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_demonstrate};

@@ -1,0 +1,145 @@
+#include "pipeline/output.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+void listing_open(listing *t, const listing_column *columns, int column_count) {
+  t->columns = columns;
+  t->column_count = column_count;
+  text_open(&t->cells, OUTPUT_BYTES_MAX);
+}
+
+void listing_close(listing *t) {
+  text_close(&t->cells);
+}
+
+void listing_text(listing *t, const char *value) {
+  if (!value) value = "-";
+  output_printable(&t->cells, value, strlen(value));
+  text_char(&t->cells, 0);
+}
+
+void listing_int(listing *t, int64_t value) {
+  text_int(&t->cells, value);
+  text_char(&t->cells, 0);
+}
+
+void listing_real(listing *t, double value, int digits) {
+  if (value < 0) {
+    text_char(&t->cells, '-');
+  } else {
+    text_format(&t->cells, "%.*f", digits, value);
+  }
+  text_char(&t->cells, 0);
+}
+
+/* Columns on a terminal, taking each character for one. */
+static size_t width_of(const char *word) {
+  size_t width = 0;
+  for (; *word; word++)
+    width += ((unsigned char)*word & 0xc0) != 0x80;
+  return width;
+}
+
+static size_t column_width(const listing *t, int column) {
+  size_t width = strlen(t->columns[column].name);
+  const char *cell = text_string(&t->cells), *end = cell + t->cells.bytes;
+  for (int at = 0; cell < end; cell += strlen(cell) + 1, at++) {
+    if (at % t->column_count == column && width_of(cell) > width) width = width_of(cell);
+  }
+  return width;
+}
+
+static void put_cell(const listing *t, int column, size_t width, const char *cell, text *out) {
+  int last = column + 1 == t->column_count, right = t->columns[column].right;
+  size_t padding = width - width_of(cell);
+  if (right) text_format(out, "%*s", (int)padding, "");
+  text_put(out, cell);
+  if (!right && !last) text_format(out, "%*s", (int)padding, "");
+  text_put(out, last ? "\n" : "  ");
+}
+
+void listing_print(const listing *t, text *out) {
+  enum { COLUMNS_MAX = 16 };
+  size_t width[COLUMNS_MAX];
+  REQUIRE(t->column_count <= COLUMNS_MAX);
+  for (int i = 0; i < t->column_count; i++)
+    width[i] = column_width(t, i);
+  for (int i = 0; i < t->column_count; i++)
+    put_cell(t, i, width[i], t->columns[i].name, out);
+  const char *cell = text_string(&t->cells), *end = cell + t->cells.bytes;
+  for (int at = 0; cell < end; cell += strlen(cell) + 1, at++)
+    put_cell(t, at % t->column_count, width[at % t->column_count], cell, out);
+  if (t->cells.failed) out->failed = t->cells.failed;
+}
+
+/* The bytes of the character at the start if a terminal may have it as it is, otherwise 0. C1
+   controls (U+0080 to U+009F) are refused with the others: terminals obey them. */
+static size_t safe_length(const char *bytes, size_t count) {
+  const unsigned char *at = (const unsigned char *)bytes;
+  if (at[0] < 0x20 || at[0] == 0x7f) return 0;
+  if (at[0] < 0x80) return 1;
+  if (count >= 2 && at[0] == 0xc2 && at[1] < 0xa0) return 0;
+  return text_utf8_length(bytes, count);
+}
+
+void output_printable(text *out, const char *bytes, size_t count) {
+  while (count) {
+    size_t taken = safe_length(bytes, count);
+    if (taken) {
+      text_add(out, bytes, taken);
+    } else if (*bytes == '\n' || *bytes == '\t') {
+      text_put(out, *bytes == '\n' ? "\\n" : "\\t");
+    } else {
+      text_format(out, "\\x%02x", (unsigned)(unsigned char)*bytes);
+    }
+    if (!taken) taken = 1;
+    bytes += taken;
+    count -= taken;
+  }
+}
+
+void output_duration(text *out, double seconds) {
+  int64_t whole = seconds < 1e12 ? (int64_t)(seconds + 0.5) : (int64_t)1e12;
+  if (whole >= 3600) {
+    text_format(out, "%lldh%02lldm", (long long)(whole / 3600), (long long)(whole / 60 % 60));
+  } else if (whole >= 60) {
+    text_format(out, "%lldm%02llds", (long long)(whole / 60), (long long)(whole % 60));
+  } else {
+    text_format(out, "%llds", (long long)whole);
+  }
+}
+
+void output_time(text *out, int64_t unix_ns) {
+  time_t seconds = (time_t)(unix_ns / 1000000000);
+  struct tm utc;
+  char stamp[32] = "?";
+  if (gmtime_r(&seconds, &utc)) (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  text_put(out, stamp);
+}
+
+json_t *output_json_text(const char *bytes, size_t count) {
+  json_t *plain = text_is_utf8(bytes, count, NULL) ? json_stringn(bytes, count) : NULL;
+  if (plain) return plain;
+  text quoted;
+  text_open(&quoted, OUTPUT_BYTES_MAX);
+  json_quote(&quoted, bytes, count);
+  json_t *value = quoted.failed ? NULL
+                                : json_loadb(text_string(&quoted), quoted.bytes,
+                                             JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+  text_close(&quoted);
+  return value;
+}
+
+status output_json(const invocation *in, json_t *value, detail *err) {
+  if (!value) return fail(err, E_MEMORY, "no memory for the output");
+  text out;
+  text_open(&out, OUTPUT_BYTES_MAX);
+  status s = json_canonical(value, &out, err);
+  json_decref(value);
+  text_char(&out, '\n');
+  if (!s) s = command_print(in, &out, err);
+  text_close(&out);
+  return s;
+}

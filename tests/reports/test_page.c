@@ -1,0 +1,233 @@
+/* The text page and its JSON: what is said, that it agrees with the views, and that it fits. */
+#include "base/json.h"
+#include "tests/reports/fixture.h"
+
+static text page;
+
+static const char *page_of(store *s, report_options o) {
+  detail err;
+  text_open(&page, 1 << 20);
+  ck_ok(report_text(s, &o, &page, &err));
+  return text_string(&page);
+}
+
+static void expect(const char *shown, const char *piece) {
+  ck_assert_msg(strstr(shown, piece) != NULL, "no \"%s\" in:\n%s", piece, shown);
+}
+
+static void refuse(const char *shown, const char *piece) {
+  ck_assert_msg(strstr(shown, piece) == NULL, "\"%s\" in:\n%s", piece, shown);
+}
+
+/* Two families of two conditions over 40 tasks, f ahead of g by 8 tasks at either cost. */
+static store *two_families(const char *compare) {
+  store *s = tiny_store(40, NULL, compare);
+  const char *names[] = {"f 1", "f 2", "g 1", "g 2"};
+  const int solved[] = {16, 32, 8, 24}, cost[] = {900, 2300, 1000, 2200};
+  for (int i = 0; i < 4; i++) {
+    char scores[41] = {0};
+    for (int task = 0; task < 40; task++)
+      scores[task] = task < solved[i] ? '1' : '0';
+    tiny_condition(s, i + 1, names[i], i < 2 ? "f" : "g", 1);
+    tiny_samples(s, i + 1, scores, cost[i]);
+  }
+  return s;
+}
+
+static void expect_to_fit(const char *shown, int width) {
+  for (const char *line = shown; *line;) {
+    const char *end = strchr(line, '\n');
+    ck_assert_ptr_nonnull(end);
+    int wide = 0;
+    for (const char *c = line; c < end; c++)
+      wide += (*c & 0xc0) != 0x80;
+    ck_assert_msg(wide <= width, "%d columns: %.*s", wide, (int)(end - line), line);
+    ck_assert_msg(end == line || end[-1] != ' ', "ends in a space: %.*s", (int)(end - line), line);
+    line = end + 1;
+  }
+}
+
+START_TEST(the_first_screen) {
+  detail err;
+  store *s = two_families("[{\"a\":\"f\",\"b\":\"g\",\"axis\":\"tokens_ref\",\"at\":[1024,4096]},"
+                          "{\"a\":\"f 1\",\"b\":\"g 1\"},{\"a\":\"g 1\",\"b\":\"f 1\"}]");
+  const char *shown = page_of(s, (report_options){.job = "j"});
+  expect(shown, "Job j\n  tasks    tiny@1, 40 tasks, partition test\n"
+                "  samples  160 of 160: 4 conditions, 1 repeat a task\n"
+                "  solver   symbolic, class symbolic-1, tokens as llama2 counts them; checker "
+                "countdown\n");
+  expect(shown, "0 failed, left out of every accuracy; 0 capped (0.0 %)");
+  /* f at 1024: 0.4 + 0.4 x 124 / 1400 = 43.5 %; g: 0.2 + 0.4 x 24 / 1200 = 20.8 %. */
+  expect(shown, "f    g    tokens_ref    1024  43.5  20.8");
+  expect(shown, "budget out of range: a spans 900 to 2300, b spans 1000 to 2200");
+  /* Eight wins and no loss: p = 2 / 2^8; of three tests in the family it is the middle one. */
+  expect(shown, "40.0  20.0  +20.0");
+  expect(shown, "better");
+  expect(shown, "worse");
+  /* 16 of 40: 1.959964 x sqrt(0.24 / 39) = 15.4 points. */
+  expect(shown, "f 1        40.0  ±15.4   [24.6, 55.4]       0       0         900");
+  /* At 2048 f has 0.4 + 0.4 x 1148 / 1400 = 72.8 %, g 0.2 + 0.4 x 1048 / 1200 = 54.9 %. */
+  expect(shown, "    2048  *72.8  54.9\n");
+  expect(shown, "Intervals say how accuracies might differ on other tasks");
+  refuse(shown, "winner");
+  refuse(shown, "\x1b");
+  expect_to_fit(shown, 100);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(families_that_are_alike_are_not_ranked) {
+  detail err;
+  store *s = tiny_store(6, NULL, "[]");
+  const char *names[] = {"f 1", "f 2", "g 1", "g 2"},
+             *scores[] = {"101000", "101110", "010001", "110010"};
+  for (int i = 0; i < 4; i++) {
+    tiny_condition(s, i + 1, names[i], i < 2 ? "f" : "g", 1);
+    tiny_samples(s, i + 1, scores[i], i % 2 ? 1500 : 500);
+  }
+  const char *shown = page_of(s, (report_options){0});
+  expect(shown, "     512  =33.7  33.5\n"); /* 1/3 + 1/3 x 12 / 1000; 1/3 + 1/6 x 12 / 1000 */
+  refuse(shown, "*3");
+  expect(shown, "The job declares none");
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(validity_names_what_is_amiss) {
+  detail err;
+  store *s = two_families("[{\"a\":\"f\",\"b\":\"g\"}]");
+  run_sql(s, "UPDATE sample SET status = 'failed', error = 'x' WHERE id = 1;"
+             "UPDATE sample SET status = 'capped' WHERE id = 2;"
+             "DELETE FROM verdict WHERE sample = 3; DELETE FROM sample WHERE id = 4;"
+             "UPDATE task SET split = 'dev' WHERE id = 1;"
+             "UPDATE run SET determinism_class = 'symbolic-2' WHERE id = 2");
+  const char *shown = page_of(s, (report_options){.job = "j"});
+  expect(shown, "1 failed, left out of every accuracy; 1 capped (0.6 %)");
+  expect(shown, "1 finished samples have no verdict");
+  expect(shown, "Partitions are mixed");
+  expect(shown, "Determinism classes are mixed");
+  expect(shown, "The job is not complete");
+  expect(shown, "Refused: job 'j': family 'f' has 2 conditions");
+  expect(shown, "f 2        80.0"); /* the rest of the page is there */
+  expect_to_fit(shown, 100);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(a_reader_prints_without_writing) {
+  detail err;
+  char both[2][8192];
+  store *s = two_families("[{\"a\":\"f 1\",\"b\":\"g 1\"}]");
+  ck_ok(store_close(s, &err));
+  for (int computed = 0; computed < 2; computed++) {
+    ck_ok(store_open(&s, support_path("tiny.db"), STORE_READ, NULL, &err));
+    const char *shown = page_of(s, (report_options){.job = "j"});
+    ck_assert_uint_lt(strlen(shown), sizeof both[0]);
+    strcpy(both[computed], shown);
+    ck_assert_str_eq(value_of(s, "SELECT count(*) FROM comparison"), computed ? "1" : "0");
+    ck_ok(store_close(s, &err));
+    text_close(&page);
+    ck_ok(store_open(&s, support_path("tiny.db"), STORE_WRITE, NULL, &err));
+    ck_ok(report_comparisons(s, "j", &err));
+    ck_ok(store_close(s, &err));
+  }
+  ck_assert_str_eq(both[0], both[1]); /* computed for the page, and read from the store */
+}
+END_TEST
+
+START_TEST(nothing_there_is_said_kindly) {
+  detail err;
+  store *s = NULL;
+  ck_ok(store_open(&s, support_path("empty.db"), STORE_WRITE, NULL, &err));
+  expect(page_of(s, (report_options){0}), "holds no job yet. `nightjar run JOB.yaml`");
+  text_close(&page);
+  report_options o = {.job = "jobb"};
+  text_open(&page, 1 << 20);
+  ck_fails(report_text(s, &o, &page, &err), E_INPUT, "no job 'jobb'");
+  o.json = 1;
+  ck_fails(report_text(s, &o, &page, &err), E_INPUT, "no job 'jobb'");
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+  s = tiny_store(3, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 1);
+  expect(page_of(s, (report_options){0}), "samples  0 of 3");
+  expect(text_string(&page), "No sample has been stored for this job yet");
+  text_close(&page);
+  tiny_samples(s, 1, "fff", 10); /* all failed: no accuracy, and no interval */
+  expect(page_of(s, (report_options){0}), "3 failed");
+  expect_to_fit(text_string(&page), 100);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(long_names_and_many_families_fit) {
+  detail err;
+  store *s = tiny_store(
+      4, NULL,
+      "[{\"a\":\"a-family-of-a-rather-long-name-0\",\"b\":\"a-family-of-a-rather-long-name-1\","
+      "\"axis\":\"seq_critical_path_injected\",\"at\":[1024,16384]}]");
+  char name[256], family[64];
+  for (int i = 0; i < 16; i++) {
+    (void)snprintf(family, sizeof family, "a-family-of-a-rather-long-name-%d", i / 2);
+    (void)snprintf(name, sizeof name, "%s beam=%d limit.context=2048 heuristic=mult order=shuffled",
+                   family, i % 2);
+    tiny_condition(s, i + 1, name, family, 1);
+    tiny_samples(s, i + 1, i % 3 ? "1010" : "1100", i % 2 ? 3000 : 300);
+  }
+  expect_to_fit(page_of(s, (report_options){0}), 100);
+  expect(text_string(&page), "~");
+  text_close(&page);
+  expect_to_fit(page_of(s, (report_options){.width = 90}), 90);
+  text_close(&page);
+  expect(page_of(s, (report_options){.color = 1}), "\x1b[1mValidity\x1b[0m");
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(json_holds_what_the_views_hold) {
+  detail err;
+  json_t *document = NULL;
+  store *s = two_families("[{\"a\":\"f 1\",\"b\":\"g 1\"}]");
+  const char *shown = page_of(s, (report_options){.json = 1});
+  ck_ok(json_read(&document, shown, strlen(shown), "page", 1, &err));
+  const json_t *job = json_array_get(json_object_get(document, "jobs"), 0);
+  ck_assert_str_eq(json_string_value(json_object_get(job, "job")), "j");
+  ck_assert_uint_eq(json_array_size(json_object_get(job, "accuracy")), 4);
+  const json_t *row = json_array_get(json_object_get(job, "comparison"), 0);
+  ck_near(json_number_value(json_object_get(row, "difference")), 0.2);
+  ck_near(json_number_value(json_object_get(row, "p_holm")), 0.0078125);
+  ck_assert_uint_eq(json_array_size(json_object_get(job, "latency")), 4);
+  json_decref(document);
+  text_close(&page);
+  report_options o = {.json = 1};
+  report_contrast c = {.job = "j", .a = "f 2", .b = "g 1"};
+  text_open(&page, 1 << 20);
+  ck_ok(report_compare(s, &c, &o, &page, &err));
+  ck_ok(json_read(&document, text_string(&page), page.bytes, "page", 1, &err));
+  row = json_array_get(json_object_get(document, "comparison"), 0);
+  ck_near(json_number_value(json_object_get(row, "difference")), 0.6);
+  ck_assert(json_is_null(json_object_get(row, "p")));
+  json_decref(document);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("page");
+  TCase *all = tcase_create("page");
+  suite_add_tcase(suite, all);
+  tcase_add_test(all, the_first_screen);
+  tcase_add_test(all, families_that_are_alike_are_not_ranked);
+  tcase_add_test(all, validity_names_what_is_amiss);
+  tcase_add_test(all, a_reader_prints_without_writing);
+  tcase_add_test(all, nothing_there_is_said_kindly);
+  tcase_add_test(all, long_names_and_many_families_fit);
+  tcase_add_test(all, json_holds_what_the_views_hold);
+  return support_run(suite);
+}
