@@ -16,7 +16,8 @@ static void put_head(text *out, int64_t ordinal, const countdown_problem *p,
   countdown_target(p, &numbers); /* {"nums":[...],"target":n} */
   text_add(out, text_string(&numbers) + 1, numbers.bytes - 2);
   text_close(&numbers);
-  text_format(out, ",\"search\":\"%s\"", symbolic_search_name(o->kind));
+  text_format(out, ",\"search\":\"%s\",\"heuristic\":\"%s\"", symbolic_search_name(o->kind),
+              o->heuristic == HEURISTIC_SUM ? "sum" : "mult");
   if (o->kind != SEARCH_DFS) {
     text_format(out, ",\"beam\":%d,\"order\":\"%s\"", o->beam, order_name(o->order));
   }

@@ -1,8 +1,8 @@
 /* Training records from a search: one JSON object a line for each sequence that a model would see,
    parent turns and children apart, so that they can be trained on as published (Pan et al. 2025).
 
-   {"problem":7,"nums":[..],"target":27,"search":"apr","beam":3,"child_beam":9,"order":"shuffled",
-    "path":"0","turn":1,"turns":2,"children":3,"solved":true,"tokens_ref":1146,
+   {"problem":7,"nums":[..],"target":27,"search":"apr","heuristic":"mult","beam":3,
+    "order":"shuffled","child_beam":9,"path":"0","turn":1,"turns":2,"children":3,"solved":true,"tokens_ref":1146,
     "spans":[["prompt",0,55],["kept",55,310],["fed",365,480],["generated",845,201]],"text":"..."}
 
    spans: kind, start and length in bytes of text. prompt and fed come from outside the model, kept

@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "solvers/countdown.h"
 
+enum { SEARCH_TEXT_BYTES_MAX = 16 << 20 }; /* of one thread */
+
 typedef enum search_kind {
   SEARCH_DFS,       /* SoS depth-first: successors whose heuristic exceeds the target are dropped */
   SEARCH_BFS,       /* SoS best-first with a beam a node */
@@ -78,7 +80,7 @@ typedef struct search_result {
 
 /* seed, task and repeat place the random draws; thread paths are appended (base/random.h). Texts
    are owned by the result: search_close gives them back, the rest goes with the arena.
-   E_MEMORY, E_LIMIT (the arena's). Then out is closed already. */
+   E_MEMORY, E_LIMIT (the arena's, or a text too long). Then out is closed already. */
 MUST_CHECK status search_run(search_result *out, const countdown_problem *problem,
                              const search_options *options, uint64_t seed, const hash *task,
                              uint32_t repeat, arena *memory, detail *err);

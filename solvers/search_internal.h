@@ -35,8 +35,8 @@ typedef struct search {
     const countdown_state **slots; /* sorted states; [capacity], a power of two */
     int count, capacity;
   } seen;
-  int children; /* spawned so far */
-  int failed;   /* memory is out: everything unwinds */
+  int children;  /* spawned so far */
+  status failed; /* E_LIMIT: a text is too long; E_MEMORY: memory is out. Everything unwinds */
 } search;
 
 /* A thread being written: its spans close by search_span_begin; lines beyond the context limit

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { TRACE_BYTES_MAX = 16 << 20 }; /* of one thread: far above any search of six numbers' beams */
-
 int writer_ended(const writer *w) {
   return w->thread->capped || w->search->failed;
 }
@@ -18,7 +16,7 @@ static void line_begin(writer *w) {
 /* Takes a line back that went over the limit, and everything after it with it. */
 static void line_end(writer *w) {
   search_thread *t = w->thread;
-  if (t->written.failed) w->search->failed = 1;
+  if (t->written.failed) w->search->failed = t->written.failed;
   int64_t limit = w->search->options->context;
   int64_t added = w->trace.tokens - w->line_tokens;
   if (writer_ended(w) || (limit > 0 && w->context_tokens + added > limit)) {
@@ -39,7 +37,7 @@ static search_span *add_span(writer *w, span_kind kind) {
     int capacity = t->span_capacity ? 2 * t->span_capacity : 8;
     search_span *spans = arena_take(w->search->memory, (size_t)capacity, sizeof *spans);
     if (!spans) {
-      w->search->failed = 1;
+      w->search->failed = E_MEMORY;
       return NULL;
     }
     if (t->span_count) memcpy(spans, t->spans, (size_t)t->span_count * sizeof *spans);
@@ -94,7 +92,7 @@ writer *search_thread_new(search *s, const char *path, int parent, int round) {
   t->path = own_path;
   t->parent = parent;
   t->round = round;
-  text_open(&t->written, TRACE_BYTES_MAX);
+  text_open(&t->written, SEARCH_TEXT_BYTES_MAX);
   r->threads[r->thread_count++] = t;
   random_key key = random_key_of(s->seed, s->task, s->repeat, path);
   *w = (writer){.search = s,
@@ -106,7 +104,7 @@ writer *search_thread_new(search *s, const char *path, int parent, int round) {
   return w;
 
 no_memory:
-  s->failed = 1;
+  s->failed = E_MEMORY;
   return NULL;
 }
 

@@ -34,7 +34,7 @@ static double heuristic(const search *s, const countdown_state *state) {
 node *search_root(search *s) {
   node *root = arena_take(s->memory, 1, sizeof *root);
   if (!root) {
-    s->failed = 1;
+    s->failed = E_MEMORY;
     return NULL;
   }
   root->state.count = s->problem->count;
@@ -77,7 +77,7 @@ static int keep(search *s, node *const *from, int count, node *kept[COUNTDOWN_SU
   for (int i = 0; i < count; i++) {
     kept[i] = arena_take(s->memory, 1, sizeof(node));
     if (!kept[i]) {
-      s->failed = 1;
+      s->failed = E_MEMORY;
       return 0;
     }
     *kept[i] = *from[i];
@@ -138,7 +138,7 @@ void queue_push(search *s, node_queue *q, node *n) {
     int capacity = q->capacity ? 2 * q->capacity : 16;
     node **items = arena_take(s->memory, (size_t)capacity, sizeof *items);
     if (!items) {
-      s->failed = 1;
+      s->failed = E_MEMORY;
       return;
     }
     if (q->count) memcpy(items, q->items, (size_t)q->count * sizeof *items);
@@ -208,12 +208,12 @@ static int grow_seen(search *s) {
 void search_explored(search *s, const node *n) {
   s->result->nodes_explored++;
   if (2 * s->seen.count >= s->seen.capacity && !grow_seen(s)) {
-    s->failed = 1;
+    s->failed = E_MEMORY;
     return;
   }
   countdown_state *sorted = arena_take(s->memory, 1, sizeof *sorted);
   if (!sorted) {
-    s->failed = 1;
+    s->failed = E_MEMORY;
     return;
   }
   *sorted = n->state;

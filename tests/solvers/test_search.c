@@ -432,6 +432,26 @@ START_TEST(a_full_arena_is_an_error) {
 }
 END_TEST
 
+/* Depth-first search of six numbers writes without end; a context limit bounds it. */
+START_TEST(an_endless_trace_is_an_error) {
+  arena *memory;
+  ck_ok(arena_open(&memory, (size_t)1 << 30, &err));
+  countdown_problem p = {.target = 97, .count = 6, .number = {93, 95, 97, 99, 98, 96}};
+  symbolic_options o = options_of("{\"search\":\"dfs\",\"heuristic\":\"sum\"}");
+  hash task = countdown_key(&p);
+  search_result r;
+  search_options drawn;
+  p.target = 9973; /* out of reach, and every state within the threshold */
+  ck_fails(symbolic_solve(&r, &drawn, &o, &p, 1, &task, 0, memory, &err), E_LIMIT, "limit.context");
+  arena_reset(memory);
+  o.search.context = 4096;
+  ck_ok(symbolic_solve(&r, &drawn, &o, &p, 1, &task, 0, memory, &err));
+  ck_assert(r.threads[0]->capped);
+  search_close(&r);
+  arena_close(memory);
+}
+END_TEST
+
 START_TEST(parameters_that_do_not_fit) {
   static const struct {
     const char *json, *piece;
@@ -459,6 +479,7 @@ int main(int argc, char **argv) {
   tcase_add_test(all, context_limits_cut_at_a_line);
   tcase_add_test(all, a_search_is_a_function_of_its_place);
   tcase_add_test(all, a_full_arena_is_an_error);
+  tcase_add_test(all, an_endless_trace_is_an_error);
   tcase_add_test(all, parameters_that_do_not_fit);
   suite_add_tcase(suite, all);
   return support_run(suite);
