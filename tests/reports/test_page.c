@@ -1,5 +1,6 @@
 /* The text page and its JSON: what is said, that it agrees with the views, and that it fits. */
 #include "base/json.h"
+#include "base/memory.h"
 #include "tests/reports/fixture.h"
 
 static text page;
@@ -65,7 +66,8 @@ START_TEST(the_first_screen) {
   expect(shown, "better");
   expect(shown, "worse");
   /* 16 of 40: 1.959964 x sqrt(0.24 / 39) = 15.4 points. */
-  expect(shown, "f 1        40.0  ±15.4   [24.6, 55.4]       0       0         900");
+  expect(shown,
+         "f 1        40.0  ±15.4  [24.6, 55.4]       0       0     900       900   900     900\n");
   /* At 2048 f has 0.4 + 0.4 x 1148 / 1400 = 72.8 %, g 0.2 + 0.4 x 1048 / 1200 = 54.9 %. */
   expect(shown, "    2048  *72.8  54.9\n");
   expect(shown, "Intervals say how accuracies might differ on other tasks");
@@ -218,6 +220,26 @@ START_TEST(json_holds_what_the_views_hold) {
 }
 END_TEST
 
+/* Every allocation in turn, and all after it: a status, never a crash, and success in the end. */
+START_TEST(without_memory_it_fails_in_order) {
+  detail err;
+  store *s = two_families("[{\"a\":\"f\",\"b\":\"g\",\"axis\":\"tokens_ref\",\"at\":[1024]}]");
+  report_options o = {.job = "j"};
+  status failed = E_MEMORY;
+  int64_t allocations = 0;
+  for (; failed; allocations++) {
+    text_open(&page, 1 << 20);
+    memory_fail_after(allocations);
+    failed = report_text(s, &o, &page, &err);
+    memory_fail_after(-1);
+    ck_assert_msg(!failed || failed == E_MEMORY, "%s: %s", status_name(failed), err.text);
+    text_close(&page);
+  }
+  ck_assert_int_gt(allocations, 10);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("page");
   TCase *all = tcase_create("page");
@@ -229,5 +251,6 @@ int main(void) {
   tcase_add_test(all, nothing_there_is_said_kindly);
   tcase_add_test(all, long_names_and_many_families_fit);
   tcase_add_test(all, json_holds_what_the_views_hold);
+  tcase_add_test(all, without_memory_it_fails_in_order);
   return support_run(suite);
 }
