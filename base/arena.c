@@ -22,7 +22,7 @@ struct arena {
 
 status arena_open(arena **out, size_t limit_bytes, detail *err) {
   arena *a = memory_zeroed(1, sizeof *a);
-  if (!a) return fail(err, E_MEMORY, "no memory for an arena");
+  if (!a) return fault(err, E_MEMORY, "no memory for an arena");
   a->limit = limit_bytes;
   *out = a;
   return OK;
@@ -82,9 +82,9 @@ char *arena_text(arena *a, const char *text, size_t bytes) {
 
 status arena_full(const arena *a, detail *err) {
   if (a->failed == E_LIMIT) {
-    return fail(err, E_LIMIT, "more than the %zu bytes that this work may use", a->limit);
+    return fault(err, E_LIMIT, "more than the %zu bytes that this work may use", a->limit);
   }
-  return fail(err, E_MEMORY, "no memory left");
+  return fault(err, E_MEMORY, "no memory left");
 }
 
 void arena_reset(arena *a) {

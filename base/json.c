@@ -18,8 +18,8 @@ static status check_depth(const char *bytes, size_t count, const char *name, int
       in_string = 1;
     } else if (c == '{' || c == '[') {
       if (++depth > JSON_DEPTH_MAX) {
-        return fail_at(err, E_INPUT, name, line, "JSON nested deeper than %d levels",
-                       (int)JSON_DEPTH_MAX);
+        return fault_at(err, E_INPUT, name, line, "JSON nested deeper than %d levels",
+                        (int)JSON_DEPTH_MAX);
       }
     } else if (c == '}' || c == ']') {
       depth--;
@@ -31,8 +31,8 @@ static status check_depth(const char *bytes, size_t count, const char *name, int
 status json_read(json_t **out, const char *bytes, size_t count, const char *name, int first_line,
                  detail *err) {
   if (count > JSON_BYTES_MAX) {
-    return fail_at(err, E_INPUT, name, first_line, "JSON of %zu bytes; at most %d are read", count,
-                   (int)JSON_BYTES_MAX);
+    return fault_at(err, E_INPUT, name, first_line, "JSON of %zu bytes; at most %d are read", count,
+                    (int)JSON_BYTES_MAX);
   }
   status s = check_depth(bytes, count, name, first_line, err);
   if (s) return s;
@@ -41,9 +41,9 @@ status json_read(json_t **out, const char *bytes, size_t count, const char *name
   if (!value) {
     int line = problem.line > 0 ? first_line + problem.line - 1 : first_line;
     if (json_error_code(&problem) == json_error_out_of_memory) {
-      return fail(err, E_MEMORY, "no memory to read %s", name);
+      return fault(err, E_MEMORY, "no memory to read %s", name);
     }
-    return fail_at(err, E_INPUT, name, line, "not JSON: %s", problem.text);
+    return fault_at(err, E_INPUT, name, line, "not JSON: %s", problem.text);
   }
   *out = value;
   return OK;
@@ -58,7 +58,7 @@ status json_canonical(const json_t *value, text *out, detail *err) {
   size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
   if (json_dump_callback(value, collect, out, flags) == 0) return OK;
   status s = text_state(out, err);
-  return s ? s : fail(err, E_MEMORY, "no memory to write JSON");
+  return s ? s : fault(err, E_MEMORY, "no memory to write JSON");
 }
 
 /* Bytes that stand for themselves in a string literal. */

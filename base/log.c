@@ -20,7 +20,7 @@ struct logger {
 
 status log_open(logger **out, FILE *stream, int terminal, int color, detail *err) {
   logger *l = memory_zeroed(1, sizeof *l);
-  if (!l) return fail(err, E_MEMORY, "no memory for a log");
+  if (!l) return fault(err, E_MEMORY, "no memory for a log");
   l->stream = stream;
   l->terminal = terminal;
   l->color = color;

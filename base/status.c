@@ -24,32 +24,15 @@ const char *status_meaning(status code) {
   return "unknown status";
 }
 
-static void fill(detail *err, status code, const char *file, int line, const char *format,
-                 va_list arguments) {
+void detail_set(detail *err, status code, const char *file, int line, const char *format, ...) {
+  if (!err) return;
   err->code = code;
   err->line = line;
   (void)snprintf(err->file, sizeof err->file, "%s", file);
+  va_list arguments;
+  va_start(arguments, format);
   (void)vsnprintf(err->text, sizeof err->text, format, arguments);
-}
-
-status fail(detail *err, status code, const char *format, ...) {
-  if (err) {
-    va_list arguments;
-    va_start(arguments, format);
-    fill(err, code, "", 0, format, arguments);
-    va_end(arguments);
-  }
-  return code;
-}
-
-status fail_at(detail *err, status code, const char *file, int line, const char *format, ...) {
-  if (err) {
-    va_list arguments;
-    va_start(arguments, format);
-    fill(err, code, file, line, format, arguments);
-    va_end(arguments);
-  }
-  return code;
+  va_end(arguments);
 }
 
 const char *detail_line(const detail *err, char *out, size_t out_bytes) {

@@ -45,9 +45,12 @@ typedef struct detail {
 const char *status_name(status code);
 const char *status_meaning(status code);
 
-/* Fill err (unless NULL) and return code, so that a failing function ends in one line. */
-status fail(detail *err, status code, const char *format, ...) PRINTF_LIKE(3, 4);
-status fail_at(detail *err, status code, const char *file, int line, const char *format, ...)
+/* Fill err (unless NULL) and give the code back, so that a failing function ends in one line.
+   Macros so that a compiler sees that the result is the code given (which is evaluated twice). */
+#define fault(err, code, ...) (detail_set((err), (code), "", 0, __VA_ARGS__), (code))
+#define fault_at(err, code, file, line, ...)                                                       \
+  (detail_set((err), (code), (file), (line), __VA_ARGS__), (code))
+void detail_set(detail *err, status code, const char *file, int line, const char *format, ...)
     PRINTF_LIKE(5, 6);
 
 /* Writes "file:line: text" (as much as fits, always terminated) and returns out. */

@@ -92,8 +92,8 @@ const char *text_string(const text *t) {
 }
 
 status text_state(const text *t, detail *err) {
-  if (t->failed == E_LIMIT) return fail(err, E_LIMIT, "text of more than %zu bytes", t->limit);
-  if (t->failed) return fail(err, t->failed, "no memory for a text");
+  if (t->failed == E_LIMIT) return fault(err, E_LIMIT, "text of more than %zu bytes", t->limit);
+  if (t->failed) return fault(err, t->failed, "no memory for a text");
   return OK;
 }
 

@@ -93,10 +93,10 @@ static void fill_slot(const recipe *what, int64_t ordinal, arena *memory, slot *
   detail why = {0};
   out->failed = demonstrate_one(what, ordinal, memory, out, &why);
   if (out->failed) {
-    (void)fail(&out->why, out->failed, "problem %lld: %s%s", (long long)ordinal, why.text,
-               out->failed == E_LIMIT || out->failed == E_MEMORY
-                   ? "; bound the search with --context"
-                   : "");
+    (void)fault(&out->why, out->failed, "problem %lld: %s%s", (long long)ordinal, why.text,
+                out->failed == E_LIMIT || out->failed == E_MEMORY
+                    ? "; bound the search with --context"
+                    : "");
   }
   arena_reset(memory);
 }
@@ -180,7 +180,7 @@ static status write_slot(const slot *s, FILE *out, totals *sum, detail *err) {
     return s->failed;
   }
   if (fwrite(text_string(&s->records), 1, s->records.bytes, out) != s->records.bytes) {
-    return fail(err, E_IO, "cannot write the records: %s", strerror(errno));
+    return fault(err, E_IO, "cannot write the records: %s", strerror(errno));
   }
   sum->records += s->record_count;
   sum->solved += s->solved;
@@ -206,12 +206,12 @@ static status write_all(production *p, FILE *out, logger *messages, totals *sum,
 static status produce_with(production *p, int threads, FILE *out, logger *messages, totals *sum,
                            detail *err) {
   pthread_t *ids = memory_take((size_t)threads * sizeof *ids);
-  if (!ids) return fail(err, E_MEMORY, "no memory for %d threads", threads);
+  if (!ids) return fault(err, E_MEMORY, "no memory for %d threads", threads);
   int started = 0;
   while (started < threads && pthread_create(&ids[started], NULL, work, p) == 0)
     started++;
   status failed = started ? write_all(p, out, messages, sum, err)
-                          : fail(err, E_MEMORY, "no thread could be started");
+                          : fault(err, E_MEMORY, "no thread could be started");
   for (int i = 0; i < started; i++)
     REQUIRE(pthread_join(ids[i], NULL) == 0);
   memory_free(ids);
@@ -222,7 +222,7 @@ static status produce(const recipe *what, int threads, FILE *out, logger *messag
                       detail *err) {
   production p = {.recipe = what, .slot_count = (int64_t)SLOTS_A_THREAD * threads};
   p.slots = memory_zeroed((size_t)p.slot_count, sizeof *p.slots);
-  if (!p.slots) return fail(err, E_MEMORY, "no memory for %d threads", threads);
+  if (!p.slots) return fault(err, E_MEMORY, "no memory for %d threads", threads);
   for (int64_t i = 0; i < p.slot_count; i++)
     text_open(&p.slots[i].records, RECORDS_BYTES_MAX);
   REQUIRE(pthread_mutex_init(&p.lock, NULL) == 0);
@@ -249,10 +249,10 @@ typedef struct target {
 
 static status open_target(const invocation *in, target *t, detail *err) {
   const char *path = t->path = command_value(in, "output");
-  if (!path) return fail(err, E_USAGE, "-o FILE is missing; -o - writes to standard output");
+  if (!path) return fault(err, E_USAGE, "-o FILE is missing; -o - writes to standard output");
   size_t bytes = strlen(path);
   if (bytes > 3 && !strcmp(path + bytes - 3, ".gz")) {
-    return fail(err, E_USAGE, "'%s' would not be compressed; write it plain, then gzip it", path);
+    return fault(err, E_USAGE, "'%s' would not be compressed; write it plain, then gzip it", path);
   }
   if (!strcmp(path, "-")) {
     t->file = in->out;
@@ -261,15 +261,15 @@ static status open_target(const invocation *in, target *t, detail *err) {
   struct stat info;
   int exists = stat(path, &info) == 0, is_device = exists && !S_ISREG(info.st_mode);
   if (exists && !is_device && !command_flag(in, "force")) {
-    return fail(err, E_INPUT, "%s exists; choose another name, or --force replaces it", path);
+    return fault(err, E_INPUT, "%s exists; choose another name, or --force replaces it", path);
   }
   if (!is_device) {
     t->part = memory_take(bytes + sizeof ".part");
-    if (!t->part) return fail(err, E_MEMORY, "no memory for a file name");
+    if (!t->part) return fault(err, E_MEMORY, "no memory for a file name");
     (void)snprintf(t->part, bytes + sizeof ".part", "%s.part", path);
   }
   t->file = fopen(t->part ? t->part : path, "we");
-  return t->file ? OK : fail(err, E_IO, "cannot write %s: %s", path, strerror(errno));
+  return t->file ? OK : fault(err, E_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
 /* Ends the file: under its own name when nothing failed, otherwise away. */
@@ -280,7 +280,7 @@ static status close_target(const invocation *in, target *t, status failed, detai
     if (t->file != in->out && fclose(t->file) != 0) wrong = 1;
     if (!wrong && !failed && t->part) wrong = rename(t->part, t->path) != 0;
     if (wrong && !failed) {
-      failed = fail(err, E_IO, "cannot write %s: %s", t->path, strerror(errno));
+      failed = fault(err, E_IO, "cannot write %s: %s", t->path, strerror(errno));
     }
     if (failed && t->part) (void)unlink(t->part);
   }
@@ -318,8 +318,8 @@ static status read_choice(const char *name, const char *value, const option *o, 
   status s = OK;
   if (!*out) {
     const char *near = text_nearest(value, o->choices, count);
-    s = fail(err, E_USAGE, "--%s must be one of %s, not '%s'%s%s%s", name, text_string(&known),
-             value, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    s = fault(err, E_USAGE, "--%s must be one of %s, not '%s'%s%s%s", name, text_string(&known),
+              value, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
   }
   text_close(&known);
   return s;
@@ -330,8 +330,8 @@ static status read_number(const char *name, const char *value, const option *o, 
   char *end;
   double number = strtod(value, &end);
   if (end == value || *end || !(number >= o->low && number <= o->high)) {
-    return fail(err, E_USAGE, "--%s must be a number from %g to %g, not '%s'", name, o->low,
-                o->high, value);
+    return fault(err, E_USAGE, "--%s must be a number from %g to %g, not '%s'", name, o->low,
+                 o->high, value);
   }
   *out = json_real(number);
   return OK;
@@ -372,7 +372,7 @@ static status set_parameter(json_t *object, const char *key, json_t *value, deta
   } else if (value && !json_object_set_new(object, key, value)) {
     return OK;
   }
-  return fail(err, E_MEMORY, "no memory for the options");
+  return fault(err, E_MEMORY, "no memory for the options");
 }
 
 /* SoS was published with an even mixture of both heuristics. */
@@ -380,7 +380,7 @@ static status read_mixture(const invocation *in, int *mixed, detail *err) {
   const char *heuristic = command_value(in, "heuristic"), *search = command_value(in, "search");
   *mixed = heuristic && !strcmp(heuristic, "mixed");
   if (!*mixed || !strcmp(search, "dfs") || !strcmp(search, "bfs")) return OK;
-  return fail(err, E_USAGE, "--heuristic mixed goes with --search dfs or bfs");
+  return fault(err, E_USAGE, "--heuristic mixed goes with --search dfs or bfs");
 }
 
 static status collect_parameters(const invocation *in, json_t *object, recipe *what, detail *err) {
@@ -399,11 +399,11 @@ static status read_recipe(const invocation *in, recipe *what, detail *err) {
   status s = countdown_options(in, COUNTDOWN_TRAIN, &what->source, &what->count, err);
   if (s) return s;
   if (!command_value(in, "search")) {
-    return fail(err, E_USAGE, "--search is missing: dfs, bfs, sosp, apr or apr-serial");
+    return fault(err, E_USAGE, "--search is missing: dfs, bfs, sosp, apr or apr-serial");
   }
   json_t *object = json_object();
   s = object ? collect_parameters(in, object, what, err)
-             : fail(err, E_MEMORY, "no memory for the options");
+             : fault(err, E_MEMORY, "no memory for the options");
   if (!s) {
     s = symbolic_mode.resolve(object, err);
     if (s == E_INPUT) s = E_USAGE; /* it speaks of a job, and this is a command line */

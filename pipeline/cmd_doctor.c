@@ -4,6 +4,9 @@
 #include "pipeline/run.h"
 #include "store/query.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -54,7 +57,8 @@ static void check_processor(checkup *c) {
   const char *best = __builtin_cpu_supports("avx512f") ? "AVX-512"
                      : __builtin_cpu_supports("avx2")  ? "AVX2"
                                                        : "SSE2";
-  int tiles = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
+  unsigned a, b, c7, d = 0; /* leaf 7: edx bit 22 is AMX-BF16, bit 24 AMX-TILE */
+  int tiles = __get_cpuid_count(7, 0, &a, &b, &c7, &d) && (d >> 22 & 1) && (d >> 24 & 1);
   say(c, FINDING_OK, "processor",
       "x86-64 with %s%s; the symbolic solvers are integer code and use "
       "none of it",
@@ -331,7 +335,7 @@ static status print_findings(const checkup *c, detail *err) {
 static status run_doctor(const invocation *in, detail *err) {
   char folder[PATH_MAX];
   checkup *c = memory_zeroed(1, sizeof *c);
-  if (!c) return fail(err, E_MEMORY, "no memory to look around");
+  if (!c) return fault(err, E_MEMORY, "no memory to look around");
   c->in = in;
   check_processor(c);
   check_cores(c);
@@ -347,9 +351,9 @@ static status run_doctor(const invocation *in, detail *err) {
   }
   status s = print_findings(c, err);
   if (!s && c->problems) {
-    s = fail(err, E_STORE,
-             "%d problem%s with the store or its place; the lines marked so say which", c->problems,
-             c->problems > 1 ? "s" : "");
+    s = fault(err, E_STORE,
+              "%d problem%s with the store or its place; the lines marked so say which",
+              c->problems, c->problems > 1 ? "s" : "");
   }
   memory_free(c);
   return s;

@@ -49,7 +49,7 @@ static status fill_report(const invocation *in, store *s, text *out, detail *err
 
 static status run_report(const invocation *in, detail *err) {
   if (!command_flag(in, "text") && !in->json) {
-    return fail(err, E_USAGE, "say nightjar report --text, or --json for a program");
+    return fault(err, E_USAGE, "say nightjar report --text, or --json for a program");
   }
   return with_store(in, fill_report, err);
 }
@@ -60,9 +60,9 @@ static status read_budgets(const char *list, double at[BUDGETS_MAX], size_t *cou
     char *end;
     double value = strtod(rest, &end);
     if (end == rest || (*end && *end != ',') || !(value > 0) || *count == BUDGETS_MAX) {
-      return fail(err, E_USAGE,
-                  "--at must be at most %d positive numbers such as 1024,2048, not '%s'",
-                  (int)BUDGETS_MAX, list);
+      return fault(err, E_USAGE,
+                   "--at must be at most %d positive numbers such as 1024,2048, not '%s'",
+                   (int)BUDGETS_MAX, list);
     }
     at[(*count)++] = value;
     rest = *end ? end + 1 : end;
@@ -82,8 +82,8 @@ static status find_job(const invocation *in, store *s, text *out, detail *err) {
   int row = 0;
   if (!st) st = query_next(q, &row, err);
   if (!st && (!row || query_int(q, 1) > 1)) {
-    st = fail(err, E_INPUT, row ? "several jobs in %s; say which with --job" : "no job in %s yet",
-              in->db);
+    st = fault(err, E_INPUT, row ? "several jobs in %s; say which with --job" : "no job in %s yet",
+               in->db);
   }
   if (!st) text_put(out, query_text(q, 0));
   query_close(q);
@@ -96,7 +96,7 @@ static status fill_compare(const invocation *in, store *s, text *out, detail *er
       .a = in->arguments[0], .b = in->arguments[1], .axis = command_value(in, "axis"), .at = at};
   status st = read_budgets(command_value(in, "at"), at, &c.at_count, err);
   if (!st && !c.axis != !c.at_count) {
-    st = fail(err, E_USAGE, "--axis and --at belong together, as in --axis tokens_ref --at 2048");
+    st = fault(err, E_USAGE, "--axis and --at belong together, as in --axis tokens_ref --at 2048");
   }
   text job;
   text_open(&job, 1 << 16);

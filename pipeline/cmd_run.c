@@ -49,7 +49,7 @@ static status read_trial_tasks(const plan *p, store *s, trial_task *tasks, int *
     trial_task *t = &tasks[*count];
     t->id = query_int(q, 0);
     t->target = memory_copy_text(query_text(q, 1));
-    if (!t->target || bytes != HASH_BYTES) st = fail(err, E_MEMORY, "no memory for tasks");
+    if (!t->target || bytes != HASH_BYTES) st = fault(err, E_MEMORY, "no memory for tasks");
     if (!st) memcpy(t->content.bytes, content, HASH_BYTES);
     (*count)++;
   }
@@ -154,10 +154,10 @@ static void log_totals(const invocation *in, const run_totals *t, const store_st
 /* What the pass came to, for the exit code. */
 static status conclude(const invocation *in, const plan *p, const run_totals *t, detail *err) {
   if (t->stopped) {
-    return fail(err, E_STOPPED,
-                "stopped early by %s; all that was finished is committed: run the same command to "
-                "go on",
-                t->stopped < 0 ? "--max-wall" : strsignal(t->stopped));
+    return fault(err, E_STOPPED,
+                 "stopped early by %s; all that was finished is committed: run the same command to "
+                 "go on",
+                 t->stopped < 0 ? "--max-wall" : strsignal(t->stopped));
   }
   if (t->failed > p->job->allowed_failures) {
     log_error(in->messages,

@@ -45,7 +45,7 @@ static progress *add_condition(overview *o, detail *err) {
     size_t capacity = o->capacity ? 2 * o->capacity : 64;
     progress *conditions = memory_grow(o->conditions, capacity * sizeof *conditions);
     if (!conditions) {
-      (void)fail(err, E_MEMORY, "no memory to list the conditions");
+      (void)fault(err, E_MEMORY, "no memory to list the conditions");
       return NULL;
     }
     o->conditions = conditions;
@@ -62,7 +62,7 @@ static status read_condition(store *s, const query *q, overview *o, detail *err)
   if (!p) return E_MEMORY;
   p->job = memory_copy_text(query_text(q, 0));
   p->name = memory_copy_text(query_text(q, 1));
-  if (!p->job || !p->name) return fail(err, E_MEMORY, "no memory to list the conditions");
+  if (!p->job || !p->name) return fault(err, E_MEMORY, "no memory to list the conditions");
   p->run = query_int(q, 2);
   store_work_filter filter = {.run = p->run,
                               .task_limit = query_int(q, 3),

@@ -34,7 +34,7 @@ static status key_set_open(key_set *k, int64_t count, detail *err) {
     capacity *= 2;
   *k = (key_set){memory_zeroed(capacity, sizeof *k->slots), capacity - 1};
   return k->slots ? OK
-                  : fail(err, E_MEMORY, "no memory to tell %lld problems apart", (long long)count);
+                  : fault(err, E_MEMORY, "no memory to tell %lld problems apart", (long long)count);
 }
 
 /* 0 when it was there. */
@@ -89,10 +89,10 @@ static status add_problems(store *s, const making *m, key_set *taken, logger *me
       repeated = 0;
     } else if (is_exhausted(added, ++repeated)) {
       failed =
-          fail(err, E_INPUT,
-               "only %lld different problems were found and the next %lld draws gave no new "
-               "one; ask for fewer with --count, or widen --targets, --numbers or --number-max",
-               (long long)added, (long long)repeated);
+          fault(err, E_INPUT,
+                "only %lld different problems were found and the next %lld draws gave no new "
+                "one; ask for fewer with --count, or widen --targets, --numbers or --number-max",
+                (long long)added, (long long)repeated);
     }
     log_progress(messages, "%lld of %lld problems", (long long)added, (long long)m->count);
   }
@@ -120,7 +120,7 @@ static status origin_json(const making *m, text *out, detail *err) {
       countdown_partition_name(o->partition), "numbers", o->numbers, "number_max",
       (json_int_t)o->number_max, "targets", (json_int_t)o->target_min, (json_int_t)o->target_max,
       "hold_out_targets", hold_out_json(o), "only_hold_out", o->hold_out_only);
-  if (!origin) return fail(err, E_MEMORY, "no memory for a task set");
+  if (!origin) return fault(err, E_MEMORY, "no memory for a task set");
   status s = json_canonical(origin, out, err);
   json_decref(origin);
   return s;
@@ -177,8 +177,8 @@ static status read_partition(const invocation *in, countdown_partition *out, det
     return OK;
   }
   const char *near = text_nearest(word, names, 3);
-  return fail(err, E_USAGE, "--partition must be test, dev or train, not '%s'%s%s%s", word,
-              near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+  return fault(err, E_USAGE, "--partition must be test, dev or train, not '%s'%s%s%s", word,
+               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static status read_making(const invocation *in, making *m, detail *err) {
@@ -187,15 +187,16 @@ static status read_making(const invocation *in, making *m, detail *err) {
   if (!s) s = countdown_options(in, partition, &m->source, &m->count, err);
   if (s) return s;
   m->name = command_value(in, "name");
-  if (!m->name) return fail(err, E_USAGE, "--name is missing: what the task set is called");
+  if (!m->name) return fault(err, E_USAGE, "--name is missing: what the task set is called");
   m->source.hold_out_only = command_flag(in, "only-hold-out");
   if (!m->source.hold_out_only) return OK;
   if (m->source.hold_out_count == 0) {
-    return fail(err, E_USAGE, "--only-hold-out draws the targets of --hold-out-targets; name them");
+    return fault(err, E_USAGE,
+                 "--only-hold-out draws the targets of --hold-out-targets; name them");
   }
   if (command_value(in, "targets")) {
-    return fail(err, E_USAGE,
-                "--only-hold-out draws the targets of --hold-out-targets alone; remove --targets");
+    return fault(err, E_USAGE,
+                 "--only-hold-out draws the targets of --hold-out-targets alone; remove --targets");
   }
   return OK;
 }
@@ -312,7 +313,7 @@ static status read_list(store *s, listing *rows, json_t *list, detail *err) {
     if (failed || !row) break;
     list_row(q, rows, &origin);
     if (json_array_append_new(list, list_json(q))) {
-      failed = fail(err, E_MEMORY, "no memory to list the task sets");
+      failed = fault(err, E_MEMORY, "no memory to list the task sets");
     }
   }
   query_close(q);
@@ -338,7 +339,7 @@ static status run_list(const invocation *in, detail *err) {
   listing rows;
   listing_open(&rows, columns, 7);
   json_t *list = json_array();
-  failed = list ? read_list(s, &rows, list, err) : fail(err, E_MEMORY, "no memory to list");
+  failed = list ? read_list(s, &rows, list, err) : fault(err, E_MEMORY, "no memory to list");
   if (!failed && in->json) {
     failed = output_json(in, json_incref(list), err);
   } else if (!failed && json_array_size(list) == 0) {
@@ -382,7 +383,7 @@ static status read_tasks(store *s, int64_t set, int64_t limit, listing *rows, js
     for (int i = 0; i < 4; i++)
       listing_text(rows, query_text(q, i));
     if (json_array_append_new(list, task_json(q))) {
-      failed = fail(err, E_MEMORY, "no memory to list the tasks");
+      failed = fault(err, E_MEMORY, "no memory to list the tasks");
     }
   }
   query_close(q);
@@ -413,7 +414,7 @@ static status show(const invocation *in, store *s, int64_t limit, detail *err) {
   listing_open(&rows, columns, 4);
   json_t *list = json_array();
   failed = list ? read_tasks(s, set.id, limit, &rows, list, err)
-                : fail(err, E_MEMORY, "no memory to list the tasks");
+                : fault(err, E_MEMORY, "no memory to list the tasks");
   if (!failed && in->json) {
     char hex[HASH_HEX_BYTES];
     failed = output_json(in,

@@ -336,8 +336,8 @@ static status find_thread(const invocation *in, const trace_sample *s, arena *me
     return OK;
   }
   const char *near = text_nearest(path, paths, (size_t)s->thread_count);
-  return fail(err, E_INPUT, "this sample has no thread '%s' among its %d%s%s%s", path,
-              s->thread_count, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+  return fault(err, E_INPUT, "this sample has no thread '%s' among its %d%s%s%s", path,
+               s->thread_count, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static status show(const invocation *in, store *s, arena *memory, int width, detail *err) {

@@ -26,9 +26,9 @@ static status unknown_option(const command *c, const char *argument, detail *err
     known[count++] = c->options[i].name;
   const char *near = text_nearest(argument + 2, known, count);
   if (near) {
-    return fail(err, E_USAGE, "unknown option '%s'; did you mean --%s?", argument, near);
+    return fault(err, E_USAGE, "unknown option '%s'; did you mean --%s?", argument, near);
   }
-  return fail(err, E_USAGE, "unknown option '%s'; see nightjar %s --help", argument, c->name);
+  return fault(err, E_USAGE, "unknown option '%s'; see nightjar %s --help", argument, c->name);
 }
 
 /* "--name=value" or "--name value"; *at moves over what was used. */
@@ -45,13 +45,13 @@ static status parse_option(invocation *in, const command *c, int argc, char **ar
   int i = find_option(c, name, bytes);
   if (i < 0 && !is_db) return unknown_option(c, argument, err);
   if (!is_db && !c->options[i].value) {
-    if (equals) return fail(err, E_USAGE, "--%.*s takes no value", (int)bytes, name);
+    if (equals) return fault(err, E_USAGE, "--%.*s takes no value", (int)bytes, name);
     in->values[i] = "";
     return OK;
   }
   const char *value = equals ? equals + 1 : NULL;
   if (!value && *at + 1 < argc) value = argv[++*at];
-  if (!value || !*value) return fail(err, E_USAGE, "--%.*s needs a value", (int)bytes, name);
+  if (!value || !*value) return fault(err, E_USAGE, "--%.*s needs a value", (int)bytes, name);
   if (is_db) {
     in->db = value;
   } else {
@@ -77,17 +77,17 @@ status command_parse(invocation *in, const command *c, int argc, char **argv, in
       status s = parse_option(in, c, argc, argv, &i, err);
       if (s) return s;
     } else if (!only_arguments && !strcmp(argv[i], "-o") && find_option(c, "output", 6) >= 0) {
-      if (i + 1 == argc) return fail(err, E_USAGE, "-o needs a file name");
+      if (i + 1 == argc) return fault(err, E_USAGE, "-o needs a file name");
       in->values[find_option(c, "output", 6)] = argv[++i];
     } else if (in->argument_count == c->arguments_max) {
-      return fail(err, E_USAGE, "unexpected '%s'; usage: nightjar %s %s", argv[i], c->name,
-                  c->arguments);
+      return fault(err, E_USAGE, "unexpected '%s'; usage: nightjar %s %s", argv[i], c->name,
+                   c->arguments);
     } else {
       in->arguments[in->argument_count++] = argv[i];
     }
   }
   if (in->argument_count < c->arguments_min) {
-    return fail(err, E_USAGE, "usage: nightjar %s %s", c->name, c->arguments);
+    return fault(err, E_USAGE, "usage: nightjar %s %s", c->name, c->arguments);
   }
   return OK;
 }
@@ -130,8 +130,8 @@ status command_integer(const invocation *in, const char *name, int64_t low, int6
   if (!value) return OK;
   char *end;
   if (!read_integer(value, &end, out) || *end || *out < low || *out > high) {
-    return fail(err, E_USAGE, "--%s must be an integer from %lld to %lld, not '%s'", name,
-                (long long)low, (long long)high, value);
+    return fault(err, E_USAGE, "--%s must be an integer from %lld to %lld, not '%s'", name,
+                 (long long)low, (long long)high, value);
   }
   return OK;
 }
@@ -145,8 +145,8 @@ status command_range(const invocation *in, const char *name, int64_t low, int64_
   *to = *from;
   if (good && *end == '-') good = read_integer(end + 1, &end, to);
   if (!good || *end || *from < low || *to > high || *from > *to) {
-    return fail(err, E_USAGE, "--%s must be n or a-b within %lld to %lld, not '%s'", name,
-                (long long)low, (long long)high, value);
+    return fault(err, E_USAGE, "--%s must be n or a-b within %lld to %lld, not '%s'", name,
+                 (long long)low, (long long)high, value);
   }
   return OK;
 }
@@ -161,13 +161,13 @@ status command_duration(const invocation *in, const char *name, int64_t *seconds
     int good = read_integer(at, &at, &count) && count >= 0 && count <= 1000000;
     unit = *at == 'h' ? 3600 : *at == 'm' ? 60 : *at == 's' ? 1 : 0;
     if (!good || !unit) {
-      return fail(err, E_USAGE, "--%s must be a duration such as 90s, 45m or 1h30m, not '%s'", name,
-                  value);
+      return fault(err, E_USAGE, "--%s must be a duration such as 90s, 45m or 1h30m, not '%s'",
+                   name, value);
     }
     *seconds += count * unit;
     at++;
   }
-  if (*seconds == 0) return fail(err, E_USAGE, "--%s must be longer than nothing", name);
+  if (*seconds == 0) return fault(err, E_USAGE, "--%s must be longer than nothing", name);
   return OK;
 }
 
@@ -175,17 +175,17 @@ status command_print(const invocation *in, const text *t, detail *err) {
   status s = text_state(t, err);
   if (s) return s;
   if (fwrite(text_string(t), 1, t->bytes, in->out) != t->bytes || fflush(in->out)) {
-    return fail(err, E_IO, "cannot write the output: %s", strerror(errno));
+    return fault(err, E_IO, "cannot write the output: %s", strerror(errno));
   }
   return OK;
 }
 
 status command_store(const invocation *in, store_access access, store **out, detail *err) {
   if (access == STORE_READ && euidaccess(in->db, F_OK)) {
-    return fail(err, E_INPUT,
-                "there is no store '%s'; make one with nightjar tasks make or name another with "
-                "--db FILE",
-                in->db);
+    return fault(err, E_INPUT,
+                 "there is no store '%s'; make one with nightjar tasks make or name another with "
+                 "--db FILE",
+                 in->db);
   }
   return store_open(out, in->db, access, in->messages, err);
 }

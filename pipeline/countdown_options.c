@@ -12,14 +12,14 @@ static status read_hold_out(const invocation *in, countdown_source *out, detail 
     long long target = strtoll(at, &end, 10);
     if (end == at || errno || (*end && (*end != ',' || !end[1])) || target < 2 ||
         target > COUNTDOWN_TARGET_MAX) {
-      return fail(err, E_USAGE,
-                  "--hold-out-targets must be targets from 2 to %d separated by commas, such as "
-                  "15,27,33, not '%s'",
-                  (int)COUNTDOWN_TARGET_MAX, list);
+      return fault(err, E_USAGE,
+                   "--hold-out-targets must be targets from 2 to %d separated by commas, such as "
+                   "15,27,33, not '%s'",
+                   (int)COUNTDOWN_TARGET_MAX, list);
     }
     if (out->hold_out_count == COUNTDOWN_HOLD_OUT_MAX) {
-      return fail(err, E_USAGE, "--hold-out-targets takes at most %d targets",
-                  (int)COUNTDOWN_HOLD_OUT_MAX);
+      return fault(err, E_USAGE, "--hold-out-targets takes at most %d targets",
+                   (int)COUNTDOWN_HOLD_OUT_MAX);
     }
     out->hold_out[out->hold_out_count++] = target;
     at = end;
@@ -31,7 +31,7 @@ static status read_hold_out(const invocation *in, countdown_source *out, detail 
 static status required(const invocation *in, const char *name, int64_t low, int64_t high,
                        int64_t *out, detail *err) {
   if (!command_value(in, name)) {
-    return fail(err, E_USAGE, "--%s is missing; see nightjar %s --help", name, in->command->name);
+    return fault(err, E_USAGE, "--%s is missing; see nightjar %s --help", name, in->command->name);
   }
   return command_integer(in, name, low, high, 0, out, err);
 }
@@ -39,8 +39,8 @@ static status required(const invocation *in, const char *name, int64_t low, int6
 status countdown_options(const invocation *in, countdown_partition partition, countdown_source *out,
                          int64_t *count, detail *err) {
   if (strcmp(in->arguments[0], "countdown") != 0) {
-    return fail(err, E_USAGE, "unknown kind of tasks '%s'; this build has countdown",
-                in->arguments[0]);
+    return fault(err, E_USAGE, "unknown kind of tasks '%s'; this build has countdown",
+                 in->arguments[0]);
   }
   int64_t seed, numbers;
   status s = required(in, "count", 1, COUNTDOWN_COUNT_MAX, count, err);

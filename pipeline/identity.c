@@ -10,7 +10,7 @@ status identity_json(const identity *i, text *out, detail *err) {
       json_pack("{s:s, s:s, s:O, s:I, s:s, s:s}", "class", i->determinism_class, "mode", i->mode,
                 "parameters", i->parameters, "seed", (json_int_t)i->seed, "task_set",
                 hash_hex(i->task_set, hex), "token_unit", i->token_unit);
-  if (!object) return fail(err, E_MEMORY, "no memory for an identity");
+  if (!object) return fault(err, E_MEMORY, "no memory for an identity");
   status s = json_canonical(object, out, err);
   json_decref(object);
   return s;

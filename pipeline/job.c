@@ -83,8 +83,8 @@ static status axis_read(const job_reader *r, const yaml_node *node, const char *
 
 static status budgets_read(const job_reader *r, const yaml_node *node, job_contrast *c) {
   if (node->count == 0 || node->count > JOB_CONTRASTS_MAX) {
-    return fail_at(r->err, E_INPUT, r->source->name, node->line,
-                   "at: expected a list of 1 to %d budgets", (int)JOB_CONTRASTS_MAX);
+    return fault_at(r->err, E_INPUT, r->source->name, node->line,
+                    "at: expected a list of 1 to %d budgets", (int)JOB_CONTRASTS_MAX);
   }
   double *at = arena_take(r->job->memory, node->count, sizeof *at);
   if (!at) return arena_full(r->job->memory, r->err);
@@ -107,13 +107,13 @@ static status claim_contrast(job_reader *r, const job_contrast *c, double at) {
   (void)snprintf(key, sizeof key, "%s\n%s\n%s\n%.17g", c->a, c->b, c->axis ? c->axis : "", at);
   const json_t *earlier = json_object_get(r->contrasts_seen, key);
   if (earlier) {
-    return fail_at(r->err, E_INPUT, r->source->name, c->line,
-                   "this contrast is already in line %d; each counts once in the correction",
-                   (int)json_integer_value(earlier));
+    return fault_at(r->err, E_INPUT, r->source->name, c->line,
+                    "this contrast is already in line %d; each counts once in the correction",
+                    (int)json_integer_value(earlier));
   }
   if (++r->contrasts > JOB_CONTRASTS_MAX) {
-    return fail_at(r->err, E_INPUT, r->source->name, c->line, "more than %d contrasts",
-                   (int)JOB_CONTRASTS_MAX);
+    return fault_at(r->err, E_INPUT, r->source->name, c->line, "more than %d contrasts",
+                    (int)JOB_CONTRASTS_MAX);
   }
   return json_object_set_new(r->contrasts_seen, key, json_integer(c->line)) ? no_memory(r) : OK;
 }
@@ -121,15 +121,15 @@ static status claim_contrast(job_reader *r, const job_contrast *c, double at) {
 static status check_pairing(const job_reader *r, const yaml_node *node,
                             const yaml_node *const *found) {
   if (found[CONTRAST_AXIS] && !found[CONTRAST_AT]) {
-    return fail_at(r->err, E_INPUT, r->source->name, found[CONTRAST_AXIS]->key_line,
-                   "axis without at: expected the budgets to compare at, as at: [2048, 4096]");
+    return fault_at(r->err, E_INPUT, r->source->name, found[CONTRAST_AXIS]->key_line,
+                    "axis without at: expected the budgets to compare at, as at: [2048, 4096]");
   }
   if (found[CONTRAST_AT] && !found[CONTRAST_AXIS]) {
-    return fail_at(r->err, E_INPUT, r->source->name, found[CONTRAST_AT]->key_line,
-                   "at without axis: expected what the budgets count, as axis: tokens_ref");
+    return fault_at(r->err, E_INPUT, r->source->name, found[CONTRAST_AT]->key_line,
+                    "at without axis: expected what the budgets count, as axis: tokens_ref");
   }
   if (strcmp(found[CONTRAST_A]->text, found[CONTRAST_B]->text) == 0) {
-    return fail_at(r->err, E_INPUT, r->source->name, node->line, "a and b are the same");
+    return fault_at(r->err, E_INPUT, r->source->name, node->line, "a and b are the same");
   }
   return OK;
 }
@@ -155,8 +155,8 @@ static status compare_read(job_reader *r, const yaml_node *list) {
   job *j = r->job;
   if (!list || !list->count) return OK;
   if (list->count > JOB_CONTRASTS_MAX) {
-    return fail_at(r->err, E_INPUT, r->source->name, list->line, "more than %d contrasts",
-                   (int)JOB_CONTRASTS_MAX);
+    return fault_at(r->err, E_INPUT, r->source->name, list->line, "more than %d contrasts",
+                    (int)JOB_CONTRASTS_MAX);
   }
   j->compare = arena_take(j->memory, list->count, sizeof *j->compare);
   if (!j->compare) return arena_full(j->memory, r->err);
@@ -175,17 +175,18 @@ static status check_families(const job_reader *r) {
     const job_condition *c = &r->job->conditions[i];
     json_int_t members = json_integer_value(json_object_get(r->families, c->name));
     if (!members || (members == 1 && strcmp(c->name, c->family) == 0)) continue;
-    return fail_at(r->err, E_INPUT, r->source->name, c->line,
-                   "condition \"%s\" has the name of a family of other conditions; name it apart",
-                   c->name);
+    return fault_at(r->err, E_INPUT, r->source->name, c->line,
+                    "condition \"%s\" has the name of a family of other conditions; name it apart",
+                    c->name);
   }
   return OK;
 }
 
 static status conditions_read(job_reader *r, const yaml_node *list, const char *checker) {
   if (!list->count) {
-    return fail_at(r->err, E_INPUT, r->source->name, list->line,
-                   "conditions: expected at least one entry with name and mode, not an empty list");
+    return fault_at(
+        r->err, E_INPUT, r->source->name, list->line,
+        "conditions: expected at least one entry with name and mode, not an empty list");
   }
   status s = OK;
   for (const yaml_node *node = list->first; node && !s; node = node->next)
@@ -255,15 +256,15 @@ static status write_document(job *j, const char *file, int line, detail *err) {
   json_t *document = job_document(j, &failed);
   if (failed) {
     json_decref(document);
-    return fail(err, E_MEMORY, "no memory for a resolved job");
+    return fault(err, E_MEMORY, "no memory for a resolved job");
   }
   text canonical;
   text_open(&canonical, JOB_BYTES_MAX);
   status s = json_canonical(document, &canonical, err);
   text_close(&canonical);
   if (s == E_LIMIT) {
-    s = fail_at(err, E_INPUT, file, line, "the resolved job is larger than %d bytes; split it",
-                (int)JOB_BYTES_MAX);
+    s = fault_at(err, E_INPUT, file, line, "the resolved job is larger than %d bytes; split it",
+                 (int)JOB_BYTES_MAX);
   }
   json_t *unused = s ? document : j->document;
   if (!s) j->document = document;
@@ -326,7 +327,7 @@ static status job_parse(job_reader *r) {
 
 status job_read(job **out, const job_source *source, detail *err) {
   job *j = memory_zeroed(1, sizeof *j);
-  if (!j) return fail(err, E_MEMORY, "no memory for a job");
+  if (!j) return fault(err, E_MEMORY, "no memory for a job");
   job_reader r = {.source = source, .job = j, .err = err};
   status s = job_parse(&r);
   if (s) {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 status no_memory(const job_reader *r) {
-  return fail(r->err, E_MEMORY, "no memory to read %s", r->source->name);
+  return fault(r->err, E_MEMORY, "no memory to read %s", r->source->name);
 }
 
 status copy_text(const job_reader *r, const char *source, const char **out) {
@@ -29,9 +29,9 @@ status unknown_word(const job_reader *r, int line, const char *what, const char 
   for (; listed < known_count && list.bytes + strlen(known[listed]) + 16 < LIST_BYTES; listed++)
     text_format(&list, "%s%s", listed ? ", " : "", known[listed]);
   if (listed < known_count) text_put(&list, ", ...");
-  status s = fail_at(r->err, E_INPUT, r->source->name, line, "unknown %s \"%s\"%s%s%s; known: %s",
-                     what, yaml_shown(word, shown), nearest ? "; did you mean \"" : "",
-                     nearest ? nearest : "", nearest ? "\"?" : "", text_string(&list));
+  status s = fault_at(r->err, E_INPUT, r->source->name, line, "unknown %s \"%s\"%s%s%s; known: %s",
+                      what, yaml_shown(word, shown), nearest ? "; did you mean \"" : "",
+                      nearest ? nearest : "", nearest ? "\"?" : "", text_string(&list));
   text_close(&list);
   return s;
 }
@@ -52,8 +52,8 @@ status unexpected(const job_reader *r, const yaml_node *node, const char *key, c
   va_start(arguments, format);
   (void)vsnprintf(wanted, sizeof wanted, format, arguments);
   va_end(arguments);
-  return fail_at(r->err, E_INPUT, r->source->name, node->line, "%s: expected %s, not %s", key,
-                 wanted, node_shown(node, shown));
+  return fault_at(r->err, E_INPUT, r->source->name, node->line, "%s: expected %s, not %s", key,
+                  wanted, node_shown(node, shown));
 }
 
 /* ---- fields --------------------------------------------------------------------------------- */
@@ -127,8 +127,8 @@ status fields_read(const job_reader *r, const yaml_node *map, const field *field
   }
   for (size_t i = 0; i < field_count; i++) {
     if (!fields[i].required || found[i]) continue;
-    return fail_at(r->err, E_INPUT, r->source->name, map->line, "missing key \"%s\": %s",
-                   fields[i].key, fields[i].meaning);
+    return fault_at(r->err, E_INPUT, r->source->name, map->line, "missing key \"%s\": %s",
+                    fields[i].key, fields[i].meaning);
   }
   return OK;
 }
@@ -155,15 +155,15 @@ status range_read(const char *word, int64_t *low, int64_t *high, detail *err) {
   const char *end = word + first + (word[first] == '-' ? 1 + second : 0);
   char shown[YAML_SHOWN_BYTES];
   if (first == 0 || second == 0 || *end) {
-    return fail(err, E_INPUT, "expected a whole number or a range a-b, not \"%s\"",
-                yaml_shown(word, shown));
+    return fault(err, E_INPUT, "expected a whole number or a range a-b, not \"%s\"",
+                 yaml_shown(word, shown));
   }
   errno = 0;
   int64_t from = strtoll(word, NULL, 10);
   int64_t to = word[first] ? strtoll(word + first + 1, NULL, 10) : from;
   if (errno || from > to) {
-    return fail(err, E_INPUT, "expected a range a-b that does not fall, not \"%s\"",
-                yaml_shown(word, shown));
+    return fault(err, E_INPUT, "expected a range a-b that does not fall, not \"%s\"",
+                 yaml_shown(word, shown));
   }
   *low = from;
   *high = to;

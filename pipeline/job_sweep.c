@@ -101,9 +101,9 @@ static status unknown_parameter(const job_reader *r, const mode *m, const char *
 static status read_values(const job_reader *r, parameter *p, const yaml_node *node) {
   const yaml_node *value = node->kind == YAML_LIST ? node->first : node;
   if (!value) {
-    return fail_at(r->err, E_INPUT, r->source->name, node->line,
-                   "%s: expected at least one value to sweep over, not an empty list",
-                   p->option->key);
+    return fault_at(r->err, E_INPUT, r->source->name, node->line,
+                    "%s: expected at least one value to sweep over, not an empty list",
+                    p->option->key);
   }
   for (; value; value = p->swept ? value->next : NULL) {
     json_t *read = NULL;
@@ -112,8 +112,8 @@ static status read_values(const job_reader *r, parameter *p, const yaml_node *no
     for (size_t i = 0; i < json_array_size(p->values); i++) {
       if (!json_equal(json_array_get(p->values, i), read)) continue;
       json_decref(read);
-      return fail_at(r->err, E_INPUT, r->source->name, value->line, "%s: value %s a second time",
-                     p->option->key, value->text);
+      return fault_at(r->err, E_INPUT, r->source->name, value->line, "%s: value %s a second time",
+                      p->option->key, value->text);
     }
     if (json_array_append_new(p->values, read)) return no_memory(r);
     if (json_array_size(p->values) > JOB_CONDITIONS_MAX) break; /* refused when it is multiplied */
@@ -130,9 +130,9 @@ static status add_parameter(const job_reader *r, entry *e, const option *o, cons
   if (s) return s;
   e->points *= json_array_size(p->values);
   if (e->points <= JOB_CONDITIONS_MAX) return OK;
-  return fail_at(r->err, E_INPUT, r->source->name, node->line,
-                 "%s: the sweep of \"%s\" has more than %d conditions; use fewer values", o->key,
-                 e->name, (int)JOB_CONDITIONS_MAX);
+  return fault_at(r->err, E_INPUT, r->source->name, node->line,
+                  "%s: the sweep of \"%s\" has more than %d conditions; use fewer values", o->key,
+                  e->name, (int)JOB_CONDITIONS_MAX);
 }
 
 static int is_entry_field(const char *key) {
@@ -210,8 +210,8 @@ static status read_axes(const job_reader *r, const entry *e, job_condition *c) {
     const option *o = option_find(e->mode, child->key);
     const json_t *held = o ? path_get(c->parameters, o->key) : NULL;
     if (!held) {
-      return fail_at(r->err, E_INPUT, r->source->name, child->key_line,
-                     "axes: \"%s\" is no parameter of this entry", yaml_shown(child->key, shown));
+      return fault_at(r->err, E_INPUT, r->source->name, child->key_line,
+                      "axes: \"%s\" is no parameter of this entry", yaml_shown(child->key, shown));
     }
     json_t *value = NULL;
     status s = option_read(r, o, child, &value);
@@ -219,8 +219,8 @@ static status read_axes(const job_reader *r, const entry *e, job_condition *c) {
     int same = json_equal(value, held);
     if (json_object_set_new(c->axes, o->key, value)) return no_memory(r);
     if (!same) {
-      return fail_at(r->err, E_INPUT, r->source->name, child->line,
-                     "axes: %s is not the value that the entry holds", o->key);
+      return fault_at(r->err, E_INPUT, r->source->name, child->line,
+                      "axes: %s is not the value that the entry holds", o->key);
     }
   }
   return OK;
@@ -231,17 +231,17 @@ static status resolve(const job_reader *r, const entry *e, job_condition *c) {
   status s = e->mode->resolve(c->parameters, &problem);
   if (!s) return OK;
   if (s == E_MEMORY) return no_memory(r);
-  return fail_at(r->err, s, r->source->name, c->line, "condition \"%s\": %s", c->name,
-                 problem.text);
+  return fault_at(r->err, s, r->source->name, c->line, "condition \"%s\": %s", c->name,
+                  problem.text);
 }
 
 /* Counts the condition's name and its family's; a name means one thing only. */
 static status claim_names(const job_reader *r, const job_condition *c) {
   const json_t *earlier = json_object_get(r->names, c->name);
   if (earlier) {
-    return fail_at(r->err, E_INPUT, r->source->name, c->line,
-                   "condition \"%s\" a second time; the first is in line %d", c->name,
-                   (int)json_integer_value(earlier));
+    return fault_at(r->err, E_INPUT, r->source->name, c->line,
+                    "condition \"%s\" a second time; the first is in line %d", c->name,
+                    (int)json_integer_value(earlier));
   }
   json_int_t members = json_integer_value(json_object_get(r->families, c->family));
   if (json_object_set_new(r->names, c->name, json_integer(c->line)) ||
@@ -268,9 +268,9 @@ static status fill_condition(const job_reader *r, const entry *e, size_t point, 
   text_put(&name, e->name);
   status s = place_point(e, point, c, &name) ? OK : no_memory(r);
   if (!s && name.failed == E_LIMIT) {
-    s = fail_at(r->err, E_INPUT, r->source->name, c->line,
-                "a condition of \"%s\" has a name of more than %d bytes; use a shorter name",
-                e->name, (int)JOB_CONDITION_BYTES_MAX);
+    s = fault_at(r->err, E_INPUT, r->source->name, c->line,
+                 "a condition of \"%s\" has a name of more than %d bytes; use a shorter name",
+                 e->name, (int)JOB_CONDITION_BYTES_MAX);
   }
   if (!s) s = text_state(&name, r->err);
   if (!s) s = copy_text(r, text_string(&name), &c->name);
@@ -283,8 +283,8 @@ static status fill_condition(const job_reader *r, const entry *e, size_t point, 
 static status add_points(job_reader *r, const entry *e) {
   job *j = r->job;
   if (j->condition_count + e->points > JOB_CONDITIONS_MAX) {
-    return fail_at(r->err, E_INPUT, r->source->name, e->node->line,
-                   "more than %d conditions in the job; split it", (int)JOB_CONDITIONS_MAX);
+    return fault_at(r->err, E_INPUT, r->source->name, e->node->line,
+                    "more than %d conditions in the job; split it", (int)JOB_CONDITIONS_MAX);
   }
   for (size_t point = 0; point < e->points; point++) {
     status s = grow_conditions(r);
@@ -333,9 +333,9 @@ static status check_axes(const job_reader *r, const entry *e) {
   const yaml_node *axes = e->found[ENTRY_AXES];
   for (size_t i = 0; axes && axes->count && i < e->parameter_count; i++) {
     if (!e->parameters[i].swept) continue;
-    return fail_at(r->err, E_INPUT, r->source->name, axes->key_line,
-                   "axes belong to a resolved entry; this one has a list for %s",
-                   e->parameters[i].option->key);
+    return fault_at(r->err, E_INPUT, r->source->name, axes->key_line,
+                    "axes belong to a resolved entry; this one has a list for %s",
+                    e->parameters[i].option->key);
   }
   return OK;
 }

@@ -10,20 +10,20 @@
 
 static status read_file(const char *path, text *out, detail *err) {
   FILE *file = fopen(path, "rb");
-  if (!file) return fail_at(err, E_INPUT, path, 0, "cannot open the job: %s", strerror(errno));
+  if (!file) return fault_at(err, E_INPUT, path, 0, "cannot open the job: %s", strerror(errno));
   struct stat info;
   status s = OK;
   if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
-    s = fail_at(err, E_INPUT, path, 0, "a folder, not a job file");
+    s = fault_at(err, E_INPUT, path, 0, "a folder, not a job file");
   }
   char buffer[65536];
   for (size_t count; !s && (count = fread(buffer, 1, sizeof buffer, file)) > 0;) {
     text_add(out, buffer, count);
     if (out->failed == E_LIMIT) {
-      s = fail_at(err, E_INPUT, path, 0, "more than %d bytes: not a job file", (int)JOB_BYTES_MAX);
+      s = fault_at(err, E_INPUT, path, 0, "more than %d bytes: not a job file", (int)JOB_BYTES_MAX);
     }
   }
-  if (!s && ferror(file)) s = fail_at(err, E_INPUT, path, 0, "cannot read: %s", strerror(errno));
+  if (!s && ferror(file)) s = fault_at(err, E_INPUT, path, 0, "cannot read: %s", strerror(errno));
   (void)fclose(file);
   return s ? s : text_state(out, err);
 }

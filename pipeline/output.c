@@ -133,7 +133,7 @@ json_t *output_json_text(const char *bytes, size_t count) {
 }
 
 status output_json(const invocation *in, json_t *value, detail *err) {
-  if (!value) return fail(err, E_MEMORY, "no memory for the output");
+  if (!value) return fault(err, E_MEMORY, "no memory for the output");
   text out;
   text_open(&out, OUTPUT_BYTES_MAX);
   status s = json_canonical(value, &out, err);

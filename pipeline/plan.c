@@ -32,15 +32,15 @@ static planned_run *find_run(plan *p, char *own_identity, size_t *index) {
 static status add_checker(planned_run *r, const plan *p, const job_condition *c, detail *err) {
   const checker *wanted = checker_find(c->checker);
   if (!wanted || strcmp(wanted->kind, p->tasks.kind) != 0) {
-    return fail(err, E_INPUT, "condition '%s': checker '%s' does not judge tasks of kind '%s'",
-                c->name, c->checker, p->tasks.kind);
+    return fault(err, E_INPUT, "condition '%s': checker '%s' does not judge tasks of kind '%s'",
+                 c->name, c->checker, p->tasks.kind);
   }
   for (int i = 0; i < r->checker_count; i++) {
     if (r->checkers[i] == wanted) return OK;
   }
   if (r->checker_count == PLAN_CHECKERS_MAX) {
-    return fail(err, E_INPUT, "condition '%s': more than %d checkers for one run", c->name,
-                (int)PLAN_CHECKERS_MAX);
+    return fault(err, E_INPUT, "condition '%s': more than %d checkers for one run", c->name,
+                 (int)PLAN_CHECKERS_MAX);
   }
   r->checkers[r->checker_count++] = wanted;
   return OK;
@@ -81,22 +81,22 @@ static status plan_condition(plan *p, store *s, size_t at, int64_t limit, detail
 
 status plan_open(plan **out, store *s, job *j, int64_t task_limit, detail *err) {
   plan *p = memory_zeroed(1, sizeof *p);
-  if (!p) return fail(err, E_MEMORY, "no memory for a plan");
+  if (!p) return fault(err, E_MEMORY, "no memory for a plan");
   p->job = j;
   p->runs = memory_zeroed(j->condition_count, sizeof *p->runs);
   p->run_of = memory_zeroed(j->condition_count, sizeof *p->run_of);
-  status st = p->runs && p->run_of ? OK : fail(err, E_MEMORY, "no memory for a plan");
+  status st = p->runs && p->run_of ? OK : fault(err, E_MEMORY, "no memory for a plan");
   if (!st) st = store_task_set_find(s, j->tasks, &p->tasks, err);
   if (!st) {
     const char *by_kind = default_checker(p->tasks.kind);
-    st = by_kind
-             ? job_default_checker(j, by_kind, err)
-             : fail(err, E_INPUT, "no mode of this build solves tasks of kind '%s'", p->tasks.kind);
+    st = by_kind ? job_default_checker(j, by_kind, err)
+                 : fault(err, E_INPUT, "no mode of this build solves tasks of kind '%s'",
+                         p->tasks.kind);
   }
   if (!st) {
     p->task_count = task_limit >= 0 && task_limit < p->tasks.tasks ? task_limit : p->tasks.tasks;
     if (p->task_count == 0)
-      st = fail(err, E_INPUT, "no tasks to run: '%s' with this limit has none", j->tasks);
+      st = fault(err, E_INPUT, "no tasks to run: '%s' with this limit has none", j->tasks);
   }
   for (size_t i = 0; !st && i < j->condition_count; i++) {
     st = plan_condition(p, s, i, task_limit, err);
@@ -142,7 +142,7 @@ static status commit_conditions(const plan *p, store *s, detail *err) {
   const job *j = p->job;
   store_condition *rows = memory_zeroed(j->condition_count, sizeof *rows);
   text *axes = memory_zeroed(j->condition_count, sizeof *axes);
-  status st = rows && axes ? OK : fail(err, E_MEMORY, "no memory for conditions");
+  status st = rows && axes ? OK : fault(err, E_MEMORY, "no memory for conditions");
   for (size_t i = 0; !st && i < j->condition_count; i++) {
     const job_condition *c = &j->conditions[i];
     text_open(&axes[i], JOB_BYTES_MAX);
@@ -200,14 +200,14 @@ static status known_identities(store *s, json_t **out, detail *err) {
   query *q = NULL;
   *out = json_array();
   status st = *out ? query_open(&q, s, "SELECT identity_json FROM run ORDER BY id", err)
-                   : fail(err, E_MEMORY, "no memory for identities");
+                   : fault(err, E_MEMORY, "no memory for identities");
   for (int row = 1; !st;) {
     st = query_next(q, &row, err);
     if (st || !row) break;
     json_t *one = NULL;
     const char *json = query_text(q, 0);
     st = json_read(&one, json, strlen(json), "run.identity_json", 1, err);
-    if (!st && json_array_append_new(*out, one)) st = fail(err, E_MEMORY, "no memory");
+    if (!st && json_array_append_new(*out, one)) st = fault(err, E_MEMORY, "no memory");
   }
   query_close(q);
   return st;

@@ -176,7 +176,7 @@ static status feed(pool *p, const planned_run *r, const store_item *item, const 
                    .seed = (uint64_t)p->plan->job->seed,
                    .repeat = item->repeat,
                    .attempt = item->attempt};
-  if (!w.target) return fail(err, E_MEMORY, "no memory for a task");
+  if (!w.target) return fault(err, E_MEMORY, "no memory for a task");
   *fed = 0;
   for (;;) {
     if (must_stop(p, o)) break;
@@ -258,7 +258,7 @@ static status pool_open(pool *p, plan *of, store *s, int threads, detail *err) {
   if (!p->ring || !p->progress) {
     memory_free(p->ring);
     memory_free(p->progress);
-    return fail(err, E_MEMORY, "no memory for %d workers", threads);
+    return fault(err, E_MEMORY, "no memory for %d workers", threads);
   }
   REQUIRE(pthread_mutex_init(&p->lock, NULL) == 0);
   REQUIRE(pthread_cond_init(&p->may_take, NULL) == 0);
@@ -306,11 +306,11 @@ status run_plan(plan *of, store *s, const run_options *o, logger *messages, run_
   status st = pool_open(&p, of, s, threads, err);
   if (st) return st;
   pthread_t *workers = memory_zeroed((size_t)threads, sizeof *workers);
-  if (!workers) st = fail(err, E_MEMORY, "no memory for %d workers", threads);
+  if (!workers) st = fault(err, E_MEMORY, "no memory for %d workers", threads);
   while (!st && started < threads) {
     int problem = pthread_create(&workers[started], NULL, work, &p);
     if (problem) {
-      st = fail(err, E_DEVICE, "cannot start worker %d: %s", started, strerror(problem));
+      st = fault(err, E_DEVICE, "cannot start worker %d: %s", started, strerror(problem));
     } else {
       started++;
     }

@@ -21,8 +21,8 @@ typedef struct run_totals {
 /* Runs what is left of a committed plan. A finished pass is OK whatever the samples' ends; a stop
    is OK with totals.stopped. Errors are those that end a run: the store's, or no memory. In every
    case what was put is flushed. */
-MUST_CHECK status run_plan(plan *p, store *s, const run_options *o, logger *messages, run_totals *out,
-                           detail *err);
+MUST_CHECK status run_plan(plan *p, store *s, const run_options *o, logger *messages,
+                           run_totals *out, detail *err);
 
 int run_cores(void); /* that this process may use */
 

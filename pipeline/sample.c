@@ -207,7 +207,7 @@ status sample_run(const sample_work *w, store *into, arena *memory, sample_outco
   s.ended_ns = into ? store_now_ns(into) : 0;
   *out = (sample_outcome){.end = SAMPLE_FAILED};
   if (st == E_MEMORY) {
-    st = fail(err, E_MEMORY, "%s", why.text);
+    st = fault(err, E_MEMORY, "%s", why.text);
   } else if (st) {
     st = into ? put_failed(into, &s, &why, err) : OK;
   } else {

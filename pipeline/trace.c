@@ -69,7 +69,7 @@ static status read_sample(store *s, const trace_place *place, arena *memory, tra
   query_bind_int(q, 1, place->sample);
   query_bind_int(q, 2, place->condition);
   failed = query_next(q, &row, err);
-  if (!failed && !row) failed = fail(err, E_INPUT, "sample %lld is gone", (long long)out->id);
+  if (!failed && !row) failed = fault(err, E_INPUT, "sample %lld is gone", (long long)out->id);
   if (!failed) failed = read_sample_row(q, memory, out, err);
   query_close(q);
   return failed;
@@ -155,8 +155,8 @@ static status read_thread(const query *q, int index, arena *memory, trace_thread
   status failed = OK;
   int64_t parent = query_is_null(q, 1) ? -1 : query_int(q, 1);
   if (query_int(q, 0) != index || parent < -1 || parent >= index) {
-    return fail(err, E_STORE,
-                "the threads of this sample are damaged: no tree can be made of them");
+    return fault(err, E_STORE,
+                 "the threads of this sample are damaged: no tree can be made of them");
   }
   *t = (trace_thread){.parent = (int)parent,
                       .round = number(q, 6),

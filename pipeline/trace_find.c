@@ -39,11 +39,11 @@ static status unknown_condition(store *s, const char *word, arena *memory, detai
   status failed = find_nearest(s, sql, 0, word, memory, &near, err);
   if (failed) return failed;
   if (near) {
-    return fail(err, E_INPUT, "no condition '%s' in %s; did you mean '%s'?", word, store_path(s),
-                near);
+    return fault(err, E_INPUT, "no condition '%s' in %s; did you mean '%s'?", word, store_path(s),
+                 near);
   }
-  return fail(err, E_INPUT, "no condition '%s' in %s; nightjar status lists them", word,
-              store_path(s));
+  return fault(err, E_INPUT, "no condition '%s' in %s; nightjar status lists them", word,
+               store_path(s));
 }
 
 static status find_condition(store *s, const char *word, arena *memory, int64_t *condition,
@@ -68,8 +68,8 @@ static status find_condition(store *s, const char *word, arena *memory, int64_t 
   query_close(q);
   if (!failed && count == 0) failed = unknown_condition(s, word, memory, err);
   if (!failed && count > 1) {
-    failed = fail(err, E_INPUT, "'%s' is a condition of the jobs %s; write JOB:%s", word,
-                  text_string(&jobs), word);
+    failed = fault(err, E_INPUT, "'%s' is a condition of the jobs %s; write JOB:%s", word,
+                   text_string(&jobs), word);
   }
   text_close(&jobs);
   return failed;
@@ -98,8 +98,8 @@ static status find_task(store *s, int64_t run, const char *word, arena *memory, 
                         "WHERE r.id = ?1 ORDER BY t.ordinal",
                         run, word, memory, &near, err);
   if (failed) return failed;
-  return fail(err, E_INPUT, "the condition's task set has no task '%s'%s%s%s", word,
-              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return fault(err, E_INPUT, "the condition's task set has no task '%s'%s%s%s", word,
+               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static status no_sample(store *s, int64_t run, int64_t task, const char *repeat, detail *err) {
@@ -119,10 +119,10 @@ static status no_sample(store *s, int64_t run, int64_t task, const char *repeat,
   }
   query_close(q);
   if (!failed && repeats.bytes) {
-    failed = fail(err, E_INPUT, "no repeat %s of this task is stored; there is %s", repeat,
-                  text_string(&repeats));
+    failed = fault(err, E_INPUT, "no repeat %s of this task is stored; there is %s", repeat,
+                   text_string(&repeats));
   } else if (!failed) {
-    failed = fail(err, E_INPUT, "this task has no sample yet; nightjar status shows what is left");
+    failed = fault(err, E_INPUT, "this task has no sample yet; nightjar status shows what is left");
   }
   text_close(&repeats);
   return failed;
@@ -141,7 +141,7 @@ static status find_sample(store *s, int64_t run, int64_t task, const char *repea
   int64_t number;
   int row;
   if (!read_number(repeat, &number)) {
-    return fail(err, E_INPUT, "a repeat is a number from 0, not '%s'", repeat);
+    return fault(err, E_INPUT, "a repeat is a number from 0, not '%s'", repeat);
   }
   status failed =
       query_open(&q, s, "SELECT id FROM sample WHERE run = ?1 AND task = ?2 AND repeat = ?3", err);
@@ -169,8 +169,8 @@ static status find_by_id(store *s, int64_t id, trace_place *out, detail *err) {
   if (!failed && row) *out = (trace_place){query_int(q, 0), query_int(q, 1)};
   query_close(q);
   if (failed || row) return failed;
-  return fail(err, E_INPUT, "no sample %lld in %s; its condition, task and repeat are surer names",
-              (long long)id, store_path(s));
+  return fault(err, E_INPUT, "no sample %lld in %s; its condition, task and repeat are surer names",
+               (long long)id, store_path(s));
 }
 
 status trace_find(store *s, const char *address, arena *memory, trace_place *out, detail *err) {
@@ -184,7 +184,7 @@ status trace_find(store *s, const char *address, arena *memory, trace_place *out
     before = strrchr(condition, '/');
   }
   if (!before) {
-    return fail(err, E_USAGE, "'%s' is neither CONDITION/TASK/REPEAT nor a sample's id", address);
+    return fault(err, E_USAGE, "'%s' is neither CONDITION/TASK/REPEAT nor a sample's id", address);
   }
   *before = 0;
   status failed = find_condition(s, condition, memory, &out->condition, &run, err);

@@ -73,8 +73,8 @@ static int is_not_finite(const char *s) {
 
 static status refuse_number(const reader *r, const yaml_node *node, const char *why) {
   char shown[YAML_SHOWN_BYTES];
-  return fail_at(r->err, E_INPUT, r->name, node->line, "%s is a number that %s; quote it for text",
-                 yaml_shown(node->text, shown), why);
+  return fault_at(r->err, E_INPUT, r->name, node->line, "%s is a number that %s; quote it for text",
+                  yaml_shown(node->text, shown), why);
 }
 
 /* The nearest real of 15 digits, so that the canonical form of JSON gives it back exactly; one zero
@@ -130,14 +130,15 @@ static int is_printable(const char *s, size_t count) {
 
 static status parser_problem(const reader *r) {
   const yaml_parser_t *p = &r->parser;
-  if (p->error == YAML_MEMORY_ERROR) return fail(r->err, E_MEMORY, "no memory to read %s", r->name);
+  if (p->error == YAML_MEMORY_ERROR)
+    return fault(r->err, E_MEMORY, "no memory to read %s", r->name);
   int line =
       p->error == YAML_READER_ERROR ? line_at(r, p->problem_offset) : line_of(p->problem_mark);
   if (line == line_of(p->context_mark) || !p->context) {
-    return fail_at(r->err, E_INPUT, r->name, line, "not YAML: %s", p->problem);
+    return fault_at(r->err, E_INPUT, r->name, line, "not YAML: %s", p->problem);
   }
-  return fail_at(r->err, E_INPUT, r->name, line, "not YAML: %s (%s from line %d)", p->problem,
-                 p->context, line_of(p->context_mark));
+  return fault_at(r->err, E_INPUT, r->name, line, "not YAML: %s (%s from line %d)", p->problem,
+                  p->context, line_of(p->context_mark));
 }
 
 static status next_event(reader *r, yaml_event_t *event) {
@@ -148,21 +149,21 @@ static status refuse_extras(const reader *r, int line, const yaml_char_t *anchor
                             const yaml_char_t *tag) {
   char shown[YAML_SHOWN_BYTES];
   if (anchor) {
-    return fail_at(r->err, E_INPUT, r->name, line,
-                   "anchor &%s: anchors are not read; write the value where it is meant",
-                   yaml_shown((const char *)anchor, shown));
+    return fault_at(r->err, E_INPUT, r->name, line,
+                    "anchor &%s: anchors are not read; write the value where it is meant",
+                    yaml_shown((const char *)anchor, shown));
   }
   if (tag) {
-    return fail_at(r->err, E_INPUT, r->name, line,
-                   "tag %s: tags are not read; quotes make a value text",
-                   yaml_shown((const char *)tag, shown));
+    return fault_at(r->err, E_INPUT, r->name, line,
+                    "tag %s: tags are not read; quotes make a value text",
+                    yaml_shown((const char *)tag, shown));
   }
   return OK;
 }
 
 static status make_node(reader *r, yaml_kind kind, int line, yaml_node **out) {
   if (++r->nodes > YAML_NODES_MAX) {
-    return fail_at(r->err, E_INPUT, r->name, line, "more than %d values", (int)YAML_NODES_MAX);
+    return fault_at(r->err, E_INPUT, r->name, line, "more than %d values", (int)YAML_NODES_MAX);
   }
   yaml_node *node = arena_take(r->memory, 1, sizeof *node);
   if (!node) return arena_full(r->memory, r->err);
@@ -179,7 +180,7 @@ static status read_scalar(reader *r, const yaml_event_t *event, yaml_node **out)
   status s = refuse_extras(r, line, event->data.scalar.anchor, event->data.scalar.tag);
   if (s) return s;
   if (!is_printable(value, count)) {
-    return fail_at(r->err, E_INPUT, r->name, line, "a value with an unprintable character");
+    return fault_at(r->err, E_INPUT, r->name, line, "a value with an unprintable character");
   }
   yaml_node *node = NULL;
   s = make_node(r, YAML_TEXT, line, &node);
@@ -222,7 +223,7 @@ static status read_key(reader *r, const yaml_event_t *event, const yaml_node *ma
                        const yaml_node **out) {
   int line = line_of(event->start_mark);
   if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT) {
-    return fail_at(r->err, E_INPUT, r->name, line, "a key must be text, not a list or a mapping");
+    return fault_at(r->err, E_INPUT, r->name, line, "a key must be text, not a list or a mapping");
   }
   yaml_node *key = NULL;
   status s = read_node(r, event, YAML_DEPTH_MAX, &key);
@@ -230,13 +231,13 @@ static status read_key(reader *r, const yaml_event_t *event, const yaml_node *ma
   const yaml_node *same = yaml_find(map, key->text);
   if (same) {
     char shown[YAML_SHOWN_BYTES];
-    return fail_at(r->err, E_INPUT, r->name, line,
-                   "key \"%s\" a second time; the first is in line %d",
-                   yaml_shown(key->text, shown), same->key_line);
+    return fault_at(r->err, E_INPUT, r->name, line,
+                    "key \"%s\" a second time; the first is in line %d",
+                    yaml_shown(key->text, shown), same->key_line);
   }
   if (map->count == YAML_KEYS_MAX) {
-    return fail_at(r->err, E_INPUT, r->name, line, "a mapping of more than %d keys",
-                   (int)YAML_KEYS_MAX);
+    return fault_at(r->err, E_INPUT, r->name, line, "a mapping of more than %d keys",
+                    (int)YAML_KEYS_MAX);
   }
   *out = key;
   return OK;
@@ -272,8 +273,8 @@ static status read_container(reader *r, const yaml_event_t *event, int depth, ya
                                     event->data.sequence_start.tag);
   if (s) return s;
   if (depth >= YAML_DEPTH_MAX) {
-    return fail_at(r->err, E_INPUT, r->name, line, "nested deeper than %d levels",
-                   (int)YAML_DEPTH_MAX);
+    return fault_at(r->err, E_INPUT, r->name, line, "nested deeper than %d levels",
+                    (int)YAML_DEPTH_MAX);
   }
   if ((s = make_node(r, is_map ? YAML_MAP : YAML_LIST, line, out))) return s;
   return is_map ? read_map(r, depth + 1, *out) : read_list(r, depth + 1, *out);
@@ -284,9 +285,9 @@ static status read_node(reader *r, const yaml_event_t *event, int depth, yaml_no
   if (event->type == YAML_SCALAR_EVENT) return read_scalar(r, event, out);
   if (event->type == YAML_ALIAS_EVENT) {
     char shown[YAML_SHOWN_BYTES];
-    return fail_at(r->err, E_INPUT, r->name, line_of(event->start_mark),
-                   "alias *%s: aliases are not read; write the value where it is meant",
-                   yaml_shown((const char *)event->data.alias.anchor, shown));
+    return fault_at(r->err, E_INPUT, r->name, line_of(event->start_mark),
+                    "alias *%s: aliases are not read; write the value where it is meant",
+                    yaml_shown((const char *)event->data.alias.anchor, shown));
   }
   return read_container(r, event, depth, out);
 }
@@ -302,10 +303,10 @@ static status read_stream(reader *r, yaml_node **out) {
     if (s) return s;
     yaml_event_type_t type = event.type;
     if (type == YAML_DOCUMENT_START_EVENT && root) {
-      s = fail_at(r->err, E_INPUT, r->name, line_of(event.start_mark),
-                  "a second document; a file holds one");
+      s = fault_at(r->err, E_INPUT, r->name, line_of(event.start_mark),
+                   "a second document; a file holds one");
     } else if (type == YAML_STREAM_END_EVENT && !root) {
-      s = fail_at(r->err, E_INPUT, r->name, 1, "the file is empty");
+      s = fault_at(r->err, E_INPUT, r->name, 1, "the file is empty");
     } else if (type != YAML_STREAM_START_EVENT && type != YAML_STREAM_END_EVENT &&
                type != YAML_DOCUMENT_START_EVENT && type != YAML_DOCUMENT_END_EVENT) {
       s = read_node(r, &event, 0, &root);
@@ -320,14 +321,14 @@ status yaml_read(const yaml_node **out, arena *memory, const char *bytes, size_t
                  const char *name, detail *err) {
   reader r = {.memory = memory, .bytes = bytes, .name = name, .count = count, .err = err};
   if (count > YAML_BYTES_MAX) {
-    return fail_at(err, E_INPUT, name, 1, "a file of %zu bytes; at most %d are read", count,
-                   (int)YAML_BYTES_MAX);
+    return fault_at(err, E_INPUT, name, 1, "a file of %zu bytes; at most %d are read", count,
+                    (int)YAML_BYTES_MAX);
   }
   size_t bad = 0;
   if (!text_is_utf8(bytes, count, &bad)) {
-    return fail_at(err, E_INPUT, name, line_at(&r, bad), "not UTF-8; save the file as UTF-8");
+    return fault_at(err, E_INPUT, name, line_at(&r, bad), "not UTF-8; save the file as UTF-8");
   }
-  if (!yaml_parser_initialize(&r.parser)) return fail(err, E_MEMORY, "no memory to read %s", name);
+  if (!yaml_parser_initialize(&r.parser)) return fault(err, E_MEMORY, "no memory to read %s", name);
   yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&r.parser, (const unsigned char *)bytes, count);
   yaml_node *root = NULL;

@@ -90,21 +90,21 @@ static status read_problem(const json_t *value, countdown_problem *out, detail *
   const json_t *target = json_object_get(value, "target"), *nums = json_object_get(value, "nums");
   if (!json_is_integer(target) || json_integer_value(target) < 2 ||
       json_integer_value(target) > COUNTDOWN_TARGET_MAX) {
-    return fail(err, E_INPUT, "\"target\" must be an integer from 2 to %d",
-                (int)COUNTDOWN_TARGET_MAX);
+    return fault(err, E_INPUT, "\"target\" must be an integer from 2 to %d",
+                 (int)COUNTDOWN_TARGET_MAX);
   }
   size_t count = json_array_size(nums);
   if (count < 2 || count > COUNTDOWN_NUMBERS_MAX) {
-    return fail(err, E_INPUT, "\"nums\" must be a list of 2 to %d integers",
-                (int)COUNTDOWN_NUMBERS_MAX);
+    return fault(err, E_INPUT, "\"nums\" must be a list of 2 to %d integers",
+                 (int)COUNTDOWN_NUMBERS_MAX);
   }
   *out = (countdown_problem){.target = json_integer_value(target), .count = (int)count};
   for (size_t i = 0; i < count; i++) {
     const json_t *number = json_array_get(nums, i);
     if (!json_is_integer(number) || json_integer_value(number) < 0 ||
         json_integer_value(number) > COUNTDOWN_NUMBER_MAX) {
-      return fail(err, E_INPUT, "\"nums\" must hold integers from 0 to %d",
-                  (int)COUNTDOWN_NUMBER_MAX);
+      return fault(err, E_INPUT, "\"nums\" must hold integers from 0 to %d",
+                   (int)COUNTDOWN_NUMBER_MAX);
     }
     out->number[i] = json_integer_value(number);
   }
@@ -215,10 +215,10 @@ status countdown_generate(const countdown_source *source, uint64_t n, countdown_
     *out = p;
     return OK;
   }
-  return fail(err, E_INPUT,
-              "no solvable %s problem of %d numbers up to %lld for targets %lld to %lld in a "
-              "million draws; widen --targets or --numbers",
-              countdown_partition_name(source->partition), source->numbers,
-              (long long)source->number_max, (long long)source->target_min,
-              (long long)source->target_max);
+  return fault(err, E_INPUT,
+               "no solvable %s problem of %d numbers up to %lld for targets %lld to %lld in a "
+               "million draws; widen --targets or --numbers",
+               countdown_partition_name(source->partition), source->numbers,
+               (long long)source->number_max, (long long)source->target_min,
+               (long long)source->target_max);
 }

@@ -43,9 +43,9 @@ status search_run(search_result *out, const countdown_problem *problem,
   if (!s.failed) return OK;
   search_close(out);
   if (s.failed == E_LIMIT) {
-    return fail(err, E_LIMIT,
-                "a trace of more than %d bytes; bound the search by limit.context or a beam",
-                (int)SEARCH_TEXT_BYTES_MAX);
+    return fault(err, E_LIMIT,
+                 "a trace of more than %d bytes; bound the search by limit.context or a beam",
+                 (int)SEARCH_TEXT_BYTES_MAX);
   }
   return arena_full(memory, err);
 }

@@ -29,9 +29,9 @@ static status settle(json_t *parameters, const char *search, const char *key, in
                      json_t *fallback, detail *err) {
   status s = OK;
   if (!used && json_object_get(parameters, key)) {
-    s = fail(err, E_INPUT, "'%s' is not used by search '%s'; remove it", key, search);
+    s = fault(err, E_INPUT, "'%s' is not used by search '%s'; remove it", key, search);
   } else if (used && !json_object_get(parameters, key)) {
-    if (json_object_set(parameters, key, fallback)) s = fail(err, E_MEMORY, "no memory for a job");
+    if (json_object_set(parameters, key, fallback)) s = fault(err, E_MEMORY, "no memory for a job");
   }
   json_decref(fallback);
   return s;
@@ -40,7 +40,7 @@ static status settle(json_t *parameters, const char *search, const char *key, in
 static status resolve(json_t *parameters, detail *err) {
   const char *search = json_string_value(json_object_get(parameters, "search"));
   if (!search) {
-    return fail(err, E_INPUT, "mode symbolic needs 'search': dfs, bfs, sosp, apr or apr-serial");
+    return fault(err, E_INPUT, "mode symbolic needs 'search': dfs, bfs, sosp, apr or apr-serial");
   }
   int kind = index_of(search_names, search);
   int apr = kind == SEARCH_APR || kind == SEARCH_APR_SERIAL, dives = apr || kind == SEARCH_SOSP;
@@ -88,12 +88,12 @@ status symbolic_read(symbolic_options *out, const json_t *parameters, detail *er
   int heuristic = read_choice(parameters, "heuristic", heuristic_names);
   int order = read_choice(parameters, "order", order_names);
   if (!json_object_get(parameters, "search") || kind < 0 || heuristic < 0 || order < 0) {
-    return fail(err, E_INPUT, "symbolic parameters name an unknown search, heuristic or order");
+    return fault(err, E_INPUT, "symbolic parameters name an unknown search, heuristic or order");
   }
   if (!read_range(json_object_get(parameters, "beam"), &out->beam) ||
       !read_range(json_object_get(parameters, "child_beam"), &out->child_beam)) {
-    return fail(err, E_INPUT, "'beam' and 'child_beam' must be n or \"a-b\" within 1 to %d",
-                (int)COUNTDOWN_SUCCESSORS_MAX);
+    return fault(err, E_INPUT, "'beam' and 'child_beam' must be n or \"a-b\" within 1 to %d",
+                 (int)COUNTDOWN_SUCCESSORS_MAX);
   }
   const json_t *context = json_object_get(json_object_get(parameters, "limit"), "context");
   out->search =

@@ -60,10 +60,10 @@ static status disk_full(const connection *c, detail *err) {
   if (statvfs(c->path, &disk) == 0) {
     free_megabytes = (long long)(disk.f_bavail * (disk.f_frsize >> 10) >> 10);
   }
-  return fail(err, E_STORE,
-              "no room for %s (%lld MB free; a quota or a limit on file sizes counts too): make "
-              "room and run again; what was committed stays",
-              c->path, free_megabytes);
+  return fault(err, E_STORE,
+               "no room for %s (%lld MB free; a quota or a limit on file sizes counts too): make "
+               "room and run again; what was committed stays",
+               c->path, free_megabytes);
 }
 
 /* SQLite says FULL for a full disk only; a quota and a file size limit end a night just as well.
@@ -79,34 +79,35 @@ status connection_failed(const connection *c, int code, detail *err) {
   const char *said = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
   if (is_full(code, cause)) return disk_full(c, err);
   if (code == SQLITE_BUSY_SNAPSHOT) {
-    return fail(err, E_BUSY, "%s changed under an open query; close the query before writing",
-                c->path);
+    return fault(err, E_BUSY, "%s changed under an open query; close the query before writing",
+                 c->path);
   }
   if (code == SQLITE_READONLY_RECOVERY || code == SQLITE_READONLY_ROLLBACK ||
       code == SQLITE_READONLY_CANTINIT) {
-    return fail(err, E_STORE,
-                "%s was left in the middle of a write and cannot be repaired without writing: open "
-                "it once where it can be written, or copy it with the files beside it",
-                c->path);
+    return fault(
+        err, E_STORE,
+        "%s was left in the middle of a write and cannot be repaired without writing: open "
+        "it once where it can be written, or copy it with the files beside it",
+        c->path);
   }
   switch (code & 0xff) {
-  case SQLITE_NOMEM: return fail(err, E_MEMORY, "no memory to use %s", c->path);
+  case SQLITE_NOMEM: return fault(err, E_MEMORY, "no memory to use %s", c->path);
   case SQLITE_BUSY:
   case SQLITE_LOCKED:
-    return fail(err, E_BUSY, "%s is locked by another program (%s); close that program", c->path,
-                said);
+    return fault(err, E_BUSY, "%s is locked by another program (%s); close that program", c->path,
+                 said);
   case SQLITE_READONLY:
-  case SQLITE_PERM: return fail(err, E_STORE, "%s is read-only: %s", c->path, said);
+  case SQLITE_PERM: return fault(err, E_STORE, "%s is read-only: %s", c->path, said);
   case SQLITE_NOTADB:
-    return fail(err, E_STORE, "%s is not an SQLite file; choose another with --db", c->path);
+    return fault(err, E_STORE, "%s is not an SQLite file; choose another with --db", c->path);
   case SQLITE_CORRUPT:
-    return fail(err, E_STORE,
-                "%s is damaged (%s): restore a copy, or save what can be read with "
-                "sqlite3's .recover",
-                c->path, said);
-  case SQLITE_IOERR: return fail(err, E_IO, "%s cannot be read or written: %s", c->path, said);
-  case SQLITE_CANTOPEN: return fail(err, E_IO, "%s cannot be opened: %s", c->path, said);
-  default: return fail(err, E_STORE, "%s: %s", c->path, said);
+    return fault(err, E_STORE,
+                 "%s is damaged (%s): restore a copy, or save what can be read with "
+                 "sqlite3's .recover",
+                 c->path, said);
+  case SQLITE_IOERR: return fault(err, E_IO, "%s cannot be read or written: %s", c->path, said);
+  case SQLITE_CANTOPEN: return fault(err, E_IO, "%s cannot be opened: %s", c->path, said);
+  default: return fault(err, E_STORE, "%s: %s", c->path, said);
   }
 }
 

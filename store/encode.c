@@ -28,12 +28,12 @@ static void free_for_zlib(voidpf context, voidpf block) {
 
 status encoder_open(encoder **out, detail *err) {
   encoder *e = memory_zeroed(1, sizeof *e);
-  if (!e) return fail(err, E_MEMORY, "no memory to compress traces");
+  if (!e) return fault(err, E_MEMORY, "no memory to compress traces");
   e->stream.zalloc = take_for_zlib;
   e->stream.zfree = free_for_zlib;
   if (deflateInit(&e->stream, LEVEL) != Z_OK) {
     memory_free(e);
-    return fail(err, E_MEMORY, "no memory to compress traces");
+    return fault(err, E_MEMORY, "no memory to compress traces");
   }
   *out = e;
   return OK;
@@ -54,7 +54,7 @@ static status reserve(encoder *e, size_t bytes, detail *err) {
   }
   if (bytes <= e->capacity) return OK;
   unsigned char *scratch = memory_grow(e->scratch, bytes);
-  if (!scratch) return fail(err, E_MEMORY, "no memory to compress %zu bytes of traces", bytes);
+  if (!scratch) return fault(err, E_MEMORY, "no memory to compress %zu bytes of traces", bytes);
   e->scratch = scratch;
   e->capacity = bytes;
   return OK;
@@ -144,8 +144,8 @@ static status trace_room(const store_sample *s, size_t *bytes, detail *err) {
   *bytes = 0;
   for (int32_t i = 0; i < s->thread_count; i++) {
     if (s->threads[i].text_bytes > TRACE_BYTES_MAX) {
-      return fail(err, E_LIMIT, "a trace of %zu bytes; at most %d are stored",
-                  s->threads[i].text_bytes, (int)TRACE_BYTES_MAX);
+      return fault(err, E_LIMIT, "a trace of %zu bytes; at most %d are stored",
+                   s->threads[i].text_bytes, (int)TRACE_BYTES_MAX);
     }
     *bytes += s->threads[i].text_bytes;
   }
@@ -197,7 +197,7 @@ status record_make(record **out, encoder *e, const store_sample *sample,
                  verdict_count * sizeof(store_verdict) + packed +
                  strings_room(sample, verdicts, verdict_count);
   record *r = memory_take(bytes);
-  if (!r) return fail(err, E_MEMORY, "no memory to queue a sample of %zu bytes", bytes);
+  if (!r) return fault(err, E_MEMORY, "no memory to queue a sample of %zu bytes", bytes);
   *r = (record){.bytes = bytes, .sample = *sample, .verdict_count = verdict_count};
   fill(r, e, verdicts, packed);
   *out = r;
@@ -210,7 +210,7 @@ status record_make(record **out, encoder *e, const store_sample *sample,
 static status inflate_all(const void *bytes, size_t count, unsigned char *out, size_t size,
                           detail *err) {
   z_stream z = {.zalloc = take_for_zlib, .zfree = free_for_zlib};
-  if (inflateInit(&z) != Z_OK) return fail(err, E_MEMORY, "no memory to read a trace");
+  if (inflateInit(&z) != Z_OK) return fault(err, E_MEMORY, "no memory to read a trace");
   z.next_in = (z_const Bytef *)bytes;
   z.avail_in = (uInt)count;
   z.next_out = out;
@@ -218,8 +218,8 @@ static status inflate_all(const void *bytes, size_t count, unsigned char *out, s
   int code = inflate(&z, Z_FINISH);
   int whole = code == Z_STREAM_END && z.total_out == size;
   (void)inflateEnd(&z);
-  if (code == Z_MEM_ERROR) return fail(err, E_MEMORY, "no memory to read a trace");
-  return whole ? OK : fail(err, E_STORE, "a trace is damaged: %zu bytes are not zlib's", count);
+  if (code == Z_MEM_ERROR) return fault(err, E_MEMORY, "no memory to read a trace");
+  return whole ? OK : fault(err, E_STORE, "a trace is damaged: %zu bytes are not zlib's", count);
 }
 
 status sqlar_decode(const void *bytes, size_t count, int64_t size, unsigned char **out,
@@ -229,12 +229,12 @@ status sqlar_decode(const void *bytes, size_t count, int64_t size, unsigned char
     return OK;
   }
   if (size > TRACE_BYTES_MAX || count > TRACE_BYTES_MAX) {
-    return fail(err, E_STORE, "a trace is damaged: it claims %lld bytes", (long long)size);
+    return fault(err, E_STORE, "a trace is damaged: it claims %lld bytes", (long long)size);
   }
   if ((size_t)size >= *capacity) {
     unsigned char *grown = memory_grow(*out, (size_t)size + 1);
     if (!grown)
-      return fail(err, E_MEMORY, "no memory to read a trace of %lld bytes", (long long)size);
+      return fault(err, E_MEMORY, "no memory to read a trace of %lld bytes", (long long)size);
     *out = grown;
     *capacity = (size_t)size + 1;
   }

@@ -32,8 +32,8 @@ int place_is_network(uint32_t file_system) {
 static status open_failed(const char *path, const char *lock_path, detail *err) {
   int cause = errno;
   status code = cause == EACCES || cause == EROFS || cause == EPERM ? E_STORE : E_IO;
-  return fail(err, code, "%s cannot be written, since %s cannot be made: %s", path, lock_path,
-              strerror(cause));
+  return fault(err, code, "%s cannot be written, since %s cannot be made: %s", path, lock_path,
+               strerror(cause));
 }
 
 /* Who holds it wrote "123 on host" inside. The holder may be between taking it and writing. */
@@ -43,10 +43,10 @@ static status held_elsewhere(int file, const char *path, detail *err) {
   if (count > 0) who[count] = 0;
   who[strcspn(who, "\n")] = 0;
   if (!who[0]) {
-    return fail(err, E_BUSY, "%s is being written by another process; wait for it or stop it",
-                path);
+    return fault(err, E_BUSY, "%s is being written by another process; wait for it or stop it",
+                 path);
   }
-  return fail(err, E_BUSY, "%s is being written by process %s; wait for it or stop it", path, who);
+  return fault(err, E_BUSY, "%s is being written by process %s; wait for it or stop it", path, who);
 }
 
 /* The last holder removes the file while it holds it, so a lock may be on a file without a name. */
@@ -61,7 +61,7 @@ static status sign(int file, const char *lock_path, detail *err) {
   (void)gethostname(host, sizeof host - 1);
   int count = snprintf(who, sizeof who, "%ld on %s\n", (long)getpid(), host);
   if (ftruncate(file, 0) == 0 && pwrite(file, who, (size_t)count, 0) == count) return OK;
-  return fail(err, E_IO, "%s cannot be written: %s", lock_path, strerror(errno));
+  return fault(err, E_IO, "%s cannot be written: %s", lock_path, strerror(errno));
 }
 
 static status take(lock *l, const char *path, detail *err) {
@@ -72,7 +72,7 @@ static status take(lock *l, const char *path, detail *err) {
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {
       failed = errno == EWOULDBLOCK
                    ? held_elsewhere(file, path, err)
-                   : fail(err, E_IO, "%s cannot be locked: %s", l->path, strerror(errno));
+                   : fault(err, E_IO, "%s cannot be locked: %s", l->path, strerror(errno));
     } else if (still_named(file, l->path)) {
       failed = sign(file, l->path, err);
       if (!failed) {
@@ -88,7 +88,7 @@ static status take(lock *l, const char *path, detail *err) {
 status lock_take(lock *l, const char *file, const char *path, detail *err) {
   size_t bytes = strlen(file) + sizeof ".lock";
   *l = (lock){.file = -1, .path = memory_take(bytes)};
-  if (!l->path) return fail(err, E_MEMORY, "no memory to lock %s", path);
+  if (!l->path) return fault(err, E_MEMORY, "no memory to lock %s", path);
   (void)snprintf(l->path, bytes, "%s.lock", file);
   status failed = take(l, path, err);
   if (failed) lock_release(l);

@@ -26,16 +26,16 @@ static status resolve_new(char out[PATH_MAX], const char *path, detail *err) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   size_t bytes = slash ? (size_t)(slash - path) : 0;
   if (strlen(path) >= sizeof folder || !*name) {
-    return fail(err, E_IO, "\"%s\" is not the name of a file", path);
+    return fault(err, E_IO, "\"%s\" is not the name of a file", path);
   }
   memcpy(folder, path, bytes);
   folder[bytes] = 0;
   if (!realpath(bytes ? folder : slash ? "/" : ".", out)) {
-    return fail(err, E_IO, "the folder of %s is not there; make it first", path);
+    return fault(err, E_IO, "the folder of %s is not there; make it first", path);
   }
   size_t used = strlen(out);
   if (used > 1) out[used++] = '/';
-  if (used + strlen(name) >= PATH_MAX) return fail(err, E_IO, "the path %s is too long", path);
+  if (used + strlen(name) >= PATH_MAX) return fault(err, E_IO, "the path %s is too long", path);
   memcpy(out + used, name, strlen(name) + 1);
   return OK;
 }
@@ -45,17 +45,17 @@ static status resolve(store *s, detail *err) {
   struct stat info;
   if (realpath(s->path, file)) {
     if (stat(file, &info) == 0 && !S_ISREG(info.st_mode)) {
-      return fail(err, E_STORE, "%s is not a file; choose another with --db", s->path);
+      return fault(err, E_STORE, "%s is not a file; choose another with --db", s->path);
     }
   } else if (!s->writes) {
-    return fail(err, E_INPUT, "there is no store at %s; name one with --db, or make one with run",
-                s->path);
+    return fault(err, E_INPUT, "there is no store at %s; name one with --db, or make one with run",
+                 s->path);
   } else {
     status failed = resolve_new(file, s->path, err);
     if (failed) return failed;
   }
   s->file = memory_copy_text(file);
-  return s->file ? OK : fail(err, E_MEMORY, "no memory to open %s", s->path);
+  return s->file ? OK : fault(err, E_MEMORY, "no memory to open %s", s->path);
 }
 
 /* ---- what it is -------------------------------------------------------------------------------
@@ -86,22 +86,23 @@ static status identify(store *s, detail *err) {
   if (!failed) failed = connection_number(&s->on, "PRAGMA user_version", &version, err);
   if (failed) return failed;
   if (pages == 0 && s->writes) return create(s, err);
-  if (pages == 0) return fail(err, E_STORE, "%s is empty: no run has been stored in it", s->path);
+  if (pages == 0) return fault(err, E_STORE, "%s is empty: no run has been stored in it", s->path);
   if (application != STORE_APPLICATION_ID) {
-    return fail(err, E_STORE,
-                "%s is an SQLite file of another program (application id %lld); choose another "
-                "with --db",
-                s->path, (long long)application);
+    return fault(err, E_STORE,
+                 "%s is an SQLite file of another program (application id %lld); choose another "
+                 "with --db",
+                 s->path, (long long)application);
   }
   if (version > STORE_VERSION) {
-    return fail(err, E_STORE,
-                "%s was written by a newer Nightjar (store version %lld, this one reads up to %d); "
-                "use the newer one",
-                s->path, (long long)version, (int)STORE_VERSION);
+    return fault(
+        err, E_STORE,
+        "%s was written by a newer Nightjar (store version %lld, this one reads up to %d); "
+        "use the newer one",
+        s->path, (long long)version, (int)STORE_VERSION);
   }
   if (version != STORE_VERSION) {
-    return fail(err, E_STORE, "%s is damaged: it says store version %lld, which never was", s->path,
-                (long long)version);
+    return fault(err, E_STORE, "%s is damaged: it says store version %lld, which never was",
+                 s->path, (long long)version);
   }
   return OK;
 }
@@ -132,8 +133,8 @@ static status open_writing(store *s, int network, detail *err) {
   if (!failed) failed = identify(s, err);
   if (failed) return failed;
   if (sqlite3_db_readonly(s->on.db, "main") == 1) {
-    return fail(err, E_STORE, "%s is read-only; make it writable or choose another with --db",
-                s->path);
+    return fault(err, E_STORE, "%s is read-only; make it writable or choose another with --db",
+                 s->path);
   }
   if (s->network) {
     log_warn(s->messages,
@@ -160,13 +161,13 @@ static void release(store *s) {
 status store_open_on(store **out, const char *path, store_access access, int network,
                      logger *messages, detail *err) {
   store *s = memory_zeroed(1, sizeof *s);
-  if (!s) return fail(err, E_MEMORY, "no memory to open %s", path);
+  if (!s) return fault(err, E_MEMORY, "no memory to open %s", path);
   s->held.file = -1;
   s->messages = messages;
   s->writes = access == STORE_WRITE;
   s->start_ns = clock_monotonic_ns();
   s->path = memory_copy_text(path);
-  status failed = s->path ? resolve(s, err) : fail(err, E_MEMORY, "no memory to open %s", path);
+  status failed = s->path ? resolve(s, err) : fault(err, E_MEMORY, "no memory to open %s", path);
   if (!failed) failed = s->writes ? open_writing(s, network, err) : open_reading(s, err);
   if (failed) {
     release(s);
@@ -185,9 +186,9 @@ status store_open(store **out, const char *path, store_access access, logger *me
  */
 
 status owner_begin(store *s, detail *err) {
-  if (!s->writes) return fail(err, E_STORE, "%s was opened for reading", s->path);
+  if (!s->writes) return fault(err, E_STORE, "%s was opened for reading", s->path);
   if (s->in_transaction) {
-    return fail(err, E_STORE, "a task set is being added to %s; end or abandon it first", s->path);
+    return fault(err, E_STORE, "a task set is being added to %s; end or abandon it first", s->path);
   }
   writer_pause(s->writer);
   status failed = connection_run(&s->on, "BEGIN IMMEDIATE", err);

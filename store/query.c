@@ -15,21 +15,21 @@ static status prepare(query *q, const char *sql, detail *err) {
   const char *rest;
   int code = sqlite3_prepare_v2(on->db, sql, -1, &q->statement, &rest);
   if (code == SQLITE_ERROR) {
-    return fail(err, E_INPUT, "not a query: %s", sqlite3_errmsg(on->db));
+    return fault(err, E_INPUT, "not a query: %s", sqlite3_errmsg(on->db));
   }
   if (code) return connection_failed(on, code, err);
   while (*rest == ' ' || *rest == '\n' || *rest == '\t' || *rest == '\r' || *rest == ';')
     rest++;
-  if (!q->statement || *rest) return fail(err, E_INPUT, "not one query: %s", sql);
+  if (!q->statement || *rest) return fault(err, E_INPUT, "not one query: %s", sql);
   if (!sqlite3_stmt_readonly(q->statement) && sqlite3_column_count(q->statement) > 0) {
-    return fail(err, E_INPUT, "a statement that changes the store gives no rows here: %s", sql);
+    return fault(err, E_INPUT, "a statement that changes the store gives no rows here: %s", sql);
   }
   return OK;
 }
 
 status query_open(query **out, store *s, const char *sql, detail *err) {
   query *q = memory_zeroed(1, sizeof *q);
-  if (!q) return fail(err, E_MEMORY, "no memory for a query");
+  if (!q) return fault(err, E_MEMORY, "no memory for a query");
   q->owner = s;
   status failed = prepare(q, sql, err);
   if (failed) {

@@ -112,9 +112,9 @@ status store_rescore(store *s, int64_t run, const char *checker, int version, in
                                      detail *err),
                      void *context, int64_t *judged_count, int64_t *changed_count, detail *err) {
   *judged_count = *changed_count = 0;
-  if (!s->writes) return fail(err, E_STORE, "%s was opened for reading", s->path);
+  if (!s->writes) return fault(err, E_STORE, "%s was opened for reading", s->path);
   rescoring *r = memory_zeroed(1, sizeof *r);
-  if (!r) return fail(err, E_MEMORY, "no memory to judge the samples of %s", s->path);
+  if (!r) return fault(err, E_MEMORY, "no memory to judge the samples of %s", s->path);
   r->owner = s;
   r->run = run;
   r->task = r->repeat = -1;

@@ -69,12 +69,12 @@ static status add_condition(store *s, const store_condition *c, detail *err) {
   call_text(&k, c->axes_json ? c->axes_json : "{}");
   status failed = call_run(&k, err);
   if (k.code == SQLITE_CONSTRAINT_UNIQUE) {
-    return fail(err, E_INPUT, "job '%s' has two conditions named '%s'; give each its own name",
-                c->job, c->name);
+    return fault(err, E_INPUT, "job '%s' has two conditions named '%s'; give each its own name",
+                 c->job, c->name);
   }
   if (k.code == SQLITE_CONSTRAINT_FOREIGNKEY) {
-    return fail(err, E_INPUT, "condition '%s' belongs to a job ('%s') or a run (%lld) not in %s",
-                c->name, c->job, (long long)c->run, s->path);
+    return fault(err, E_INPUT, "condition '%s' belongs to a job ('%s') or a run (%lld) not in %s",
+                 c->name, c->job, (long long)c->run, s->path);
   }
   return failed;
 }

@@ -55,10 +55,10 @@ static status committed_twice(connection *c, const store_sample *s, detail *err)
   status failed = call_row(&k, &found, err);
   if (!failed) {
     const char *name = found ? (const char *)sqlite3_column_text(k.statement, 0) : NULL;
-    failed = fail(err, E_STORE,
-                  "task %s, repeat %d of run %lld was committed twice: a bug, or another program "
-                  "writes %s",
-                  name ? name : "?", s->repeat, (long long)s->run, c->path);
+    failed = fault(err, E_STORE,
+                   "task %s, repeat %d of run %lld was committed twice: a bug, or another program "
+                   "writes %s",
+                   name ? name : "?", s->repeat, (long long)s->run, c->path);
   }
   call_end(&k);
   return failed;
@@ -138,8 +138,8 @@ status sample_write(connection *c, const record *r, int64_t process, detail *err
   status failed = add_sample(c, &r->sample, process, &code, err);
   if (code == SQLITE_CONSTRAINT_UNIQUE) failed = replace_failed(c, &r->sample, process, err);
   if (code == SQLITE_CONSTRAINT_FOREIGNKEY) {
-    return fail(err, E_STORE, "a sample of run %lld and task %lld, which %s does not have",
-                (long long)r->sample.run, (long long)r->sample.task, c->path);
+    return fault(err, E_STORE, "a sample of run %lld and task %lld, which %s does not have",
+                 (long long)r->sample.run, (long long)r->sample.task, c->path);
   }
   int64_t sample = sqlite3_last_insert_rowid(c->db);
   for (int32_t i = 0; !failed && i < r->sample.thread_count; i++) {

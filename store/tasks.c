@@ -65,8 +65,8 @@ static status find_version(store *s, const char *name, store_task_set *out, int 
   int known;
   failed = find_newest(s, plain, &newest, &known, err);
   if (failed || !known) return failed;
-  return fail(err, E_INPUT, "task set '%s' has no version %ld; its newest is %d", plain, version,
-              newest.version);
+  return fault(err, E_INPUT, "task set '%s' has no version %ld; its newest is %d", plain, version,
+               newest.version);
 }
 
 static status add_name(call *k, arena *names, const char **list, size_t *count, detail *err) {
@@ -94,9 +94,9 @@ static status suggest(store *s, const char *wanted, detail *err) {
   call_end(&k);
   if (!failed) {
     const char *nearest = text_nearest(wanted, list, count);
-    failed = fail(err, E_INPUT, "no task set '%s' in %s%s%s%s; `nightjar tasks list` shows all",
-                  wanted, s->path, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                  nearest ? "'?" : "");
+    failed = fault(err, E_INPUT, "no task set '%s' in %s%s%s%s; `nightjar tasks list` shows all",
+                   wanted, s->path, nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                   nearest ? "'?" : "");
   }
   arena_close(names);
   return failed;
@@ -115,13 +115,13 @@ status store_task_set_find(store *s, const char *name, store_task_set *out, deta
 
 static status check_name(const char *name, const char *kind, detail *err) {
   if (!*name || strchr(name, '@') || strlen(name) >= sizeof((store_task_set *)0)->name) {
-    return fail(err, E_INPUT,
-                "'%s' cannot name a task set: use 1 to %zu bytes without '@', which separates the "
-                "version",
-                name, sizeof((store_task_set *)0)->name - 1);
+    return fault(err, E_INPUT,
+                 "'%s' cannot name a task set: use 1 to %zu bytes without '@', which separates the "
+                 "version",
+                 name, sizeof((store_task_set *)0)->name - 1);
   }
   if (strlen(kind) >= sizeof((store_task_set *)0)->kind) {
-    return fail(err, E_INPUT, "'%s' is too long for a kind of tasks", kind);
+    return fault(err, E_INPUT, "'%s' is too long for a kind of tasks", kind);
   }
   return OK;
 }
@@ -157,12 +157,12 @@ static status add_task(store *s, const store_task *task, const char *name, const
   call_text(&k, task->data ? task->data : "{}");
   status failed = call_run(&k, err);
   if (k.code == SQLITE_CONSTRAINT_UNIQUE) {
-    return fail(err, E_INPUT, "task set '%s' has two tasks named '%s'; give each its own name",
-                s->set.name, name);
+    return fault(err, E_INPUT, "task set '%s' has two tasks named '%s'; give each its own name",
+                 s->set.name, name);
   }
   if (k.code == SQLITE_CONSTRAINT_CHECK) {
-    return fail(err, E_INPUT, "task '%s' has the split '%s'; a split is train, dev or test", name,
-                task->split);
+    return fault(err, E_INPUT, "task '%s' has the split '%s'; a split is train, dev or test", name,
+                 task->split);
   }
   return failed;
 }
@@ -192,8 +192,8 @@ static status finish_set(store *s, store_task_set *out, int *added, detail *err)
   if (failed) return failed;
   *added = !found;
   if (found && strcmp(out->name, s->set.name) != 0) {
-    return fail(err, E_INPUT, "the tasks of '%s' are in %s already, as %s@%d; use that name",
-                s->set.name, s->path, out->name, out->version);
+    return fault(err, E_INPUT, "the tasks of '%s' are in %s already, as %s@%d; use that name",
+                 s->set.name, s->path, out->name, out->version);
   }
   if (found) return OK;
   k = call_start(&s->on, TASK_SET_FINISH);
@@ -209,10 +209,10 @@ static status finish_set(store *s, store_task_set *out, int *added, detail *err)
 
 static status check_set(const store *s, detail *err) {
   if (s->set.failed) {
-    return fail(err, s->set.failed, "a task of '%s' could not be added, so the set was not",
-                s->set.name);
+    return fault(err, s->set.failed, "a task of '%s' could not be added, so the set was not",
+                 s->set.name);
   }
-  if (s->set.tasks == 0) return fail(err, E_INPUT, "task set '%s' has no tasks", s->set.name);
+  if (s->set.tasks == 0) return fault(err, E_INPUT, "task set '%s' has no tasks", s->set.name);
   return OK;
 }
 

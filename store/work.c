@@ -41,7 +41,7 @@ static status find_tasks(store *s, const store_work_filter *f, int64_t *task_set
   call_int(&k, f->run);
   status failed = call_row(&k, &found, err);
   if (!failed && !found) {
-    failed = fail(err, E_INPUT, "no run %lld in %s", (long long)f->run, s->path);
+    failed = fault(err, E_INPUT, "no run %lld in %s", (long long)f->run, s->path);
   }
   if (!failed) {
     *task_set = sqlite3_column_int64(k.statement, 0);
@@ -55,7 +55,7 @@ static status find_tasks(store *s, const store_work_filter *f, int64_t *task_set
 status store_work_open(store_work **out, store *s, const store_work_filter *f, detail *err) {
   check_filter(f);
   store_work *w = memory_zeroed(1, sizeof *w);
-  if (!w) return fail(err, E_MEMORY, "no memory to list the work of %s", s->path);
+  if (!w) return fault(err, E_MEMORY, "no memory to list the work of %s", s->path);
   w->owner = s;
   w->filter = *f;
   status failed = arena_open(&w->texts, TASK_BYTES_MAX, err);
@@ -133,8 +133,8 @@ static status read_task(store_work *w, int64_t id, store_task *task, detail *err
   call_int(&k, id);
   status failed = call_row(&k, &found, err);
   if (!failed && !found) {
-    failed = fail(err, E_STORE, "task %lld vanished from %s; nothing but nightjar may change it",
-                  (long long)id, w->owner->path);
+    failed = fault(err, E_STORE, "task %lld vanished from %s; nothing but nightjar may change it",
+                   (long long)id, w->owner->path);
   }
   if (!failed) failed = read_columns(w, &k, task, err);
   call_end(&k);

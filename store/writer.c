@@ -134,7 +134,7 @@ static void free_writer(writer *w) {
 
 status writer_open(writer **out, store *s, detail *err) {
   writer *w = memory_zeroed(1, sizeof *w);
-  if (!w) return fail(err, E_MEMORY, "no memory to write %s", s->path);
+  if (!w) return fault(err, E_MEMORY, "no memory to write %s", s->path);
   w->owner = s;
   w->last = &w->first;
   REQUIRE(pthread_mutex_init(&w->lock, NULL) == 0);
@@ -142,7 +142,7 @@ status writer_open(writer **out, store *s, detail *err) {
   status failed = connection_open(&w->on, s->file, s->path, SQLITE_OPEN_READWRITE, err);
   if (!failed) failed = store_prepare_writing(&w->on, s->network, err);
   if (!failed && pthread_create(&w->thread, NULL, run_writer, w) != 0) {
-    failed = fail(err, E_MEMORY, "no thread to write %s", s->path);
+    failed = fault(err, E_MEMORY, "no thread to write %s", s->path);
   }
   if (failed) {
     free_writer(w);
@@ -193,10 +193,11 @@ void writer_resume(writer *w) {
 /* One waiting step, refused where the caller itself is what the writer waits for. */
 static status wait_for_writer(writer *w, detail *err) {
   if (w->paused && pthread_equal(w->paused_by, pthread_self())) {
-    return fail(err, E_STORE,
-                "samples cannot be committed to %s while a task set is being added; end or abandon "
-                "it first",
-                w->owner->path);
+    return fault(
+        err, E_STORE,
+        "samples cannot be committed to %s while a task set is being added; end or abandon "
+        "it first",
+        w->owner->path);
   }
   (void)pthread_cond_wait(&w->done, &w->lock);
   return OK;
@@ -245,7 +246,7 @@ static void return_encoder(writer *w, encoder *e) {
 
 status store_put(store *s, const store_sample *sample, const store_verdict *verdicts,
                  size_t verdict_count, detail *err) {
-  if (!s->writes) return fail(err, E_STORE, "%s was opened for reading", s->path);
+  if (!s->writes) return fault(err, E_STORE, "%s was opened for reading", s->path);
   writer *w = s->writer;
   REQUIRE(w); /* store_process_start comes first */
   status failed = OK;

@@ -15,11 +15,11 @@ static detail err;
 
 START_TEST(detail_names_the_place) {
   char line[512];
-  ck_assert_int_eq(fail_at(&err, E_INPUT, "job.yaml", 7, "unknown key '%s'", "beem"), E_INPUT);
+  ck_assert_int_eq(fault_at(&err, E_INPUT, "job.yaml", 7, "unknown key '%s'", "beem"), E_INPUT);
   ck_assert_str_eq(detail_line(&err, line, sizeof line), "job.yaml:7: unknown key 'beem'");
-  ck_assert_int_eq(fail(&err, E_BUSY, "held"), E_BUSY);
+  ck_assert_int_eq(fault(&err, E_BUSY, "held"), E_BUSY);
   ck_assert_str_eq(detail_line(&err, line, sizeof line), "held");
-  ck_assert_int_eq(fail(NULL, E_IO, "nobody asked"), E_IO);
+  ck_assert_int_eq(fault(NULL, E_IO, "nobody asked"), E_IO);
   ck_assert_str_eq(status_name(E_STORE), "E_STORE");
 }
 END_TEST

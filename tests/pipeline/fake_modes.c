@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#undef fail /* Check's; base/status.h has the one that is meant */
-
 static const char *const searches[] = {"dfs", "bfs", "sosp", "apr", NULL};
 static const option fake_options[] = {
     {"search", OPTION_CHOICE, searches, 0, 0, "how nodes are chosen"},
@@ -27,11 +25,11 @@ static status fake_resolve(json_t *parameters, detail *err) {
   const char *search = json_string_value(json_object_get(parameters, "search"));
   int is_apr = strcmp(search, "apr") == 0;
   if (json_object_get(parameters, "child_beam") && !is_apr) {
-    return fail(err, E_INPUT, "child_beam is for search: apr");
+    return fault(err, E_INPUT, "child_beam is for search: apr");
   }
   json_t *beam = json_object_get(parameters, "beam");
   if (is_apr) good = good && set_default(parameters, "child_beam", json_copy(beam));
-  return good ? OK : fail(err, E_MEMORY, "no memory for parameters");
+  return good ? OK : fault(err, E_MEMORY, "no memory for parameters");
 }
 
 static status plain_resolve(json_t *parameters, detail *err) {

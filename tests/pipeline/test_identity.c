@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#undef fail /* Check's; base/status.h has the one that is meant */
-
 static void put_identity(const job *j, size_t condition, text *out) {
   detail err = {0};
   const job_condition *c = &j->conditions[condition];

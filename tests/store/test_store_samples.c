@@ -244,7 +244,7 @@ typedef struct judging {
 static status judge(void *context, const store_answer *a, store_verdict *out, detail *err) {
   judging *j = context;
   int n = -1;
-  if (++j->calls == j->fail_at) return fail(err, E_INPUT, "cannot judge");
+  if (++j->calls == j->fail_at) return fault(err, E_INPUT, "cannot judge");
   if (sscanf(a->target, "{\"n\":%d}", &n) != 1 || !strcmp(a->status, "failed")) return E_INPUT;
   j->traces += a->trace_bytes == strlen(long_trace) && !strcmp(a->trace, long_trace);
   *out = verdict("ignored", n < j->correct_below);

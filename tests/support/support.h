@@ -6,7 +6,6 @@
 #include "base/status.h"
 
 #include <check.h>
-#undef fail /* an old name of Check's; ours is in base/status.h */
 
 /* Runs the suite (each test in its own process unless CK_FORK=no) and returns main's exit code. */
 int support_run(Suite *suite);
