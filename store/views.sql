@@ -2,7 +2,7 @@
 -- need nothing but the stock sqlite3 shell, and change only with the store's version number.
 --
 -- A condition's samples are those of its run that its job asks for: the first tasks, repeats from
--- 0 on. A run that two conditions share shows its samples under each, so a query
+-- 0 on, as many as are wanted. A run that two conditions share shows under each, so a query
 -- names its job. The verdict is that of the condition's checker for the sample as a whole.
 
 -- Parameters are read once a run, and CROSS JOIN keeps the loop over samples inside. json_each
@@ -153,11 +153,22 @@ FROM (
       ) m
       LEFT JOIN (
         SELECT job, condition, sum(s * s) AS ss, sum(s * n) AS sn, 1.0 * sum(n * n) AS nn
-        FROM (SELECT job, condition, sum(accuracy) AS s, count(accuracy) AS n
-              FROM task_scores
-              WHERE EXISTS (SELECT 1 FROM task WHERE cluster IS NOT NULL)
-              GROUP BY job, condition, coalesce(cluster, task_ordinal))
-        WHERE n > 0
+        FROM (
+          SELECT job, condition, sum(score) AS s, count(*) AS n
+          FROM (
+            SELECT c.job, c.name AS condition, coalesce(t.cluster, t.id) AS cluster,
+                   avg(v.score) AS score
+            FROM condition c
+            CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+            CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+            CROSS JOIN verdict v
+              ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker
+              AND s.status <> 'failed'
+            WHERE EXISTS (SELECT 1 FROM task WHERE cluster IS NOT NULL)
+            GROUP BY c.job, c.name, s.task
+          )
+          GROUP BY job, condition, cluster
+        )
         GROUP BY job, condition
       ) k ON k.job = m.job AND k.condition = m.condition
     ) d

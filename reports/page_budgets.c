@@ -1,0 +1,172 @@
+#include "reports/page_internal.h"
+#include "store/query.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Accuracies at budgets, as the view accuracy_by_budget interpolates them. */
+typedef struct grid {
+  const char **family; /* [families] in the job file's order */
+  size_t families;
+  double *budget;   /* [budgets] */
+  double *accuracy; /* [budgets, families]; STATS_NONE outside a family's range */
+  size_t budgets;
+} grid;
+
+enum { BUDGETS_MAX = 64, FAMILIES_A_TABLE = 6, PAGE_AXES = 2 };
+
+static const struct {
+  const char *name, *meaning;
+} page_axes[PAGE_AXES] = {
+    {"tokens_ref", "all tokens, as Llama-2 counts them"},
+    {"seq_critical_path", "tokens one after another"},
+};
+
+static status make_grid(grid *g, const page *p, size_t *group, detail *err) {
+  const scores *all = p->all;
+  *g = (grid){0};
+  g->family = arena_take(p->memory, all->count + 1, sizeof *g->family);
+  g->budget = arena_take(p->memory, BUDGETS_MAX, sizeof *g->budget);
+  if (!g->family || !g->budget) return arena_full(p->memory, err);
+  for (size_t i = 0; i < all->count; i++) {
+    size_t at = 0;
+    while (at < g->families && strcmp(g->family[at], all->conditions[i].family))
+      at++;
+    if (at == g->families) g->family[g->families++] = all->conditions[i].family;
+    group[i] = at;
+  }
+  size_t cells = BUDGETS_MAX * g->families + 1;
+  g->accuracy = arena_take(p->memory, cells, sizeof *g->accuracy);
+  if (!g->accuracy) return arena_full(p->memory, err);
+  for (size_t i = 0; i < cells; i++)
+    g->accuracy[i] = STATS_NONE;
+  return OK;
+}
+
+static void put_point(grid *g, double budget, const char *family, double accuracy) {
+  if (!g->budgets || g->budget[g->budgets - 1] != budget) {
+    if (g->budgets == BUDGETS_MAX) return;
+    g->budget[g->budgets++] = budget;
+  }
+  for (size_t i = 0; i < g->families; i++) {
+    if (!strcmp(g->family[i], family)) {
+      g->accuracy[(g->budgets - 1) * g->families + i] = accuracy;
+    }
+  }
+}
+
+/* Both axes by one query, since the view is computed whole for each. */
+static status read_grids(grid grids[PAGE_AXES], const page *p, detail *err) {
+  query *q = NULL;
+  status failed = query_open(&q, p->s,
+                             "SELECT axis, budget, family, accuracy FROM accuracy_by_budget "
+                             "WHERE job = ? AND kind = 'interpolated' ORDER BY axis, budget",
+                             err);
+  if (failed) return failed;
+  query_bind_text(q, 1, p->all->job);
+  for (int row = 0; !(failed = query_next(q, &row, err)) && row;) {
+    for (int i = 0; i < PAGE_AXES; i++) {
+      if (strcmp(page_axes[i].name, query_text(q, 0))) continue;
+      put_point(&grids[i], query_real(q, 1), query_text(q, 2), query_real(q, 3));
+    }
+  }
+  query_close(q);
+  return failed;
+}
+
+static void find_two(const grid *g, size_t budget, size_t *first, size_t *second) {
+  const double *accuracy = &g->accuracy[budget * g->families];
+  *first = *second = g->families;
+  for (size_t i = 0; i < g->families; i++) {
+    if (!stats_known(accuracy[i])) continue;
+    if (*first == g->families || accuracy[i] > accuracy[*first]) {
+      *second = *first;
+      *first = i;
+    } else if (*second == g->families || accuracy[i] > accuracy[*second]) {
+      *second = i;
+    }
+  }
+}
+
+/* "*" where the difference of the first two excludes 0, "=" where it does not. */
+static const char *mark_of(const grid *g, curves *c, size_t budget, size_t first, size_t second) {
+  double at = g->budget[budget];
+  int inside[2];
+  contrast_row row = {.difference = curves_at(c, 0, first, at, &inside[0]) -
+                                    curves_at(c, 0, second, at, &inside[1]),
+                      .lo95 = STATS_NONE};
+  if (!inside[0] || !inside[1]) return "=";
+  row.se = curves_difference_se(c, first, second, at);
+  (void)contrast_intervals(&row, c->units, !(row.se > 1e-12));
+  return row.lo95 > 0 ? "*" : "=";
+}
+
+static void put_budget(table *t, const grid *g, curves *c, size_t budget, size_t from, size_t to) {
+  size_t first, second;
+  find_two(g, budget, &first, &second);
+  const char *mark = second < g->families ? mark_of(g, c, budget, first, second) : "";
+  table_cell(t, "%.0f", g->budget[budget]);
+  for (size_t i = from; i < to; i++) {
+    double accuracy = g->accuracy[budget * g->families + i];
+    if (!stats_known(accuracy)) {
+      table_cell(t, "-");
+    } else {
+      table_cell(t, "%s%.1f", i == first ? mark : "", 100 * accuracy);
+    }
+  }
+}
+
+static status write_grid(const page *p, const grid *g, curves *c, detail *err) {
+  static const char alignment[] = "rRRRRRR";
+  char columns[sizeof alignment];
+  status failed = OK;
+  for (size_t from = 0; from < g->families && !failed; from += FAMILIES_A_TABLE) {
+    size_t to = from + FAMILIES_A_TABLE < g->families ? from + FAMILIES_A_TABLE : g->families;
+    table t;
+    (void)snprintf(columns, sizeof columns, "%.*s", (int)(to - from) + 1, alignment);
+    table_open(&t, p->memory, columns);
+    table_next(&t, page_paint(p, "\x1b[2m"));
+    table_cell(&t, "budget");
+    for (size_t i = from; i < to; i++)
+      table_cell(&t, "%s", g->family[i]);
+    for (size_t budget = 0; budget < g->budgets; budget++) {
+      table_next(&t, NULL);
+      put_budget(&t, g, c, budget, from, to);
+    }
+    failed = table_write(&t, p->width, p->out, err);
+  }
+  return failed;
+}
+
+static status put_axis(const page *p, int axis, const grid *g, const curves_of *which,
+                       detail *err) {
+  page_title(p, "Best at each budget of %s (%s; accuracy in %%)", page_axes[axis].name,
+             page_axes[axis].meaning);
+  if (!g->budgets) {
+    page_note(p, "No family has two conditions with a power of two between their mean costs.");
+    return OK;
+  }
+  curves c;
+  status failed = curves_make(&c, p->all, which, err);
+  return failed ? failed : write_grid(p, g, &c, err);
+}
+
+status page_budgets(const page *p, detail *err) {
+  const scores *all = p->all;
+  grid grids[PAGE_AXES];
+  size_t *group = arena_take(p->memory, all->count + 1, sizeof *group);
+  size_t *member = arena_take(p->memory, all->count + 1, sizeof *member);
+  if (!group || !member) return arena_full(p->memory, err);
+  for (size_t i = 0; i < all->count; i++)
+    member[i] = i;
+  status failed = OK;
+  for (int i = 0; i < PAGE_AXES && !failed; i++)
+    failed = make_grid(&grids[i], p, group, err);
+  if (!failed) failed = read_grids(grids, p, err);
+  for (int i = 0; i < PAGE_AXES && !failed; i++) {
+    const char *name = page_axes[i].name;
+    curves_of which = {member, group, all->count, scores_axis(name), name};
+    failed = put_axis(p, i, &grids[i], &which, err);
+  }
+  return failed;
+}

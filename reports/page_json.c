@@ -1,0 +1,80 @@
+#include "reports/page_internal.h"
+#include "store/query.h"
+
+#include <string.h>
+
+/* The views' own names are the keys: what is printed is what a query would give. */
+#define ROW_OF_ACCURACY                                                                            \
+  "json_object('condition', condition, 'family', family, 'split', split, 'tasks', tasks, "         \
+  "'clusters', clusters, 'samples', samples, 'repeats', repeats, 'errors', errors, 'capped', "     \
+  "capped, 'unjudged', unjudged, 'accuracy', accuracy, 'se', se, 'lo95', lo95, 'hi95', hi95, "     \
+  "'interval_method', interval_method, 'accuracy_finished', accuracy_finished, 'tokens_ref', "     \
+  "tokens_ref, 'tokens_total', tokens_total, 'seq_critical_path', seq_critical_path, "             \
+  "'seq_critical_path_injected', seq_critical_path_injected, 'seq_longest_sequence', "             \
+  "seq_longest_sequence, 'context_peak', context_peak, 'nodes_explored', nodes_explored)"
+
+#define ROW_OF_COMPARISON                                                                          \
+  "json_object('a', a, 'b', b, 'checker', checker, 'axis', axis, 'budget', budget, 'declared', "   \
+  "declared, 'tasks', tasks, 'pairs_dropped', pairs_dropped, 'accuracy_a', accuracy_a, "           \
+  "'accuracy_b', accuracy_b, 'difference', difference, 'se', se, 'lo95', lo95, 'hi95', hi95, "     \
+  "'p', p, 'p_holm', p_holm, 'margin', margin, 'verdict', verdict, 'tasks_needed', tasks_needed, " \
+  "'method', method)"
+
+#define ROW_OF_BUDGET                                                                              \
+  "json_object('family', family, 'condition', condition, 'axis', axis, 'budget', budget, "         \
+  "'accuracy', accuracy, 'se', se, 'kind', kind)"
+
+#define ROW_OF_LATENCY                                                                             \
+  "json_object('condition', condition, 'kind', kind, 'samples', samples, 'batch_samples', "        \
+  "batch_samples, 'mean_ms', mean_ms, 'p50_ms', p50_ms, 'p90_ms', p90_ms, 'p99_ms', p99_ms)"
+
+static const char page_query[] =
+    "SELECT json_object('job', j.name, 'accuracy', "
+    "(SELECT json_group_array(" ROW_OF_ACCURACY
+    ") FROM accuracy WHERE job = j.name), 'comparison', "
+    "(SELECT json_group_array(" ROW_OF_COMPARISON ") FROM comparison WHERE job = j.name), "
+    "'accuracy_by_budget', "
+    "(SELECT json_group_array(" ROW_OF_BUDGET ") FROM accuracy_by_budget WHERE job = j.name), "
+    "'latency', "
+    "(SELECT json_group_array(" ROW_OF_LATENCY ") FROM latency WHERE job = j.name)) "
+    "FROM job j WHERE ?1 IS NULL OR j.name = ?1 ORDER BY j.name";
+
+/* A job whose contrasts are refused still has its numbers. */
+static status refresh(store *s, const char *job, detail *err) {
+  detail why = {0};
+  status failed = report_comparisons(s, job, &why);
+  if (!failed || failed == E_INPUT) return OK;
+  if (err) *err = why;
+  return failed;
+}
+
+static status put_jobs(store *s, const char *job, text *out, detail *err) {
+  query *q = NULL;
+  int row = 0;
+  size_t count = 0;
+  status failed = query_open(&q, s, page_query, err);
+  if (failed) return failed;
+  query_bind_text(q, 1, job);
+  text_put(out, "{\"jobs\":[");
+  for (; !(failed = query_next(q, &row, err)) && row; count++) {
+    if (count) text_char(out, ',');
+    text_put(out, query_text(q, 0));
+  }
+  text_put(out, "]}\n");
+  query_close(q);
+  return failed;
+}
+
+status page_json(store *s, arena *memory, const char *job, text *out, detail *err) {
+  const char **names = NULL;
+  size_t count = 0;
+  int known = !job;
+  status failed = page_jobs(s, memory, &names, &count, err);
+  for (size_t i = 0; i < count && !failed; i++) {
+    if (job && strcmp(job, names[i])) continue;
+    known = 1;
+    failed = refresh(s, names[i], err);
+  }
+  if (!failed && !known) failed = scores_no_job(s, job, err);
+  return failed ? failed : put_jobs(s, job, out, err);
+}

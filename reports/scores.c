@@ -1,0 +1,160 @@
+#include "reports/scores_internal.h"
+#include "reports/stats.h"
+#include "store/query.h"
+
+#include <string.h>
+
+/* In the order of the columns that load_cells reads. */
+const char *const report_axes[] = {"tokens_ref",
+                                   "tokens_total",
+                                   "seq_critical_path",
+                                   "seq_critical_path_injected",
+                                   "seq_longest_sequence",
+                                   "nodes_explored",
+                                   NULL};
+
+int scores_axis(const char *name) {
+  for (int i = 0; report_axes[i]; i++) {
+    if (!strcmp(report_axes[i], name)) return i;
+  }
+  return -1;
+}
+
+static char *keep(scores *all, const query *q, int column) {
+  const char *value = query_text(q, column);
+  return arena_text(all->memory, value, strlen(value));
+}
+
+status scores_no_job(const store *s, const char *job, detail *err) {
+  return fault(err, E_INPUT, "no job '%s' in %s; `nightjar status` lists the jobs it has", job,
+               store_path(s));
+}
+
+static status load_job(scores *all, store *s, const char *job, detail *err) {
+  query *q = NULL;
+  int row = 0;
+  status failed =
+      query_open(&q, s,
+                 "SELECT document, (SELECT count(*) FROM condition c WHERE c.job = j.name) "
+                 "FROM job j WHERE j.name = ?",
+                 err);
+  if (!failed) {
+    query_bind_text(q, 1, job);
+    failed = query_next(q, &row, err);
+  }
+  if (!failed && !row) failed = scores_no_job(s, job, err);
+  if (!failed) {
+    all->job = arena_text(all->memory, job, strlen(job));
+    all->document = keep(all, q, 0);
+    all->count = (size_t)query_int(q, 1);
+    all->conditions = arena_take(all->memory, all->count + 1, sizeof *all->conditions);
+    if (!all->job || !all->document || !all->conditions) failed = arena_full(all->memory, err);
+  }
+  query_close(q);
+  return failed;
+}
+
+static status load_condition(scores *all, scores_condition *c, const query *q, detail *err) {
+  c->name = keep(all, q, 0);
+  c->family = keep(all, q, 1);
+  c->checker = keep(all, q, 2);
+  c->token_unit = keep(all, q, 3);
+  if (!c->name || !c->family || !c->checker || !c->token_unit) return arena_full(all->memory, err);
+  c->repeats = (size_t)query_int(q, 4);
+  c->tasks = (size_t)query_int(q, 5);
+  c->task_set = query_int(q, 6);
+  size_t bytes = 0;
+  const void *identity = query_blob(q, 7, &bytes);
+  if (bytes == HASH_BYTES) memcpy(c->identity.bytes, identity, HASH_BYTES);
+  if (c->task_set != all->conditions[0].task_set) {
+    return fault(
+        err, E_INPUT,
+        "job '%s': conditions '%s' and '%s' are over different task sets and share no task",
+        all->job, all->conditions[0].name, c->name);
+  }
+  if (c->tasks > all->tasks) all->tasks = c->tasks;
+  return OK;
+}
+
+static status load_conditions(scores *all, store *s, detail *err) {
+  query *q = NULL;
+  status failed = query_open(&q, s,
+                             "SELECT c.name, c.family, c.checker, r.token_unit, c.repeats, "
+                             "min(c.tasks, w.tasks), r.task_set, r.identity FROM condition c "
+                             "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
+                             "WHERE c.job = ? ORDER BY c.ordinal, c.id",
+                             err);
+  if (failed) return failed;
+  query_bind_text(q, 1, all->job);
+  size_t at = 0;
+  for (int row = 0; !(failed = query_next(q, &row, err)) && row && at < all->count; at++) {
+    failed = load_condition(all, &all->conditions[at], q, err);
+    if (failed) break;
+  }
+  all->count = at;
+  query_close(q);
+  return failed;
+}
+
+static status load_units(scores *all, store *s, detail *err) {
+  all->unit = arena_take(all->memory, all->tasks + 1, sizeof *all->unit);
+  if (!all->unit) return arena_full(all->memory, err);
+  query *q = NULL;
+  status failed = query_open(&q, s,
+                             "SELECT ordinal, dense_rank() OVER (ORDER BY coalesce(cluster, "
+                             "ordinal)) - 1, cluster IS NOT NULL FROM task "
+                             "WHERE task_set = ? AND ordinal < ?",
+                             err);
+  if (failed) return failed;
+  query_bind_int(q, 1, all->count ? all->conditions[0].task_set : 0);
+  query_bind_int(q, 2, (int64_t)all->tasks);
+  for (int row = 0; !(failed = query_next(q, &row, err)) && row;) {
+    int32_t unit = (int32_t)query_int(q, 1);
+    all->unit[query_int(q, 0)] = unit;
+    if ((size_t)unit + 1 > all->units) all->units = (size_t)unit + 1;
+    all->clustered |= query_int(q, 2) != 0;
+  }
+  query_close(q);
+  return failed;
+}
+
+static void load_cell(scores_condition *c, const query *q) {
+  size_t task = (size_t)query_int(q, 0), repeat = (size_t)query_int(q, 1);
+  scores_cell *cell = &c->cells[task * c->repeats + repeat];
+  cell->state = query_is_null(q, 2) ? CELL_UNUSABLE : CELL_SCORED;
+  cell->score = query_is_null(q, 2) ? STATS_NONE : query_real(q, 2);
+  for (int i = 0; i < SCORES_AXES; i++)
+    cell->cost[i] = query_is_null(q, 3 + i) ? STATS_NONE : query_real(q, 3 + i);
+  c->scored += cell->state == CELL_SCORED;
+}
+
+static status load_cells(scores *all, scores_condition *c, query *q, detail *err) {
+  c->cells = arena_take(all->memory, all->tasks * c->repeats + 1, sizeof *c->cells);
+  if (!c->cells) return arena_full(all->memory, err);
+  query_rewind(q);
+  query_bind_text(q, 1, all->job);
+  query_bind_text(q, 2, c->name);
+  status failed = OK;
+  for (int row = 0; !(failed = query_next(q, &row, err)) && row;)
+    load_cell(c, q);
+  return failed;
+}
+
+status scores_load(scores *out, store *s, const char *job, arena *memory, detail *err) {
+  *out = (scores){.memory = memory};
+  query *q = NULL;
+  status failed = load_job(out, s, job, err);
+  if (!failed) failed = load_conditions(out, s, err);
+  if (!failed) failed = load_units(out, s, err);
+  if (!failed) {
+    failed = query_open(&q, s,
+                        "SELECT task_ordinal, repeat, score, tokens_ref, tokens_total, "
+                        "seq_critical_path, seq_critical_path_injected, seq_longest_sequence, "
+                        "nodes_explored FROM samples WHERE job = ? AND condition = ?",
+                        err);
+  }
+  for (size_t i = 0; !failed && i < out->count; i++)
+    failed = load_cells(out, &out->conditions[i], q, err);
+  query_close(q);
+  return failed;
+}
