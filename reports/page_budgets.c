@@ -9,7 +9,8 @@ typedef struct grid {
   const char **family; /* [families] in the job file's order */
   size_t families;
   double *budget;   /* [budgets] */
-  double *accuracy; /* [budgets, families]; STATS_NONE outside a family's range */
+  double *accuracy; /* [budgets, families]; STATS_NONE where a family costs more */
+  char *below;      /* [budgets, families] whether all of the family costs less */
   size_t budgets;
 } grid;
 
@@ -37,13 +38,14 @@ static status make_grid(grid *g, const page *p, size_t *group, detail *err) {
   }
   size_t cells = BUDGETS_MAX * g->families + 1;
   g->accuracy = arena_take(p->memory, cells, sizeof *g->accuracy);
-  if (!g->accuracy) return arena_full(p->memory, err);
+  g->below = arena_take(p->memory, cells, sizeof *g->below);
+  if (!g->accuracy || !g->below) return arena_full(p->memory, err);
   for (size_t i = 0; i < cells; i++)
     g->accuracy[i] = STATS_NONE;
   return OK;
 }
 
-static void put_point(grid *g, double budget, const char *family, double accuracy) {
+static void put_point(grid *g, double budget, const char *family, double accuracy, int below) {
   if (!g->budgets || g->budget[g->budgets - 1] != budget) {
     if (g->budgets == BUDGETS_MAX) return;
     g->budget[g->budgets++] = budget;
@@ -51,6 +53,7 @@ static void put_point(grid *g, double budget, const char *family, double accurac
   for (size_t i = 0; i < g->families; i++) {
     if (!strcmp(g->family[i], family)) {
       g->accuracy[(g->budgets - 1) * g->families + i] = accuracy;
+      g->below[(g->budgets - 1) * g->families + i] = (char)below;
     }
   }
 }
@@ -59,15 +62,17 @@ static void put_point(grid *g, double budget, const char *family, double accurac
 static status read_grids(grid grids[PAGE_AXES], const page *p, detail *err) {
   query *q = NULL;
   status failed = query_open(&q, p->s,
-                             "SELECT axis, budget, family, accuracy FROM accuracy_by_budget "
-                             "WHERE job = ? AND kind = 'interpolated' ORDER BY axis, budget",
+                             "SELECT axis, budget, family, accuracy, kind = 'below' "
+                             "FROM accuracy_by_budget WHERE job = ? "
+                             "AND kind IN ('interpolated', 'below') ORDER BY axis, budget",
                              err);
   if (failed) return failed;
   query_bind_text(q, 1, p->all->job);
   for (int row = 0; !(failed = query_next(q, &row, err)) && row;) {
     for (int i = 0; i < PAGE_AXES; i++) {
       if (strcmp(page_axes[i].name, query_text(q, 0))) continue;
-      put_point(&grids[i], query_real(q, 1), query_text(q, 2), query_real(q, 3));
+      put_point(&grids[i], query_real(q, 1), query_text(q, 2), query_real(q, 3),
+                (int)query_int(q, 4));
     }
   }
   query_close(q);
@@ -88,14 +93,14 @@ static void find_two(const grid *g, size_t budget, size_t *first, size_t *second
   }
 }
 
-/* "*" where the difference of the first two excludes 0, "=" where it does not. */
+/* "*" where the difference of the first two excludes 0, "=" where it does not. A family that costs
+   less than the budget stands with its costliest condition, as curves_at gives it. */
 static const char *mark_of(const grid *g, curves *c, size_t budget, size_t first, size_t second) {
   double at = g->budget[budget];
-  int inside[2];
-  contrast_row row = {.difference = curves_at(c, 0, first, at, &inside[0]) -
-                                    curves_at(c, 0, second, at, &inside[1]),
+  int inside;
+  contrast_row row = {.difference = curves_at(c, 0, first, at, &inside) -
+                                    curves_at(c, 0, second, at, &inside),
                       .lo95 = STATS_NONE};
-  if (!inside[0] || !inside[1]) return "=";
   row.se = curves_difference_se(c, first, second, at);
   (void)contrast_intervals(&row, c->units, !(row.se > 1e-12));
   return row.lo95 > 0 ? "*" : "=";
@@ -111,7 +116,8 @@ static void put_budget(table *t, const grid *g, curves *c, size_t budget, size_t
     if (!stats_known(accuracy)) {
       table_cell(t, "-");
     } else {
-      table_cell(t, "%s%.1f", i == first ? mark : "", 100 * accuracy);
+      table_cell(t, "%s%s%.1f", i == first ? mark : "",
+                 g->below[budget * g->families + i] ? "<" : "", 100 * accuracy);
     }
   }
 }

@@ -211,7 +211,13 @@ UNION ALL
 SELECT job, family, NULL, axis, power.budget,
        accuracy_low + (accuracy_high - accuracy_low) * (power.budget - low) / (high - low),
        NULL, 'interpolated'
-FROM neighbour JOIN power ON power.budget >= low AND power.budget < high;
+FROM neighbour JOIN power ON power.budget >= low AND power.budget < high
+UNION ALL
+SELECT job, family, NULL, axis, power.budget, accuracy_low, NULL, 'below'
+FROM neighbour
+JOIN (SELECT job, axis, max(budget) AS most FROM point GROUP BY job, axis) USING (job, axis)
+JOIN power ON power.budget > low AND power.budget <= most
+WHERE high IS NULL;
 
 -- Two conditions of a job on the tasks that both have. Both directions are rows, so that a query
 -- need not know which condition the job file names first. The error is clustered as in accuracy.

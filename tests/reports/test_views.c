@@ -142,8 +142,16 @@ START_TEST(budgets_are_interpolated_at_powers_of_two) {
   ck_assert_str_eq(value_of(s, "SELECT condition" AT "256"), "NULL");
   ck_assert_str_eq(value_of(s, "SELECT accuracy" AT "64"), "(none)");
   ck_assert_str_eq(value_of(s, "SELECT accuracy" AT "512"), "(none)");
-#undef AT
   ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget"), 6 * (3 + 2));
+  /* Beside a family that costs more, all of f costs less than 512: its costliest stands there. */
+  tiny_condition(s, 4, "g", "g", 1);
+  tiny_samples(s, 4, "10", 1000);
+  ck_assert_str_eq(value_of(s, "SELECT kind" AT "512"), "below");
+  ck_near(number_of(s, "SELECT accuracy" AT "512"), 1);
+  ck_assert_str_eq(value_of(s, "SELECT family" AT "512"), "f");
+  ck_assert_str_eq(value_of(s, "SELECT accuracy" AT "1024"), "(none)");
+  ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget"), 6 * (3 + 2 + 1 + 1));
+#undef AT
   ck_ok(store_close(s, &err));
 }
 END_TEST
