@@ -29,13 +29,8 @@ static status with_store(const invocation *in,
   if (!st) st = fill(in, s, &out, err);
   if (!st) st = command_print(in, &out, err);
   text_close(&out);
-  detail close_error = {0};
-  status closed = store_close(s, &close_error);
-  if (!st && closed) {
-    if (err) *err = close_error;
-    st = closed;
-  }
-  return st;
+  status closed = store_close(s, st ? NULL : err);
+  return st ? st : closed;
 }
 
 static report_options options_of(const invocation *in, const char *job) {

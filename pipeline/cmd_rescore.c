@@ -47,14 +47,9 @@ static status run(const invocation *in, detail *err) {
   status st = jobs_load(&j, in->arguments[0], err);
   if (!st) st = command_store(in, STORE_WRITE, &s, err);
   if (!st) st = rescore_job(in, s, j, err);
-  detail close_error = {0};
-  status closed = store_close(s, &close_error);
+  status closed = store_close(s, st ? NULL : err);
   job_close(j);
-  if (!st && closed) {
-    if (err) *err = close_error;
-    st = closed;
-  }
-  return st;
+  return st ? st : closed;
 }
 
 const command command_rescore = {.name = "rescore",

@@ -224,14 +224,9 @@ static status run(const invocation *in, detail *err) {
   st = jobs_load(&j, in->arguments[0], err);
   if (!st) st = command_store(in, planned ? STORE_READ : STORE_WRITE, &s, err);
   if (!st) st = run_in_store(in, j, s, limit, planned, &o, err);
-  detail close_error = {0};
-  status closed = store_close(s, &close_error);
+  status closed = store_close(s, st ? NULL : err);
   job_close(j);
-  if (!st && closed) {
-    if (err) *err = close_error;
-    st = closed;
-  }
-  return st;
+  return st ? st : closed;
 }
 
 static const command_option options[] = {
