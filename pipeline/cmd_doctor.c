@@ -1,7 +1,7 @@
 #include "base/memory.h"
-#include "pipeline/holder.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
+#include "store/place.h"
 #include "store/query.h"
 
 #if defined(__x86_64__)
@@ -156,44 +156,28 @@ static void check_disk(checkup *c, const char *folder) {
   }
 }
 
-/* Names for people; which of them need another journal is the store's decision, and it says so when
-   it opens a file there. */
-static const struct file_system {
-  uint32_t magic;
-  const char *name;
-  enum { LOCAL, VOLATILE, SHARED } kind;
-} file_systems[] = {{0xef53, "ext4", LOCAL},         {0x58465342, "XFS", LOCAL},
-                    {0x9123683e, "Btrfs", LOCAL},    {0x2fc12fc1, "ZFS", LOCAL},
-                    {0xf2f52010, "F2FS", LOCAL},     {0x794c7630, "overlay", LOCAL},
-                    {0x01021994, "tmpfs", VOLATILE}, {0x858458f6, "ramfs", VOLATILE},
-                    {0x6969, "NFS", SHARED},         {0x517b, "SMB", SHARED},
-                    {0xff534d42, "CIFS", SHARED},    {0xfe534d42, "SMB2", SHARED},
-                    {0x0bd00bd0, "Lustre", SHARED},  {0x47504653, "GPFS", SHARED},
-                    {0x65735546, "FUSE", SHARED},    {0x00c36400, "Ceph", SHARED},
-                    {0x19830326, "BeeGFS", SHARED},  {0x5346414f, "AFS", SHARED},
-                    {0x6b414653, "AFS", SHARED},     {0xaad7aaea, "PanFS", SHARED},
-                    {0x01021997, "9p", SHARED}};
-enum { FILE_SYSTEMS = sizeof file_systems / sizeof file_systems[0] };
-
 static void check_file_system(checkup *c, const char *folder) {
   struct statfs where;
   if (statfs(folder, &where) != 0) return; /* check_disk has said why */
-  int i = 0;
-  while (i < FILE_SYSTEMS && file_systems[i].magic != (uint32_t)where.f_type)
-    i++;
-  if (i == FILE_SYSTEMS) {
+  const char *name;
+  switch (place_of((uint32_t)where.f_type, &name)) {
+  case PLACE_UNLISTED:
     say(c, FINDING_OK, "file system", "of an unlisted kind (0x%x), taken for local",
         (unsigned)where.f_type);
-  } else if (file_systems[i].kind == SHARED) {
+    break;
+  case PLACE_NETWORK:
     say(c, FINDING_NOTE, "file system",
         "%s, over a network: a slower journal is used, and one process at a time may use the store",
-        file_systems[i].name);
-  } else if (file_systems[i].kind == VOLATILE) {
+        name);
+    break;
+  case PLACE_VOLATILE:
     say(c, FINDING_NOTE, "file system", "%s, in memory: what is stored here ends with the machine",
-        file_systems[i].name);
-  } else {
+        name);
+    break;
+  case PLACE_LOCAL:
     say(c, FINDING_OK, "file system",
-        "%s, local: samples are durable within 50 ms and others may read", file_systems[i].name);
+        "%s, local: samples are durable within 50 ms and others may read", name);
+    break;
   }
 }
 
@@ -201,7 +185,7 @@ static void check_file_system(checkup *c, const char *folder) {
 
 static void check_holder(checkup *c) {
   char who[320];
-  switch (holder_of(c->in->db, who, sizeof who)) {
+  switch (place_holder(c->in->db, who, sizeof who)) {
   case HOLDER_NONE: say(c, FINDING_OK, "lock", "free; a run may start"); break;
   case HOLDER_ALIVE:
     say(c, FINDING_NOTE, "lock", "held by process %s: others may read, and write when it ends",
@@ -222,7 +206,7 @@ static void check_journal(checkup *c) {
   static const char *const endings[] = {"-wal", "-journal"};
   char who[320], path[PATH_MAX];
   struct stat info;
-  holder_state holder = holder_of(c->in->db, who, sizeof who);
+  holder_state holder = place_holder(c->in->db, who, sizeof who);
   for (int i = 0; i < 2; i++) {
     int bytes = snprintf(path, sizeof path, "%s%s", c->in->db, endings[i]);
     if (bytes < 0 || bytes >= (int)sizeof path || stat(path, &info) != 0) continue;

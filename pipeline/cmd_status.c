@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
-#include "pipeline/holder.h"
 #include "pipeline/output.h"
+#include "store/place.h"
 #include "store/query.h"
 
 #include <string.h>
@@ -127,7 +127,7 @@ static status read_process(store *s, last_process *p, detail *err) {
 }
 
 static status read_overview(const invocation *in, store *s, overview *o, detail *err) {
-  o->holder = holder_of(in->db, o->holder_name, sizeof o->holder_name);
+  o->holder = place_holder(in->db, o->holder_name, sizeof o->holder_name);
   status failed = read_conditions(s, o, err);
   if (!failed) failed = read_means(s, o, err);
   return failed ? failed : read_process(s, &o->process, err);

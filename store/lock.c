@@ -9,26 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The magic numbers of statfs(2) and of the file systems' own headers. */
-int place_is_network(uint32_t file_system) {
-  static const uint32_t known[] = {
-      0x6969,                             /* NFS */
-      0x517b,     0xff534d42, 0xfe534d42, /* SMB, CIFS, SMB2 */
-      0x0bd00bd0,                         /* Lustre */
-      0x47504653,                         /* GPFS */
-      0x65735546,                         /* FUSE: sshfs and many a cluster's */
-      0x00c36400,                         /* Ceph */
-      0x19830326,                         /* BeeGFS */
-      0x5346414f, 0x6b414653,             /* AFS, the kernel's AFS */
-      0xaad7aaea,                         /* PanFS */
-      0x01021997,                         /* 9p */
-  };
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (known[i] == file_system) return 1;
-  }
-  return 0;
-}
-
 static status open_failed(const char *path, const char *lock_path, detail *err) {
   int cause = errno;
   status code = cause == EACCES || cause == EROFS || cause == EPERM ? E_STORE : E_IO;

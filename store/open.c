@@ -126,7 +126,8 @@ static status open_writing(store *s, int network, detail *err) {
   if (failed) return failed;
   s->network = network;
   if (network < 0) {
-    s->network = fstatfs(s->held.file, &where) == 0 && place_is_network((uint32_t)where.f_type);
+    s->network = fstatfs(s->held.file, &where) == 0 &&
+                 place_of((uint32_t)where.f_type, NULL) == PLACE_NETWORK;
   }
   failed =
       connection_open(&s->on, s->file, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);

@@ -17,8 +17,8 @@ static const countdown_problem problem = {.target = 27, .count = 4, .number = {5
 
 static void judged(const char *answer, int correct, const char *reason) {
   countdown_judgement j = countdown_check(&problem, answer, answer ? strlen(answer) : 0);
-  ck_assert_msg(j.correct == correct && !strcmp(j.reason, reason), "%s -> %s, not %s", answer,
-                j.reason, reason);
+  ck_assert_msg(j.correct == correct && !strcmp(j.reason, reason), "%s -> %s, not %s",
+                answer ? answer : "(none)", j.reason, reason);
 }
 
 START_TEST(strict_verdicts_and_reasons) {

@@ -308,12 +308,12 @@ START_TEST(a_kill_while_a_store_is_made_leaves_none_or_a_whole_one) {
 END_TEST
 
 START_TEST(network_file_systems_are_known_by_number) {
-  ck_assert_int_eq(place_is_network(0x6969), 1);     /* NFS */
-  ck_assert_int_eq(place_is_network(0xff534d42), 1); /* CIFS */
-  ck_assert_int_eq(place_is_network(0x0bd00bd0), 1); /* Lustre */
-  ck_assert_int_eq(place_is_network(0xef53), 0);     /* ext4 */
-  ck_assert_int_eq(place_is_network(0x58465342), 0); /* XFS */
-  ck_assert_int_eq(place_is_network(0x01021994), 0); /* tmpfs */
+  ck_assert_int_eq(place_of(0x6969, NULL), PLACE_NETWORK);     /* NFS */
+  ck_assert_int_eq(place_of(0xff534d42, NULL), PLACE_NETWORK); /* CIFS */
+  ck_assert_int_eq(place_of(0x0bd00bd0, NULL), PLACE_NETWORK); /* Lustre */
+  ck_assert_int_ne(place_of(0xef53, NULL), PLACE_NETWORK);     /* ext4 */
+  ck_assert_int_ne(place_of(0x58465342, NULL), PLACE_NETWORK); /* XFS */
+  ck_assert_int_ne(place_of(0x01021994, NULL), PLACE_NETWORK); /* tmpfs */
 }
 END_TEST
 
