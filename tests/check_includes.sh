@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Reads every include and fails on an arrow that points upwards, a library outside its room, or a
-# private header used from another room.
+# private header used from another room. A folder may be given in place of this tree.
 set -u
-cd "$(dirname "$0")/.." || exit 1
+cd "${1:-$(dirname "$0")/..}" || exit 1
 bad=0
 complain() { echo "$1"; bad=1; }
 
