@@ -33,8 +33,10 @@ static status with_store(const invocation *in,
   return st ? st : closed;
 }
 
+/* A wide terminal shows long names whole; a narrow one is not obeyed below what the tables need. */
 static report_options options_of(const invocation *in, const char *job) {
-  return (report_options){.job = job, .color = in->color, .json = in->json};
+  int width = in->width < 100 ? 100 : in->width < 160 ? in->width : 160;
+  return (report_options){.job = job, .color = in->color, .width = width, .json = in->json};
 }
 
 static status fill_report(const invocation *in, store *s, text *out, detail *err) {

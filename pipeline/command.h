@@ -41,6 +41,7 @@ struct invocation {
   int argument_count;
   const char *db; /* --db, default nightjar.db */
   int json, color;
+  int width; /* of the terminal that data goes to; 0: none */
   FILE *out;
   logger *messages;
   int *failed_samples; /* a run that finished with more failures than allowed sets it to 1 */

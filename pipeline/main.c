@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static const command *const commands[] = {
@@ -68,6 +69,11 @@ static int exit_code(status s, int failed_samples) {
   return 5;
 }
 
+static int terminal_width(void) {
+  struct winsize size;
+  return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) {
     print_usage(stderr);
@@ -90,6 +96,7 @@ int main(int argc, char **argv) {
   invocation in = {.db = "nightjar.db",
                    .out = stdout,
                    .color = !plain && isatty(STDOUT_FILENO),
+                   .width = terminal_width(),
                    .failed_samples = &failed_samples};
   status s = log_open(&in.messages, stderr, terminal, terminal && !plain, &err);
   if (!s) s = command_parse(&in, c, argc, argv, first, &help, &err);

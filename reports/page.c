@@ -295,10 +295,11 @@ static status put_power(const page *p, detail *err) {
 }
 
 static void put_legend(const page *p) {
-  page_note(p, "*: ahead of the next by more than its 95 %% interval, each budget looked at alone. "
-               "=: cannot tell it from the next. Between a family's conditions accuracies are "
-               "interpolated. <: the whole family costs less, its costliest condition stands. -: it "
-               "costs more.");
+  page_note(p,
+            "*: ahead of the next by more than its 95 %% interval, each budget looked at alone. "
+            "=: cannot tell it from the next. Between a family's conditions accuracies are "
+            "interpolated. <: the whole family costs less, its costliest condition stands. -: it "
+            "costs more.");
 }
 
 static void put_conditional(const page *p) {
