@@ -37,11 +37,15 @@ void arena_close(arena *a) {
   memory_free(a);
 }
 
-/* Makes current a block with room for bytes, reusing a free one where it is large enough. */
+/* Makes current a block with room for bytes, reusing a free one where it is large enough. Those
+   that are too small go, so that what is held stays within a block of what was handed out. */
 static int find_room(arena *a, size_t bytes) {
   block **link = a->current ? &a->current->next : &a->first;
-  while (*link && (*link)->capacity < bytes)
-    link = &(*link)->next;
+  while (*link && (*link)->capacity < bytes) {
+    block *small = *link;
+    *link = small->next;
+    memory_free(small);
+  }
   if (!*link) {
     size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
     block *b = memory_take(sizeof *b + capacity);

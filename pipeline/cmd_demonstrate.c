@@ -3,6 +3,7 @@
 #include "pipeline/countdown_options.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
+#include "pipeline/stop.h"
 #include "solvers/demonstrate.h"
 
 #include <errno.h>
@@ -193,7 +194,8 @@ static status write_all(production *p, FILE *out, logger *messages, totals *sum,
   int64_t start = clock_monotonic_ns(), count = p->recipe->count;
   for (int64_t i = 0; !failed && i < count; i++) {
     slot *next = wait_slot(p, i);
-    failed = write_slot(next, out, sum, err);
+    failed = stop_signal() ? fault(err, E_STOPPED, "stopped; nothing is kept of what was written")
+                           : write_slot(next, out, sum, err);
     release_slot(p, next, failed != OK);
     sum->seconds = (double)(clock_monotonic_ns() - start) / 1e9;
     log_progress(messages, "%lld of %lld problems, %.0f a second", (long long)(i + 1),
@@ -264,9 +266,9 @@ static status open_target(const invocation *in, target *t, detail *err) {
     return fault(err, E_INPUT, "%s exists; choose another name, or --force replaces it", path);
   }
   if (!is_device) {
-    t->part = memory_take(bytes + sizeof ".part");
+    t->part = memory_take(bytes + 32);
     if (!t->part) return fault(err, E_MEMORY, "no memory for a file name");
-    (void)snprintf(t->part, bytes + sizeof ".part", "%s.part", path);
+    (void)snprintf(t->part, bytes + 32, "%s.%ld.part", path, (long)getpid());
   }
   t->file = fopen(t->part ? t->part : path, "we");
   return t->file ? OK : fault(err, E_IO, "cannot write %s: %s", path, strerror(errno));
@@ -421,6 +423,7 @@ static status run_demonstrate(const invocation *in, detail *err) {
   status s = read_recipe(in, &what, err);
   if (!s) s = command_integer(in, "threads", 1, THREADS_MAX, run_cores(), &threads, err);
   if (!s) s = open_target(in, &out, err);
+  stop_install();
   if (!s) s = produce(&what, (int)threads, out.file, in->messages, &sum, err);
   s = close_target(in, &out, s, err);
   if (s) return s;

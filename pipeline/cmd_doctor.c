@@ -349,4 +349,5 @@ const command command_doctor = {
     .summary = "Says what this machine and this store have, and what will be used.",
     .more =
         "A line each: ok, note (works, but read it) or problem (a run would fail; exit code 5).\n",
+    .prints_data = 1,
     .run = run_doctor};

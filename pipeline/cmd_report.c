@@ -1,31 +1,75 @@
 /* nightjar report and nightjar compare: what a person reads of a store. */
 #include "pipeline/command.h"
 #include "reports/report.h"
+#include "store/place.h"
 #include "store/query.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { REPORT_BYTES_MAX = 64 << 20, BUDGETS_MAX = 64 };
 
-/* For writing where that is possible, since comparisons that are computed here are kept; for
-   reading where another process writes or the file may not be written. */
-static status open_for_report(const invocation *in, store **out, detail *err) {
-  store *s = NULL;
-  status st = command_store(in, STORE_READ, &s, err);
-  if (st) return st;
+/* Opens for writing where that is possible, since an exploratory comparison is kept; for reading
+   where another process writes or the file may not be written. */
+static status open_for_compare(const invocation *in, store **out, detail *err) {
   detail ignored = {0};
-  st = store_close(s, err);
+  char who[320];
+  status st = command_store(in, STORE_READ, out, err);
+  if (st || place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) return st;
+  st = store_close(*out, err);
+  *out = NULL;
   if (st || store_open(out, in->db, STORE_WRITE, NULL, &ignored) == OK) return st;
   return command_store(in, STORE_READ, out, err);
 }
 
-static status with_store(const invocation *in,
+/* Declared comparisons that are no more true are computed again and kept, where that is possible;
+   otherwise a report computes them for itself. */
+static status refresh_job(const invocation *in, const char *job, detail *err) {
+  store *s = NULL;
+  int stale = 0;
+  char who[320];
+  detail ignored = {0};
+  status st = command_store(in, STORE_READ, &s, err);
+  if (!st && report_stale(s, job, &stale, &ignored)) stale = 0; /* the report will say why */
+  status closed = store_close(s, st ? NULL : err);
+  if (st || closed || !stale || place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) {
+    return st ? st : closed;
+  }
+  if (store_open(&s, in->db, STORE_WRITE, NULL, &ignored)) return OK;
+  status kept = report_comparisons(s, job, &ignored);
+  closed = store_close(s, err);
+  return kept == E_INPUT ? OK : closed;
+}
+
+static status refresh(const invocation *in, detail *err) {
+  store *s = NULL;
+  query *q = NULL;
+  text names; /* each with its zero */
+  text_open(&names, 64 << 20);
+  status st = command_store(in, STORE_READ, &s, err);
+  if (!st) st = query_open(&q, s, "SELECT name FROM job ORDER BY name", err);
+  for (int row = 1; !st && row;) {
+    st = query_next(q, &row, err);
+    if (!st && row) text_add(&names, query_text(q, 0), strlen(query_text(q, 0)) + 1);
+  }
+  query_close(q);
+  status closed = store_close(s, st ? NULL : err);
+  if (!st) st = closed ? closed : text_state(&names, err);
+  const char *only = command_value(in, "job");
+  for (size_t at = 0; !st && at < names.bytes; at += strlen(names.data + at) + 1) {
+    if (!only || !strcmp(only, names.data + at)) st = refresh_job(in, names.data + at, err);
+  }
+  text_close(&names);
+  return st;
+}
+
+static status with_store(const invocation *in, int keeps,
                          status (*fill)(const invocation *in, store *s, text *out, detail *err),
                          detail *err) {
   store *s = NULL;
   text out;
   text_open(&out, REPORT_BYTES_MAX);
-  status st = open_for_report(in, &s, err);
+  status st = keeps ? open_for_compare(in, &s, err) : command_store(in, STORE_READ, &s, err);
   if (!st) st = fill(in, s, &out, err);
   if (!st) st = command_print(in, &out, err);
   text_close(&out);
@@ -33,9 +77,9 @@ static status with_store(const invocation *in,
   return st ? st : closed;
 }
 
-/* A wide terminal shows long names whole; a narrow one is not obeyed below what the tables need. */
+/* A terminal is obeyed from what the tables need; elsewhere no name is cut. */
 static report_options options_of(const invocation *in, const char *job) {
-  int width = in->width < 100 ? 100 : in->width < 160 ? in->width : 160;
+  int width = in->width == 0 ? 1000 : in->width < 100 ? 100 : in->width;
   return (report_options){.job = job, .color = in->color, .width = width, .json = in->json};
 }
 
@@ -48,7 +92,8 @@ static status run_report(const invocation *in, detail *err) {
   if (!command_flag(in, "text") && !in->json) {
     return fault(err, E_USAGE, "say nightjar report --text, or --json for a program");
   }
-  return with_store(in, fill_report, err);
+  status st = refresh(in, err);
+  return st ? st : with_store(in, 0, fill_report, err);
 }
 
 static status read_budgets(const char *list, double at[BUDGETS_MAX], size_t *count, detail *err) {
@@ -106,7 +151,7 @@ static status fill_compare(const invocation *in, store *s, text *out, detail *er
 }
 
 static status run_compare(const invocation *in, detail *err) {
-  return with_store(in, fill_compare, err);
+  return with_store(in, 1, fill_compare, err);
 }
 
 static const command_option report_table[] = {{"text", NULL, "tables for a terminal"},
@@ -126,6 +171,7 @@ const command command_report = {.name = "report",
                                 .options = report_table,
                                 .arguments_min = 0,
                                 .arguments_max = 0,
+                                .prints_data = 1,
                                 .run = run_report};
 
 const command command_compare = {
@@ -138,4 +184,5 @@ const command command_compare = {
     .options = compare_table,
     .arguments_min = 2,
     .arguments_max = 2,
+    .prints_data = 1,
     .run = run_compare};

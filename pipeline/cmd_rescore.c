@@ -8,6 +8,10 @@
 
 static status rescore_run(const invocation *in, store *s, const planned_run *r, text *out,
                           detail *err) {
+  if (r->fresh) {
+    log_warn(in->messages, "%s: no samples are stored; nightjar run makes them", r->first->name);
+    return OK;
+  }
   for (int i = 0; i < r->checker_count; i++) {
     int64_t judged = 0, changed = 0;
     status st = plan_rescore(s, r, r->checkers[i], 1, &judged, &changed, err);
@@ -31,10 +35,11 @@ static status rescore_job(const invocation *in, store *s, job *j, detail *err) {
   text out;
   text_open(&out, 16 << 20);
   status st = plan_open(&p, s, j, -1, err);
-  if (!st) st = plan_commit(p, s, in->messages, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = rescore_run(in, s, &p->runs[i], &out, err);
-  if (!st) st = report_comparisons(s, j->name, err);
+  detail refused = {0};
+  status compared = st ? OK : report_comparisons(s, j->name, &refused);
+  if (compared) log_warn(in->messages, "%s", refused.text);
   if (!st) st = command_print(in, &out, err);
   plan_close(p);
   text_close(&out);
@@ -59,4 +64,5 @@ const command command_rescore = {.name = "rescore",
                                  .options = NULL,
                                  .arguments_min = 1,
                                  .arguments_max = 1,
+                                 .prints_data = 1,
                                  .run = run};

@@ -49,7 +49,8 @@ static status read_trial_tasks(const plan *p, store *s, trial_task *tasks, int *
     trial_task *t = &tasks[*count];
     t->id = query_int(q, 0);
     t->target = memory_copy_text(query_text(q, 1));
-    if (!t->target || bytes != HASH_BYTES) st = fault(err, E_MEMORY, "no memory for tasks");
+    if (!t->target) st = fault(err, E_MEMORY, "no memory for tasks");
+    if (!st && bytes != HASH_BYTES) st = fault(err, E_STORE, "a task has no hash of 32 bytes");
     if (!st) memcpy(t->content.bytes, content, HASH_BYTES);
     (*count)++;
   }
@@ -82,15 +83,23 @@ static status measure(const plan *p, const planned_run *r, const trial_task *tas
 }
 
 static void put_prospect(text *out, const plan *p, double core_seconds, int cores) {
-  double hours = core_seconds / cores / 3600;
+  double seconds = core_seconds / cores;
+  char time[32];
+  if (seconds < 100) {
+    (void)snprintf(time, sizeof time, "%.1f seconds", seconds);
+  } else if (seconds < 6000) {
+    (void)snprintf(time, sizeof time, "%.1f minutes", seconds / 60);
+  } else {
+    (void)snprintf(time, sizeof time, "%.1f hours", seconds / 3600);
+  }
   double spread = PAIRED_SPREAD / sqrt(p->job->repeats);
   double se = spread / sqrt((double)p->task_count);
   text_format(out,
-              "\nexpected: %.2f hours on %d cores, by trial samples that were not stored\n"
+              "\nexpected: %s on %d cores, by trial samples that were not stored\n"
               "smallest difference that a paired comparison sees at 80 %% power: %.1f points "
               "(95 %% half-width %.1f)\n  assuming a spread of %.2f between tasks, as published "
               "methods differ\n",
-              hours, cores, 100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
+              time, cores, 100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
 }
 
 static status dry_run(const invocation *in, const plan *p, store *s, int cores, detail *err) {
@@ -113,6 +122,14 @@ static status dry_run(const invocation *in, const plan *p, store *s, int cores, 
                 (long long)r->counts.wanted, (long long)(r->counts.done + r->counts.capped),
                 (long long)r->counts.left, tokens, 1000 * seconds);
   }
+  store_counts sum = {0};
+  for (size_t i = 0; i < p->run_count; i++) {
+    sum.wanted += p->runs[i].counts.wanted;
+    sum.done += p->runs[i].counts.done + p->runs[i].counts.capped;
+    sum.left += p->runs[i].counts.left;
+  }
+  text_format(&out, "%-44s %9lld %9lld %9lld\n", "all", (long long)sum.wanted, (long long)sum.done,
+              (long long)sum.left);
   put_prospect(&out, p, core_seconds, cores);
   if (!st) st = command_print(in, &out, err);
   text_close(&out);
@@ -138,7 +155,8 @@ static status start_process(store *s, const run_options *o, detail *err) {
   return st;
 }
 
-static void log_totals(const invocation *in, const run_totals *t, const store_stats *w) {
+static void log_totals(const invocation *in, const run_totals *t, const store_stats *w,
+                       int workers) {
   int64_t finished = t->done + t->capped + t->failed;
   double seconds = (double)t->wall_ns / 1e9;
   log_info(in->messages,
@@ -148,25 +166,42 @@ static void log_totals(const invocation *in, const run_totals *t, const store_st
            (double)t->tokens_ref / 1e6, seconds, seconds > 0 ? (double)finished / seconds : 0);
   log_info(in->messages, "store: %lld commits, writer busy %.0f %%, workers waited for it %.1f %%",
            (long long)w->commits, seconds > 0 ? (double)w->write_ns / 1e7 / seconds : 0,
-           seconds > 0 ? (double)w->blocked_ns / 1e7 / seconds : 0);
+           seconds > 0 ? (double)w->blocked_ns / 1e7 / seconds / workers : 0);
 }
 
-/* What the pass came to, for the exit code. */
-static status conclude(const invocation *in, const plan *p, const run_totals *t, detail *err) {
+/* Samples of the job that failed and stand so, by any process. */
+static status count_failed(const plan *p, store *s, int64_t *failed, int64_t *again, detail *err) {
+  *failed = *again = 0;
+  for (size_t i = 0; i < p->run_count; i++) {
+    store_counts now;
+    status st = store_work_count(s, &p->runs[i].filter, &now, err);
+    if (st) return st;
+    *failed += now.failed;
+    *again += now.left;
+  }
+  return OK;
+}
+
+/* What the job came to, for the exit code. */
+static status conclude(const invocation *in, const plan *p, store *s, const run_totals *t,
+                       detail *err) {
   if (t->stopped) {
     return fault(err, E_STOPPED,
                  "stopped early by %s; all that was finished is committed: run the same command to "
                  "go on",
                  t->stopped < 0 ? "--max-wall" : strsignal(t->stopped));
   }
-  if (t->failed > p->job->allowed_failures) {
+  int64_t failed, again;
+  status st = count_failed(p, s, &failed, &again, err);
+  if (!st && failed > p->job->allowed_failures) {
     log_error(in->messages,
               "%lld samples failed, %lld are allowed; see the view failures. The next run tries "
-              "them again, %d times in all",
-              (long long)t->failed, (long long)p->job->allowed_failures, 1 + p->job->retries);
+              "%lld of them again: each gets %d attempts in all (retries)",
+              (long long)failed, (long long)p->job->allowed_failures, (long long)again,
+              1 + p->job->retries);
     *in->failed_samples = 1;
   }
-  return OK;
+  return st;
 }
 
 static status run_committed(const invocation *in, plan *p, store *s, const run_options *o,
@@ -177,19 +212,26 @@ static status run_committed(const invocation *in, plan *p, store *s, const run_o
     left += p->runs[i].counts.left;
   status st = OK;
   if (left) {
-    log_info(in->messages, "%s: %lld samples left in %zu runs, %d workers", p->job->name,
-             (long long)left, p->run_count, o->threads);
+    log_info(in->messages, "%s: %s@%d, %lld samples left in %zu runs, %d workers", p->job->name,
+             p->tasks.name, p->tasks.version, (long long)left, p->run_count, o->threads);
     st = start_process(s, o, err);
     if (!st) st = run_plan(p, s, o, in->messages, &totals, err);
     if (!st) {
       store_stats written = store_written(s);
-      log_totals(in, &totals, &written);
+      log_totals(in, &totals, &written, o->threads);
     }
   } else {
-    log_info(in->messages, "%s: nothing left to do", p->job->name);
+    log_info(in->messages, "%s: %s@%d, nothing left to do", p->job->name, p->tasks.name,
+             p->tasks.version);
   }
-  if (!st) st = report_comparisons(s, p->job->name, err);
-  return st ? st : conclude(in, p, &totals, err);
+  detail refused = {0};
+  status compared = st ? OK : report_comparisons(s, p->job->name, &refused);
+  if (compared == E_INPUT) log_warn(in->messages, "%s", refused.text);
+  if (!st && compared && compared != E_INPUT) {
+    st = compared;
+    if (err) *err = refused;
+  }
+  return st ? st : conclude(in, p, s, &totals, err);
 }
 
 static status run_in_store(const invocation *in, job *j, store *s, int64_t task_limit, int planned,
@@ -242,8 +284,8 @@ const command command_run = {
     .arguments = "JOB.yaml",
     .summary = "runs or continues a job",
     .more = "The same command again continues: what is done stays, what was in flight is done "
-            "again.\nSIGINT, SIGTERM, SIGUSR1 and SIGUSR2 finish the samples in flight and exit "
-            "75.\n",
+            "again.\nSIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 finish the samples in flight "
+            "and exit 75.\nThe keys of a job file: docs/jobs.md.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -314,4 +314,5 @@ const command command_status = {
     .more = "tokens_ref is the mean of a sample. The speed is the last process's, up to its last\n"
             "stored sample; the time left is what is left in tokens at that speed. Whether a\n"
             "process runs is judged by its record and the lock's file beside the store.\n",
+    .prints_data = 1,
     .run = run_status};

@@ -213,7 +213,7 @@ static status run_make(const invocation *in, detail *err) {
   store *s = NULL;
   store_task_set set = {0};
   int added = 0;
-  failed = command_store(in, STORE_WRITE, &s, err);
+  failed = store_open(&s, in->db, STORE_WRITE, in->messages, err);
   if (!failed) failed = add_set(s, &m, in->messages, &set, &added, err);
   status closed = store_close(s, failed ? NULL : err);
   if (!failed) failed = closed;
@@ -246,6 +246,7 @@ const command command_tasks_make = {
     .options = make_options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .prints_data = 1,
     .run = run_make};
 
 /* ---- tasks list ------------------------------------------------------------------------------ */
@@ -356,6 +357,7 @@ static status run_list(const invocation *in, detail *err) {
 const command command_tasks_list = {.name = "tasks list",
                                     .arguments = "",
                                     .summary = "Lists the task sets of a store.",
+                                    .prints_data = 1,
                                     .run = run_list};
 
 /* ---- tasks show ------------------------------------------------------------------------------ */
@@ -451,4 +453,5 @@ const command command_tasks_show = {.name = "tasks show",
                                     .options = show_options,
                                     .arguments_min = 1,
                                     .arguments_max = 1,
+                                    .prints_data = 1,
                                     .run = run_show};

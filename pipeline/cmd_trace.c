@@ -380,4 +380,5 @@ const command command_trace = {
     .options = trace_options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .prints_data = 1,
     .run = run_trace};

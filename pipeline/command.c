@@ -38,6 +38,10 @@ static status parse_option(invocation *in, const command *c, int argc, char **ar
   size_t bytes = equals ? (size_t)(equals - argument) - 2 : strlen(argument) - 2;
   const char *name = argument + 2;
   if (bytes == 4 && !memcmp(name, "json", 4) && !equals) {
+    if (!c->prints_data) {
+      return fault(err, E_USAGE, "nightjar %s has no --json: it prints messages, not data",
+                   c->name);
+    }
     in->json = 1;
     return OK;
   }
@@ -102,7 +106,7 @@ void command_help(const command *c, FILE *out) {
     (void)fprintf(out, "  %-28s %s\n", left, c->options[i].help);
   }
   (void)fprintf(out, "  %-28s %s\n", "--db FILE", "the store (default nightjar.db)");
-  (void)fprintf(out, "  %-28s %s\n", "--json", "data as JSON, where the command prints data");
+  if (c->prints_data) (void)fprintf(out, "  %-28s %s\n", "--json", "the data as JSON");
   if (c->more) (void)fprintf(out, "\n%s", c->more);
 }
 
@@ -175,13 +179,14 @@ status command_print(const invocation *in, const text *t, detail *err) {
   status s = text_state(t, err);
   if (s) return s;
   if (fwrite(text_string(t), 1, t->bytes, in->out) != t->bytes || fflush(in->out)) {
+    if (errno == EPIPE) return OK; /* the reader has had enough */
     return fault(err, E_IO, "cannot write the output: %s", strerror(errno));
   }
   return OK;
 }
 
 status command_store(const invocation *in, store_access access, store **out, detail *err) {
-  if (access == STORE_READ && euidaccess(in->db, F_OK)) {
+  if (euidaccess(in->db, F_OK)) {
     return fault(err, E_INPUT,
                  "there is no store '%s'; make one with nightjar tasks make or name another with "
                  "--db FILE",

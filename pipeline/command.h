@@ -29,6 +29,7 @@ typedef struct command {
   const char *more;              /* examples and what else --help says; may be NULL */
   const command_option *options; /* ends with a NULL name; --db, --json, --help are common to all */
   int arguments_min, arguments_max;
+  int prints_data; /* whether it has --json */
   MUST_CHECK status (*run)(const invocation *in, detail *err);
 } command;
 
@@ -71,7 +72,7 @@ MUST_CHECK status command_duration(const invocation *in, const char *name, int64
 /* Writes a text to the output; E_IO when the output is closed or full. */
 MUST_CHECK status command_print(const invocation *in, const text *t, detail *err);
 
-/* Opens the --db store. For reading it must exist: E_INPUT says which command makes one. */
+/* Opens the --db store, which must exist: E_INPUT says which command makes one. */
 MUST_CHECK status command_store(const invocation *in, store_access access, store **out,
                                 detail *err);
 

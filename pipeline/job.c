@@ -104,7 +104,9 @@ static status budgets_read(const job_reader *r, const yaml_node *node, job_contr
 
 static status claim_contrast(job_reader *r, const job_contrast *c, double at) {
   char key[3 * JOB_CONDITION_BYTES_MAX + 64];
-  (void)snprintf(key, sizeof key, "%s\n%s\n%s\n%.17g", c->a, c->b, c->axis ? c->axis : "", at);
+  int turned = strcmp(c->a, c->b) > 0; /* a against b is b against a */
+  (void)snprintf(key, sizeof key, "%s\n%s\n%s\n%.17g", turned ? c->b : c->a, turned ? c->a : c->b,
+                 c->axis ? c->axis : "", at);
   const json_t *earlier = json_object_get(r->contrasts_seen, key);
   if (earlier) {
     return fault_at(r->err, E_INPUT, r->source->name, c->line,
@@ -134,6 +136,58 @@ static status check_pairing(const job_reader *r, const yaml_node *node,
   return OK;
 }
 
+/* What a side of a contrast stands for. */
+typedef struct side_members {
+  size_t count, axes;
+  const char *checker; /* of the first */
+  int mixed;           /* another has another */
+} side_members;
+
+static int same_checker(const char *a, const char *b) {
+  return a == b || (a && b && !strcmp(a, b));
+}
+
+static side_members members_of(const job *j, const char *name) {
+  side_members m = {0};
+  for (size_t i = 0; i < j->condition_count; i++) {
+    const job_condition *c = &j->conditions[i];
+    if (strcmp(c->name, name) != 0 && strcmp(c->family, name) != 0) continue;
+    size_t axes = json_object_size(c->axes);
+    if (!m.count++) m.checker = c->checker;
+    if (axes > m.axes) m.axes = axes;
+    m.mixed |= !same_checker(m.checker, c->checker);
+  }
+  return m;
+}
+
+/* What a report would refuse after the night is refused before it. */
+static status check_sides(const job_reader *r, const job_contrast *c) {
+  const char *names[2] = {c->a, c->b};
+  side_members sides[2];
+  for (int i = 0; i < 2; i++) {
+    const side_members *m = &sides[i];
+    sides[i] = members_of(r->job, names[i]);
+    if (!c->axis && m->count > 1) {
+      return fault_at(r->err, E_INPUT, r->source->name, c->line,
+                      "'%s' is a family of %zu conditions, and a contrast without axis takes one: "
+                      "name a condition, or give axis and at",
+                      names[i], m->count);
+    }
+    if (c->axis && m->count > 1 && m->axes > 1) {
+      return fault_at(r->err, E_INPUT, r->source->name, c->line,
+                      "'%s' is swept along %zu axes, and a curve over cost takes one: give each "
+                      "its own entry, or name a condition",
+                      names[i], m->axes);
+    }
+  }
+  if (sides[0].mixed || sides[1].mixed || !same_checker(sides[0].checker, sides[1].checker)) {
+    return fault_at(r->err, E_INPUT, r->source->name, c->line,
+                    "'%s' and '%s' are judged by different checkers; give both the same", c->a,
+                    c->b);
+  }
+  return OK;
+}
+
 static status contrast_read(job_reader *r, const yaml_node *node, job_contrast *c) {
   const yaml_node *found[CONTRAST_FIELDS];
   if (node->kind != YAML_MAP) return unexpected(r, node, "compare", "a mapping per contrast");
@@ -145,6 +199,12 @@ static status contrast_read(job_reader *r, const yaml_node *node, job_contrast *
   if (!s && found[CONTRAST_AT]) s = budgets_read(r, found[CONTRAST_AT], c);
   c->margin = found[CONTRAST_MARGIN] ? found[CONTRAST_MARGIN]->real : MARGIN;
   c->line = node->line;
+  if (!s && !(c->margin > 0)) {
+    s = fault_at(
+        r->err, E_INPUT, r->source->name, c->line,
+        "margin: expected more than 0; it is a difference of accuracies, 0.02 is 2 points");
+  }
+  if (!s) s = check_sides(r, c);
   if (!s && !c->axis) s = claim_contrast(r, c, 0);
   for (size_t i = 0; i < c->at_count && !s; i++)
     s = claim_contrast(r, c, c->at[i]);

@@ -1,5 +1,6 @@
 #include "pipeline/command.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,6 +25,21 @@ static void print_usage(FILE *out) {
   (void)fputs("\nnightjar COMMAND --help says more. --db FILE names the store (default "
               "nightjar.db).\n",
               out);
+}
+
+/* "tasks" alone, or with something that is none of its commands. */
+static int print_group(int argc, char **argv) {
+  size_t bytes = strlen(argv[1]);
+  int found = 0, asked = argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"));
+  FILE *out = asked ? stdout : stderr;
+  for (int i = 0; i < COMMANDS; i++) {
+    if (strncmp(commands[i]->name, argv[1], bytes) != 0 || commands[i]->name[bytes] != ' ')
+      continue;
+    if (!found++) (void)fprintf(out, "usage: nightjar %s COMMAND [options]\n\n", argv[1]);
+    (void)fprintf(out, "  %-26s %s\n", commands[i]->name, commands[i]->summary);
+  }
+  if (!found) return -1;
+  return asked ? 0 : 2;
 }
 
 /* The command that argv names; *first is the first argument behind its name. */
@@ -87,9 +103,14 @@ int main(int argc, char **argv) {
     (void)puts("nightjar " NIGHTJAR_VERSION);
     return 0;
   }
+  /* A reader that has had enough ends no night: writes fail with EPIPE and are dealt with. */
+  (void)signal(SIGPIPE, SIG_IGN);
   int first = 0, help = 0, failed_samples = 0;
   const command *c = find_command(argc, argv, &first);
-  if (!c) return unknown_command(argc, argv);
+  if (!c) {
+    int code = print_group(argc, argv);
+    return code >= 0 ? code : unknown_command(argc, argv);
+  }
 
   detail err = {0};
   int terminal = isatty(STDERR_FILENO), plain = getenv("NO_COLOR") != NULL;

@@ -138,6 +138,59 @@ static status commit_run(const plan *p, store *s, planned_run *r, detail *err) {
   return st;
 }
 
+/* What the store's condition of this name covers, where it is of the same run: fewer tasks by
+   --limit must not hide samples that are there. */
+static status covered_tasks(store *s, const char *job_name, const job_condition *c, int64_t run,
+                            int64_t *tasks, detail *err) {
+  query *q = NULL;
+  int row = 0;
+  status st = query_open(
+      &q, s, "SELECT tasks FROM condition WHERE job = ?1 AND name = ?2 AND run = ?3", err);
+  if (st) return st;
+  query_bind_text(q, 1, job_name);
+  query_bind_text(q, 2, c->name);
+  query_bind_int(q, 3, run);
+  st = query_next(q, &row, err);
+  if (!st && row && query_int(q, 0) > *tasks) *tasks = query_int(q, 0);
+  query_close(q);
+  return st;
+}
+
+/* Warns of conditions with samples that this file does not name any more. */
+static status warn_of_lost(const plan *p, store *s, logger *messages, detail *err) {
+  query *q = NULL;
+  int64_t lost = 0, fewer = 0;
+  status st = query_open(&q, s,
+                         "SELECT name, run, repeats FROM condition c WHERE job = ? AND EXISTS "
+                         "(SELECT 1 FROM sample s WHERE s.run = c.run)",
+                         err);
+  if (!st) query_bind_text(q, 1, p->job->name);
+  for (int row = 1; !st && row;) {
+    st = query_next(q, &row, err);
+    if (st || !row) break;
+    int found = 0;
+    for (size_t i = 0; i < p->job->condition_count && !found; i++) {
+      found = !strcmp(p->job->conditions[i].name, query_text(q, 0)) &&
+              p->runs[p->run_of[i]].run == query_int(q, 1);
+    }
+    lost += !found;
+    fewer += found && query_int(q, 2) > p->job->repeats;
+  }
+  query_close(q);
+  if (!st && lost) {
+    log_warn(messages,
+             "job '%s' had %lld conditions with samples that this file does not name or changes; "
+             "their runs stay in the store, but no report shows them. A job of another name would "
+             "keep both",
+             p->job->name, (long long)lost);
+  }
+  if (!st && fewer) {
+    log_warn(messages, "repeats is less than before: reports use the first %d; all samples stay",
+             p->job->repeats);
+  }
+  return st;
+}
+
 static status commit_conditions(const plan *p, store *s, detail *err) {
   const job *j = p->job;
   store_condition *rows = memory_zeroed(j->condition_count, sizeof *rows);
@@ -156,6 +209,7 @@ static status commit_conditions(const plan *p, store *s, detail *err) {
                                 .repeats = j->repeats,
                                 .run = p->runs[p->run_of[i]].run,
                                 .tasks = p->task_count};
+    if (!st) st = covered_tasks(s, j->name, c, rows[i].run, &rows[i].tasks, err);
   }
   if (!st) st = store_conditions_put(s, j->name, rows, j->condition_count, err);
   for (size_t i = 0; axes && i < j->condition_count; i++)
@@ -178,6 +232,7 @@ status plan_commit(plan *p, store *s, logger *messages, detail *err) {
   status st = commit_job(p, s, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = commit_run(p, s, &p->runs[i], err);
+  if (!st) st = warn_of_lost(p, s, messages, err);
   if (!st) st = commit_conditions(p, s, err);
   for (size_t i = 0; !st && i < p->run_count; i++) {
     const planned_run *r = &p->runs[i];

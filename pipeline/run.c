@@ -137,9 +137,9 @@ static void show_progress(pool *p, logger *messages, int last) {
   char left[32] = "?", failed[48] = "";
   if (rate > 0) put_duration(left, sizeof left, (double)tokens_to_come / rate);
   if (t.failed) (void)snprintf(failed, sizeof failed, ", %lld failed", (long long)t.failed);
+  /* Short enough for 80 columns: a line that wraps cannot be rewritten. */
   log_progress(messages,
-               "%lld of %lld samples, %.1f of %.1f M tokens%s; %.0f samples/s, %.2f M tokens/s; %s "
-               "left",
+               "%lld/%lld samples, %.1f/%.1f M tokens%s, %.0f/s, %.1f M tokens/s, %s left",
                (long long)finished, (long long)(finished + samples_left),
                (double)t.tokens_ref / 1e6, (double)(t.tokens_ref + tokens_to_come) / 1e6, failed,
                seconds > 0 ? (double)finished / seconds : 0, rate / 1e6, left);
@@ -289,7 +289,7 @@ static void drain(pool *p, const run_options *o, logger *messages) {
   p->closed = 1;
   (void)pthread_cond_broadcast(&p->may_take);
   while ((p->count || p->in_flight) && !p->failed) {
-    if (must_stop(p, o)) drop_waiting(p);
+    if (p->count && must_stop(p, o)) drop_waiting(p);
     if (!p->count && !p->in_flight) break;
     wait_for_worker(p);
     (void)pthread_mutex_unlock(&p->lock);

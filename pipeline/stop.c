@@ -12,7 +12,7 @@ static void on_signal(int number) {
 }
 
 void stop_install(void) {
-  static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   (void)sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

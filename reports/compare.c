@@ -7,52 +7,71 @@ static const char *axis_of(const report_contrast *c) {
   return c->axis ? c->axis : "";
 }
 
-/* The rows of `all_rows` that the contrast asks for, when every one of its budgets is declared. */
-static size_t find_declared(const comparisons *all_rows, const report_contrast *c,
-                            contrast_row *out) {
-  size_t wanted = c->at_count ? c->at_count : 1, found = 0;
-  for (size_t i = 0; i < wanted; i++) {
-    double budget = c->at_count ? c->at[i] : 0;
-    for (size_t k = 0; k < all_rows->count; k++) {
-      const contrast_row *row = &all_rows->rows[k];
-      if (!strcmp(row->a, c->a) && !strcmp(row->b, c->b) && !strcmp(row->axis, axis_of(c)) &&
-          row->budget == budget) {
-        out[found++] = *row;
-        break;
-      }
-    }
+/* The declared row of this question at this budget, or NULL. Asked the other way round it is the
+   same question. */
+static const contrast_row *find_declared(const comparisons *family, const report_contrast *c,
+                                         double budget) {
+  for (size_t i = 0; i < family->count; i++) {
+    const contrast_row *row = &family->rows[i];
+    int same = !strcmp(row->a, c->a) && !strcmp(row->b, c->b);
+    int turned = !strcmp(row->a, c->b) && !strcmp(row->b, c->a);
+    if ((same || turned) && !strcmp(row->axis, axis_of(c)) && row->budget == budget) return row;
   }
-  return found == wanted ? found : 0;
+  return NULL;
 }
 
-/* Declared rows keep their place in the Holm family; the others are computed by themselves. */
+/* What nobody declared is computed by itself, and kept. */
+static status explore(store *s, const scores *all, const report_contrast *c, comparisons *out,
+                      detail *err) {
+  comparisons fresh = {.rows = &out->rows[out->count]};
+  status failed = contrast_compute(all, c, -1, 0, fresh.rows, &fresh.count, err);
+  if (!failed) failed = contrast_settle(fresh.rows, fresh.count, err);
+  if (!failed) failed = comparisons_digest(&fresh.digest, all, c, 1, err);
+  if (!failed && store_writable(s)) failed = comparisons_keep(s, all, &fresh, 0, err);
+  out->count += fresh.count;
+  return failed;
+}
+
+/* Declared rows keep their place in the Holm family. */
 static status make_rows(store *s, const scores *all, const report_contrast *c, comparisons *out,
                         detail *err) {
-  comparisons family;
+  comparisons family = {0};
   detail why = {0};
   status failed = comparisons_of(&family, s, all, &why);
   if (failed && failed != E_INPUT) { /* another contrast may be refused and this one good */
     if (err) *err = why;
     return failed;
   }
-  if (!failed) out->count = find_declared(&family, c, out->rows);
-  if (out->count) return OK;
-  failed = contrast_compute(all, c, -1, 0, out->rows, &out->count, err);
-  if (!failed) failed = contrast_settle(out->rows, out->count, err);
-  if (!failed) failed = comparisons_digest(&out->digest, all, c, 1, err);
-  if (!failed && store_writable(s)) failed = comparisons_keep(s, all, out, 0, err);
-  return failed;
+  if (failed) family.count = 0;
+  size_t wanted = c->at_count ? c->at_count : 1, left = 0;
+  double *budgets = arena_take(all->memory, wanted, sizeof *budgets);
+  if (!budgets) return arena_full(all->memory, err);
+  for (size_t i = 0; i < wanted; i++) {
+    double budget = c->at_count ? c->at[i] : 0;
+    const contrast_row *row = find_declared(&family, c, budget);
+    if (row) {
+      out->rows[out->count++] = *row;
+    } else {
+      budgets[left++] = budget;
+    }
+  }
+  if (!left) return OK;
+  report_contrast rest = *c;
+  rest.at = budgets;
+  rest.at_count = c->at_count ? left : 0;
+  return explore(s, all, &rest, out, err);
 }
 
-static status put_compare(const page *p, const report_contrast *c, const comparisons *made,
-                          detail *err) {
+static status put_compare(const page *p, const comparisons *made, detail *err) {
   const contrast_row *first = &made->rows[0];
-  text_format(p->out, "%sJob %s: %s against %s%s\n", p->color ? "\x1b[1m" : "", p->all->job, c->a,
-              c->b, p->color ? "\x1b[0m" : "");
+  text_format(p->out, "%sJob %s: %s against %s%s\n", p->color ? "\x1b[1m" : "", p->all->job,
+              first->a, first->b, p->color ? "\x1b[0m" : "");
   status failed = page_contrasts(p, made->rows, made->count, err);
   if (failed) return failed;
   page_contrast_notes(p, made->rows, made->count);
-  page_note(p, "%lld tasks; %s.", (long long)first->tasks, first->method);
+  if (stats_known(first->difference)) {
+    page_note(p, "%lld tasks; %s.", (long long)first->tasks, first->method);
+  }
   if (first->declared) {
     page_note(p,
               "Declared: p is adjusted by Holm over all that the job declares; equivalent means "
@@ -90,7 +109,11 @@ static void put_json(text *out, const contrast_row *row) {
   text_format(out, "{\"declared\":%d", row->declared);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     text_format(out, ",\"%s\":", words[i][0]);
-    json_quote(out, words[i][1], strlen(words[i][1]));
+    if (words[i][1][0] || strcmp(words[i][0], "verdict") != 0) {
+      json_quote(out, words[i][1], strlen(words[i][1]));
+    } else {
+      text_put(out, "null");
+    }
   }
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     text_format(out, ",\"%s\":", numbers[i].key);
@@ -125,6 +148,9 @@ status report_compare(store *s, const report_contrast *c, const report_options *
   whole.axis = axis_of(c);
   status failed = arena_open(&memory, SCORES_BYTES_MAX, err);
   if (!failed) failed = scores_load(&all, s, c->job, memory, err);
+  if (!failed && !strcmp(c->a, c->b)) {
+    failed = fault(err, E_INPUT, "'%s' against itself differs by nothing; name two", c->a);
+  }
   if (!failed) {
     made.rows = arena_take(memory, c->at_count + 1, sizeof *made.rows);
     failed = made.rows ? make_rows(s, &all, &whole, &made, err) : arena_full(memory, err);
@@ -133,7 +159,7 @@ status report_compare(store *s, const report_contrast *c, const report_options *
     put_json_list(out, &made);
   } else if (!failed) {
     page p = {s, &all, memory, out, o->color, o->width > 0 ? o->width : PAGE_WIDTH};
-    failed = put_compare(&p, &whole, &made, err);
+    failed = put_compare(&p, &made, err);
   }
   arena_close(memory);
   return failed ? failed : text_state(out, err);

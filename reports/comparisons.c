@@ -8,7 +8,7 @@
 enum { SQL_BYTES_MAX = 64 << 20 };
 
 /* Changes when the statistics do, so that rows of an older program are computed again. */
-static const char statistics_version[] = "comparison 1";
+static const char statistics_version[] = "comparison 2";
 
 /* ---- what a job declares --------------------------------------------------------------------- */
 
@@ -212,17 +212,32 @@ static void sql_real(text *sql, double value) {
   }
 }
 
+/* Makes room for a new answer to an exploratory question. */
+static void sql_forget(text *sql, const scores *all, const contrast_row *row) {
+  const char *const columns[] = {"job", "a", "b", "checker", "axis"};
+  const char *const words[] = {all->job, row->a, row->b, row->checker, row->axis};
+  text_put(sql, "DELETE FROM comparison WHERE NOT declared");
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    text_format(sql, " AND %s = ", columns[i]);
+    sql_text(sql, words[i]);
+  }
+  text_format(sql, " AND budget = %.17g;\n", row->budget);
+}
+
 static void sql_row(text *sql, const scores *all, const contrast_row *row, const hash *digest) {
   char hex[HASH_HEX_BYTES];
-  text_put(sql, "INSERT OR REPLACE INTO comparison (job, a, b, checker, axis, verdict, method, "
+  /* A declared row is never replaced by an exploratory one. */
+  text_put(sql, row->declared ? "INSERT OR REPLACE INTO comparison (job,"
+                              : "INSERT OR IGNORE INTO comparison (job,");
+  text_put(sql, " a, b, checker, axis, verdict, method, "
                 "ordinal, declared, tasks, pairs_dropped, tasks_needed, budget, accuracy_a, "
                 "accuracy_b, difference, se, lo95, hi95, p, p_holm, margin, made_unix_ns, digest) "
                 "VALUES (");
-  const char *words[] = {all->job,  row->a,       row->b,     row->checker,
-                         row->axis, row->verdict, row->method};
+  const char *verdict = row->declared ? row->verdict : NULL;
+  const char *words[] = {all->job, row->a, row->b, row->checker, row->axis, verdict, row->method};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-    sql_text(sql, words[i]);
-    text_put(sql, ", ");
+    if (words[i]) sql_text(sql, words[i]);
+    text_put(sql, words[i] ? ", " : "NULL, ");
   }
   text_format(sql, "%d, %d, %lld, %lld, ", row->ordinal, row->declared, (long long)row->tasks,
               (long long)row->dropped);
@@ -245,12 +260,15 @@ status comparisons_keep(store *s, const scores *all, const comparisons *c, int r
   text sql;
   text_open(&sql, SQL_BYTES_MAX);
   if (replace_declared) {
-    text_put(&sql, "DELETE FROM comparison WHERE declared AND job = ");
+    /* Exploratory rows go too: what they read is no more what is there. */
+    text_put(&sql, "DELETE FROM comparison WHERE job = ");
     sql_text(&sql, all->job);
     text_put(&sql, ";\n");
   }
-  for (size_t i = 0; i < c->count; i++)
+  for (size_t i = 0; i < c->count; i++) {
+    if (!c->rows[i].declared) sql_forget(&sql, all, &c->rows[i]);
     sql_row(&sql, all, &c->rows[i], &c->digest);
+  }
   status failed = text_state(&sql, err);
   if (!failed && sql.bytes) failed = query_run(s, text_string(&sql), err);
   text_close(&sql);

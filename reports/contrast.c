@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "reports/contrast_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -164,33 +165,51 @@ static status plain(contrast_row *row, const scores *all, const contrast_side *a
 
 /* ---- at equal budget ------------------------------------------------------------------------- */
 
-static status out_of_range(contrast_row *row, const scores *all, const curves *c, const int *inside,
-                           detail *err) {
+static status below_range(contrast_row *row, const scores *all, const curves *c, const int *enough,
+                          detail *err) {
   char method[240];
-  double low[2], high[2];
-  curves_span(c, 0, &low[0], &high[0]);
-  curves_span(c, 1, &low[1], &high[1]);
-  int side = inside[0] ? 1 : 0;
-  int used = snprintf(method, sizeof method, "budget out of range: %c spans %.0f to %.0f",
-                      "ab"[side], low[side], high[side]);
-  if (!inside[0] && !inside[1]) {
-    (void)snprintf(method + used, sizeof method - (size_t)used, ", b spans %.0f to %.0f", low[1],
-                   high[1]);
+  double low[2], high;
+  curves_span(c, 0, &low[0], &high);
+  curves_span(c, 1, &low[1], &high);
+  int side = enough[0] ? 1 : 0;
+  int used = snprintf(method, sizeof method, "budget too small: %c costs %.0f at least", "ab"[side],
+                      low[side]);
+  if (!enough[0] && !enough[1]) {
+    (void)snprintf(method + used, sizeof method - (size_t)used, ", b %.0f", low[1]);
   }
   return set_method(row, all, method, err);
 }
 
+/* ", a costs 3693 at most" where a side's costliest condition stands for it. */
+static void put_ends(char *out, size_t bytes, const curves *c, double budget) {
+  *out = 0;
+  for (size_t side = 0; side < 2; side++) {
+    double low, high;
+    size_t used = strlen(out);
+    curves_span(c, side, &low, &high);
+    if (!(budget > high)) continue;
+    (void)snprintf(out + used, bytes - used, "; all of %c costs less, its costliest (%.0f) stands",
+                   "ab"[side], high);
+  }
+}
+
+/* Where every unit differs by the same: sign flips of n equal differences, 2 of 2^n as far. */
+static double all_alike(double difference, int64_t units) {
+  if (!(difference > 1e-12 || difference < -1e-12)) return 1;
+  return ldexp(2, -(int)(units < 1000 ? units : 1000));
+}
+
 static status at_budget(contrast_row *row, const scores *all, curves *c, detail *err) {
-  char method[160];
-  int inside[2];
+  char method[320], ends[160];
+  int enough[2];
   row->tasks = c->tasks;
   row->dropped = c->dropped;
-  double a = curves_at(c, 0, 0, row->budget, &inside[0]);
-  double b = curves_at(c, 0, 1, row->budget, &inside[1]);
+  double a = curves_at(c, 0, 0, row->budget, &enough[0]);
+  double b = curves_at(c, 0, 1, row->budget, &enough[1]);
   if (!stats_known(a) || !stats_known(b)) {
     return set_method(row, all, "no task has a scored sample on both sides", err);
   }
-  if (!inside[0] || !inside[1]) return out_of_range(row, all, c, inside, err);
+  if (!enough[0] || !enough[1]) return below_range(row, all, c, enough, err);
   row->accuracy_a = a;
   row->accuracy_b = b;
   row->difference = a - b;
@@ -198,11 +217,14 @@ static status at_budget(contrast_row *row, const scores *all, curves *c, detail 
   int vanishes = !(row->se > 1e-12), three = contrast_intervals(row, c->units, vanishes);
   if (c->units > 1 && !vanishes) {
     row->p = stats_t_tail(row->difference / row->se, (double)(c->units - 1));
+  } else if (c->units > 1) {
+    row->p = all_alike(row->difference, c->units);
   }
-  (void)snprintf(method, sizeof method,
-                 "interpolated at mean cost; bootstrap of %lld %s (%d draws); %s",
-                 (long long)c->units, all->clustered ? "clusters" : "tasks", STATS_BOOTSTRAP_DRAWS,
-                 three ? "interval by the rule of three" : "t by its standard error");
+  put_ends(ends, sizeof ends, c, row->budget);
+  (void)snprintf(
+      method, sizeof method, "interpolated at mean cost; bootstrap of %lld %s (%d draws); %s%s",
+      (long long)c->units, all->clustered ? "clusters" : "tasks", STATS_BOOTSTRAP_DRAWS,
+      three ? "sign flips, interval by the rule of three" : "t by its standard error", ends);
   return set_method(row, all, method, err);
 }
 
@@ -245,6 +267,12 @@ static status check_sides(const scores *all, const contrast_side *a, const contr
     }
     for (size_t i = 0; i < sides[side]->count; i++) {
       const scores_condition *c = &all->conditions[sides[side]->member[i]];
+      if (axis[0] && sides[side]->count > 1 && c->axes > 1) {
+        return fault(err, E_INPUT,
+                     "job '%s': family '%s' is swept along %d axes, and a curve over cost takes "
+                     "one: give each its own entry, or name a condition",
+                     all->job, sides[side]->name, c->axes);
+      }
       if (strcmp(c->checker, first->checker)) {
         return fault(err, E_INPUT,
                      "job '%s': '%s' is judged by checker %s and '%s' by %s; give both the same",
@@ -265,8 +293,11 @@ static status check_axis(const scores *all, const char *axis, size_t budget_coun
   if (axis[0] && scores_axis(axis) < 0) {
     size_t count = SCORES_AXES;
     const char *nearest = text_nearest(axis, report_axes, count);
-    return fault(err, E_INPUT, "job '%s': no axis '%s'; %s%s", all->job, axis,
-                 nearest ? "did you mean " : "the first is ", nearest ? nearest : report_axes[0]);
+    return fault(err, E_INPUT,
+                 "job '%s': no axis '%s'%s%s; there are tokens_ref, tokens_total, "
+                 "seq_critical_path, seq_critical_path_injected, seq_longest_sequence and "
+                 "nodes_explored",
+                 all->job, axis, nearest ? "; did you mean " : "", nearest ? nearest : "");
   }
   if (!axis[0] != !budget_count) {
     return fault(err, E_INPUT, "job '%s': a contrast has an axis and budgets, or neither",
@@ -305,7 +336,7 @@ status contrast_compute(const scores *all, const report_contrast *c, int ordinal
                              .p = STATS_NONE,
                              .p_holm = STATS_NONE,
                              .margin = c->margin > 0 ? c->margin : CONTRAST_MARGIN,
-                             .verdict = "cannot tell",
+                             .verdict = declared ? "cannot tell" : "",
                              .tasks_needed = -1,
                              .method = ""};
   }
@@ -321,7 +352,8 @@ static void decide(contrast_row *row, size_t family) {
   } else {
     /* The level of Holm's first step, which the smallest p has to pass. */
     double level = CONTRAST_LEVEL / (double)(family ? family : 1);
-    row->tasks_needed = stats_tasks_needed(row->tasks, row->se, row->difference, level);
+    int64_t needed = stats_tasks_needed(row->tasks, row->se, row->difference, level);
+    row->tasks_needed = needed >= 0 && needed <= row->tasks ? row->tasks + 1 : needed;
   }
 }
 

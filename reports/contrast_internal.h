@@ -58,8 +58,9 @@ typedef struct curves_of {
 } curves_of;
 MUST_CHECK status curves_make(curves *out, const scores *all, const curves_of *which, detail *err);
 
-/* The accuracy of a group at a cost in a row of the curves; NaN for a group without conditions. */
-double curves_at(curves *c, size_t row, size_t group, double cost, int *inside);
+/* The accuracy of a group at a cost in a row of the curves; NaN for a group without conditions.
+ *enough is 0 where all of the group costs more. */
+double curves_at(curves *c, size_t row, size_t group, double cost, int *enough);
 /* The least and the greatest measured mean cost of a group; NaN without conditions. */
 void curves_span(const curves *c, size_t group, double *low, double *high);
 /* The standard error over the draws of the difference of two groups at a cost. */

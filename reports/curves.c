@@ -157,14 +157,14 @@ status curves_make(curves *out, const scores *all, const curves_of *which, detai
   return OK;
 }
 
-double curves_at(curves *c, size_t row, size_t group, double cost, int *inside) {
+double curves_at(curves *c, size_t row, size_t group, double cost, int *enough) {
   size_t count = 0;
   for (size_t i = 0; i < c->count; i++) {
     if (c->group[i] != group) continue;
     c->points[count++] = (stats_point){c->cost[row * c->count + i], c->score[row * c->count + i]};
   }
-  *inside = 0;
-  return count ? stats_interpolate(c->points, count, cost, inside) : STATS_NONE;
+  *enough = 0;
+  return count ? stats_interpolate(c->points, count, cost, enough) : STATS_NONE;
 }
 
 void curves_span(const curves *c, size_t group, double *low, double *high) {
@@ -178,10 +178,10 @@ void curves_span(const curves *c, size_t group, double *low, double *high) {
 
 double curves_difference_se(curves *c, size_t a, size_t b, double cost) {
   double differences[STATS_BOOTSTRAP_DRAWS];
-  int inside;
+  int enough;
   if (c->units < 2) return STATS_NONE;
   for (size_t i = 0; i < STATS_BOOTSTRAP_DRAWS; i++) {
-    differences[i] = curves_at(c, i + 1, a, cost, &inside) - curves_at(c, i + 1, b, cost, &inside);
+    differences[i] = curves_at(c, i + 1, a, cost, &enough) - curves_at(c, i + 1, b, cost, &enough);
   }
   return stats_deviation(differences, STATS_BOOTSTRAP_DRAWS);
 }

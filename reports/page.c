@@ -27,9 +27,9 @@ void page_note(const page *p, const char *format, ...) {
   (void)vsnprintf(note, sizeof note, format, arguments);
   va_end(arguments);
   char *rest = NULL;
-  int used = 0;
+  int used = 0, width = p->width < PAGE_WIDTH ? p->width : PAGE_WIDTH;
   for (char *word = strtok_r(note, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-    int wide = (int)strlen(word), fresh = used == 0 || used + 1 + wide > p->width;
+    int wide = (int)strlen(word), fresh = used == 0 || used + 1 + wide > width;
     text_put(p->out, !fresh ? " " : used == 0 ? "  " : "\n  ");
     used = fresh ? 2 + wide : used + 1 + wide;
     text_put(p->out, word);
@@ -178,6 +178,10 @@ static void put_validity(const page *p, const job_head *head, const totals *sum)
     page_note(p, "Determinism classes are mixed (%s): equal seeds need not give equal samples.",
               head->classes);
   }
+  if (strchr(head->checkers, ',')) {
+    page_note(p, "Several checkers judge (%s): accuracies by different ones do not compare.",
+              head->checkers);
+  }
   if (sum->samples + sum->errors + sum->unjudged < head->wanted) {
     page_note(p, "The job is not complete: what follows may still move.");
   }
@@ -201,10 +205,8 @@ static void put_condition(table *t, const page_condition *c) {
     table_cell(t, "-");
   }
   if (stats_known(c->lo95)) {
-    table_cell(t, "±%.1f", 50 * (c->hi95 - c->lo95));
     table_cell(t, "[%.1f, %.1f]", 100 * c->lo95, 100 * c->hi95);
   } else {
-    table_cell(t, "-");
     table_cell(t, "-");
   }
   table_cell(t, "%lld", (long long)c->capped);
@@ -221,12 +223,11 @@ static void put_condition(table *t, const page_condition *c) {
 
 static status put_accuracy(const page *p, const page_condition *conditions, size_t count,
                            detail *err) {
-  static const char *const titles[] = {"condition", "%",      "",         "interval", "capped",
-                                       "failed",    "tokens", "critical", "peak",     "p50 ms"};
+  static const char *const titles[] = {"condition", "%",        "95 % interval", "capped", "failed",
+                                       "tokens",    "critical", "peak",          "p50 ms"};
   table t;
-  page_title(p, "Accuracy by condition (95 %% intervals; mean tokens_ref, seq_critical_path, "
-                "context_peak)");
-  table_open(&t, p->memory, "Lrrrrrrrrr");
+  page_title(p, "Accuracy by condition (mean tokens_ref, seq_critical_path, context_peak)");
+  table_open(&t, p->memory, "Lrrrrrrrr");
   table_next(&t, page_paint(p, "\x1b[2m"));
   for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
     table_cell(&t, "%s", titles[i]);

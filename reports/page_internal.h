@@ -25,7 +25,7 @@ enum { PAGE_WIDTH = 100 };
 
 const char *page_paint(const page *p, const char *escape); /* NULL without color */
 void page_title(const page *p, const char *format, ...) PRINTF_LIKE(2, 3);
-/* A paragraph, broken into lines of the page's width and indented by two. */
+/* A paragraph, broken into lines of the page's width (PAGE_WIDTH at most), indented by two. */
 void page_note(const page *p, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Adds rows of comparison to a new table and writes it. Exploratory rows have no p and verdict. */

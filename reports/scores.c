@@ -54,17 +54,26 @@ static status load_job(scores *all, store *s, const char *job, detail *err) {
   return failed;
 }
 
+/* A store may come from anybody: what does not fit its own counts is not followed. */
+static status damaged(const char *what, int64_t value, detail *err) {
+  return fault(err, E_STORE, "the store holds a %s of %lld, which nightjar never writes", what,
+               (long long)value);
+}
+
 static status load_condition(scores *all, scores_condition *c, const query *q, detail *err) {
   c->name = keep(all, q, 0);
   c->family = keep(all, q, 1);
   c->checker = keep(all, q, 2);
   c->token_unit = keep(all, q, 3);
   if (!c->name || !c->family || !c->checker || !c->token_unit) return arena_full(all->memory, err);
+  if (query_int(q, 4) < 1) return damaged("number of repeats", query_int(q, 4), err);
+  if (query_int(q, 5) < 0) return damaged("number of tasks", query_int(q, 5), err);
   c->repeats = (size_t)query_int(q, 4);
   c->tasks = (size_t)query_int(q, 5);
   c->task_set = query_int(q, 6);
   size_t bytes = 0;
   const void *identity = query_blob(q, 7, &bytes);
+  c->axes = (int)query_int(q, 8);
   if (bytes == HASH_BYTES) memcpy(c->identity.bytes, identity, HASH_BYTES);
   if (c->task_set != all->conditions[0].task_set) {
     return fault(
@@ -80,7 +89,9 @@ static status load_conditions(scores *all, store *s, detail *err) {
   query *q = NULL;
   status failed = query_open(&q, s,
                              "SELECT c.name, c.family, c.checker, r.token_unit, c.repeats, "
-                             "min(c.tasks, w.tasks), r.task_set, r.identity FROM condition c "
+                             "min(c.tasks, (SELECT count(*) FROM task t WHERE "
+                             "t.task_set = r.task_set)), r.task_set, r.identity, "
+                             "(SELECT count(*) FROM json_each(c.axes)) FROM condition c "
                              "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
                              "WHERE c.job = ? ORDER BY c.ordinal, c.id",
                              err);
@@ -110,7 +121,12 @@ static status load_units(scores *all, store *s, detail *err) {
   query_bind_int(q, 2, (int64_t)all->tasks);
   for (int row = 0; !(failed = query_next(q, &row, err)) && row;) {
     int32_t unit = (int32_t)query_int(q, 1);
-    all->unit[query_int(q, 0)] = unit;
+    int64_t ordinal = query_int(q, 0);
+    if (ordinal < 0) {
+      failed = damaged("task ordinal", ordinal, err);
+      break;
+    }
+    all->unit[ordinal] = unit;
     if ((size_t)unit + 1 > all->units) all->units = (size_t)unit + 1;
     all->clustered |= query_int(q, 2) != 0;
   }
@@ -118,25 +134,37 @@ static status load_units(scores *all, store *s, detail *err) {
   return failed;
 }
 
-static void load_cell(scores_condition *c, const query *q) {
-  size_t task = (size_t)query_int(q, 0), repeat = (size_t)query_int(q, 1);
+static status load_cell(const scores *all, scores_condition *c, const query *q, detail *err) {
+  int64_t ordinal = query_int(q, 0), of_repeat = query_int(q, 1);
+  if (ordinal < 0 || (uint64_t)ordinal >= all->tasks) return damaged("task ordinal", ordinal, err);
+  if (of_repeat < 0 || (uint64_t)of_repeat >= c->repeats) {
+    return damaged("sample repeat", of_repeat, err);
+  }
+  size_t task = (size_t)ordinal, repeat = (size_t)of_repeat;
   scores_cell *cell = &c->cells[task * c->repeats + repeat];
   cell->state = query_is_null(q, 2) ? CELL_UNUSABLE : CELL_SCORED;
   cell->score = query_is_null(q, 2) ? STATS_NONE : query_real(q, 2);
   for (int i = 0; i < SCORES_AXES; i++)
     cell->cost[i] = query_is_null(q, 3 + i) ? STATS_NONE : query_real(q, 3 + i);
   c->scored += cell->state == CELL_SCORED;
+  return OK;
 }
 
 static status load_cells(scores *all, scores_condition *c, query *q, detail *err) {
-  c->cells = arena_take(all->memory, all->tasks * c->repeats + 1, sizeof *c->cells);
+  size_t cells;
+  if (__builtin_mul_overflow(all->tasks, c->repeats, &cells) || cells == SIZE_MAX) {
+    return damaged("number of repeats", (int64_t)c->repeats, err);
+  }
+  c->cells = arena_take(all->memory, cells + 1, sizeof *c->cells);
   if (!c->cells) return arena_full(all->memory, err);
   query_rewind(q);
   query_bind_text(q, 1, all->job);
   query_bind_text(q, 2, c->name);
   status failed = OK;
-  for (int row = 0; !(failed = query_next(q, &row, err)) && row;)
-    load_cell(c, q);
+  for (int row = 0; !(failed = query_next(q, &row, err)) && row;) {
+    failed = load_cell(all, c, q, err);
+    if (failed) break;
+  }
   return failed;
 }
 
@@ -148,9 +176,14 @@ status scores_load(scores *out, store *s, const char *job, arena *memory, detail
   if (!failed) failed = load_units(out, s, err);
   if (!failed) {
     failed = query_open(&q, s,
-                        "SELECT task_ordinal, repeat, score, tokens_ref, tokens_total, "
-                        "seq_critical_path, seq_critical_path_injected, seq_longest_sequence, "
-                        "nodes_explored FROM samples WHERE job = ? AND condition = ?",
+                        "SELECT t.ordinal, s.repeat, CASE WHEN s.status <> 'failed' THEN v.score "
+                        "END, s.tokens_ref, s.tokens_total, s.seq_critical_path, "
+                        "s.seq_critical_path_injected, s.seq_longest_sequence, s.nodes_explored "
+                        "FROM condition c "
+                        "CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats "
+                        "CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks "
+                        "LEFT JOIN verdict v ON v.sample = s.id AND v.thread = -1 "
+                        "AND v.checker = c.checker WHERE c.job = ? AND c.name = ?",
                         err);
   }
   for (size_t i = 0; !failed && i < out->count; i++)

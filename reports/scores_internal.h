@@ -1,5 +1,6 @@
 /* Private to the room: the scores and costs of a job's samples in memory, [task, repeat] for each
-   condition, as the view samples gives them. Everything lives in the caller's arena. */
+   condition, as the view samples gives them (read from its tables: a view of all jobs is slow to
+   ask for each of a thousand conditions). Everything lives in the caller's arena. */
 #ifndef REPORTS_SCORES_INTERNAL_H
 #define REPORTS_SCORES_INTERNAL_H
 
@@ -22,6 +23,7 @@ typedef struct scores_condition {
   const char *name, *family, *checker, *token_unit;
   hash identity; /* of its run */
   int64_t task_set;
+  int axes; /* that its family is swept along */
   size_t tasks, repeats;
   size_t scored;      /* cells of that state */
   scores_cell *cells; /* [scores.tasks, repeats]; tasks from `tasks` on stay empty */

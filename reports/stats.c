@@ -248,10 +248,10 @@ static double tied(const stats_point *points, size_t count, size_t at) {
   return sum / many;
 }
 
-double stats_interpolate(stats_point *points, size_t count, double cost, int *inside) {
+double stats_interpolate(stats_point *points, size_t count, double cost, int *enough) {
   REQUIRE(count > 0);
   qsort(points, count, sizeof *points, by_cost);
-  *inside = cost >= points[0].cost && cost <= points[count - 1].cost;
+  *enough = cost >= points[0].cost;
   if (cost <= points[0].cost) return tied(points, count, 0);
   if (cost >= points[count - 1].cost) return tied(points, count, count - 1);
   size_t high = 1;

@@ -82,8 +82,8 @@ typedef struct stats_point {
 } stats_point;
 
 /* Sorts the points by cost and gives the accuracy at a cost: linear between neighbours, and the
-   end's own outside. *inside says whether the cost lies within the range. count >= 1. Points of
-   equal cost count as their mean. */
-double stats_interpolate(stats_point *points, size_t count, double cost, int *inside);
+   end's own outside. *enough says whether the cost reaches the least of them: what costs less than
+   a budget is within it. count >= 1. Points of equal cost count as their mean. */
+double stats_interpolate(stats_point *points, size_t count, double cost, int *enough);
 
 #endif

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/memory.h"
 #include "store/store_internal.h"
 
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static status open_failed(const char *path, const char *lock_path, detail *err) {
@@ -44,12 +46,22 @@ static status sign(int file, const char *lock_path, detail *err) {
   return fault(err, E_IO, "%s cannot be written: %s", lock_path, strerror(errno));
 }
 
+/* A report holds the lock for a moment to keep what it computed: a run that starts just then waits
+   rather than be turned away. */
+static const int64_t PATIENCE_NS = 3000000000, STEP_NS = 20000000;
+
 static status take(lock *l, const char *path, detail *err) {
+  int64_t start = clock_monotonic_ns();
   for (;;) {
     int file = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (file < 0) return open_failed(path, l->path, err);
     status failed = OK;
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK && clock_monotonic_ns() - start < PATIENCE_NS) {
+        (void)close(file);
+        (void)nanosleep(&(struct timespec){.tv_nsec = STEP_NS}, NULL);
+        continue;
+      }
       failed = errno == EWOULDBLOCK
                    ? held_elsewhere(file, path, err)
                    : fault(err, E_IO, "%s cannot be locked: %s", l->path, strerror(errno));

@@ -21,7 +21,7 @@ CREATE TABLE task_set (
 CREATE TABLE task (
   id INTEGER PRIMARY KEY,
   task_set INTEGER NOT NULL REFERENCES task_set,
-  ordinal INTEGER NOT NULL,               -- from 0
+  ordinal INTEGER NOT NULL CHECK (ordinal >= 0),
   name TEXT NOT NULL,                     -- the user's id, or the ordinal
   hash BLOB NOT NULL CHECK (length(hash) = 32), -- of question and target: keys random numbers
   question TEXT NOT NULL,
@@ -72,8 +72,8 @@ CREATE TABLE condition (
   family TEXT NOT NULL,                   -- the entry it came from
   run INTEGER NOT NULL REFERENCES run,
   checker TEXT NOT NULL,
-  repeats INTEGER NOT NULL,               -- wanted; sample may hold fewer or more
-  tasks INTEGER NOT NULL,                 -- wanted: the whole set, or --limit
+  repeats INTEGER NOT NULL CHECK (repeats > 0), -- wanted; sample may hold fewer or more
+  tasks INTEGER NOT NULL CHECK (tasks >= 0), -- wanted: the whole set, or --limit
   axes TEXT NOT NULL DEFAULT '{}',        -- JSON: this condition's value on each axis of its entry
   UNIQUE (job, name)
 ) STRICT;
@@ -82,7 +82,7 @@ CREATE TABLE sample (
   id INTEGER PRIMARY KEY,
   run INTEGER NOT NULL REFERENCES run,
   task INTEGER NOT NULL REFERENCES task,
-  repeat INTEGER NOT NULL,                -- from 0
+  repeat INTEGER NOT NULL CHECK (repeat >= 0),
   status TEXT NOT NULL CHECK (status IN ('done', 'capped', 'failed')), -- [P]
   limit_met TEXT,                         -- [P] which declared limit, when capped
   answer TEXT,                            -- [P] as the protocol reads it; NULL: none
@@ -109,7 +109,7 @@ CREATE TABLE sample (
   children_refused INTEGER NOT NULL,      -- [P]
   rounds INTEGER NOT NULL,                -- [P]
   process INTEGER NOT NULL REFERENCES process, -- [M]
-  attempt INTEGER NOT NULL,               -- [M] from 1
+  attempt INTEGER NOT NULL CHECK (attempt > 0), -- [M]
   queued_ns INTEGER NOT NULL,             -- [M]
   started_ns INTEGER NOT NULL,            -- [M]
   first_token_ns INTEGER,                 -- [M]
@@ -144,7 +144,7 @@ CREATE TABLE thread (
   tokens_generated INTEGER,               -- [P]
   tokens_seen INTEGER,                    -- [P] attended that others wrote; 0 without sharing
   answer TEXT,                            -- [P] what a child returned
-  finish TEXT NOT NULL,                   -- [P] 'end', 'limit', 'spawn'
+  finish TEXT NOT NULL,                   -- [P] 'end', 'limit'
   logical_start INTEGER,                  -- [P]
   logical_end INTEGER,                    -- [P]
   wait_steps INTEGER,                     -- [P] between its end and the join
@@ -195,7 +195,7 @@ CREATE TABLE comparison (
   se REAL, lo95 REAL, hi95 REAL,
   p REAL, p_holm REAL,                    -- NULL for what was not declared
   margin REAL NOT NULL,
-  verdict TEXT NOT NULL CHECK (verdict IN ('better', 'worse', 'equivalent', 'cannot tell')),
+  verdict TEXT CHECK (verdict IN ('better', 'worse', 'equivalent', 'cannot tell')), -- as p
   tasks_needed INTEGER,                   -- to see the difference found, at 80 % power
   method TEXT NOT NULL,
   digest BLOB NOT NULL CHECK (length(digest) = 32),

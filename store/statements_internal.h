@@ -32,8 +32,8 @@
   X(RUN_ADD,                                                                                       \
     "INSERT INTO run (identity, identity_json, task_set, mode, protocol, parameters, model_hash, " \
     "token_unit, determinism_class, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                  \
-  X(RUN_TASKS, "SELECT run.task_set, task_set.tasks FROM run JOIN task_set "                       \
-               "ON task_set.id = run.task_set WHERE run.id = ?")                                   \
+  X(RUN_TASKS, "SELECT task_set, (SELECT count(*) FROM task WHERE task.task_set = run.task_set) "  \
+               "FROM run WHERE id = ?")                                                            \
   X(JOB_PUT, "INSERT INTO job (name, document) VALUES (?1, ?2) "                                   \
              "ON CONFLICT (name) DO UPDATE SET document = ?2")                                     \
   X(CONDITIONS_CLEAR, "DELETE FROM condition WHERE job = ?")                                       \

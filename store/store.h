@@ -19,7 +19,7 @@
 #include "base/text.h"
 
 enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 1 };
-enum { STORE_QUEUE_BYTES = 64 << 20 };
+enum { STORE_QUEUE_BYTES = 64 << 20, STORE_REPEATS_MAX = 1000000 };
 
 typedef struct store store;
 

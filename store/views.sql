@@ -200,7 +200,9 @@ neighbour AS (
   SELECT job, family, axis, budget AS low, accuracy AS accuracy_low,
          lead(budget) OVER family_axis AS high, lead(accuracy) OVER family_axis AS accuracy_high
   FROM point
-  WHERE budget IS NOT NULL
+  WHERE budget IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM condition c WHERE c.job = point.job AND c.family = point.family
+    AND (SELECT count(*) FROM json_each(c.axes)) > 1)
   WINDOW family_axis AS (PARTITION BY job, family, axis ORDER BY budget, condition)
 ),
 power (budget) AS (SELECT 1.0 UNION ALL SELECT budget * 2 FROM power WHERE budget < 1e12)

@@ -25,9 +25,12 @@ struct store_work {
   arena *texts;        /* of the item that was given last */
 };
 
-static void check_filter(const store_work_filter *f) {
-  REQUIRE(f->repeats >= 0 && f->shards >= 0 && f->shard >= 0);
-  REQUIRE(f->shard < (f->shards > 1 ? f->shards : 1));
+/* A filter's numbers may come from a store that anybody made. */
+static status check_filter(const store *s, const store_work_filter *f, detail *err) {
+  REQUIRE(f->shards >= 0 && f->shard >= 0 && f->shard < (f->shards > 1 ? f->shards : 1));
+  if (f->repeats >= 0 && f->repeats <= STORE_REPEATS_MAX) return OK;
+  return fault(err, E_STORE, "%s asks for %d repeats of run %lld; 0 to %d are possible", s->path,
+               f->repeats, (long long)f->run, (int)STORE_REPEATS_MAX);
 }
 
 static int32_t shards_of(const store_work_filter *f) {
@@ -53,12 +56,13 @@ static status find_tasks(store *s, const store_work_filter *f, int64_t *task_set
 }
 
 status store_work_open(store_work **out, store *s, const store_work_filter *f, detail *err) {
-  check_filter(f);
+  status failed = check_filter(s, f, err);
+  if (failed) return failed;
   store_work *w = memory_zeroed(1, sizeof *w);
   if (!w) return fault(err, E_MEMORY, "no memory to list the work of %s", s->path);
   w->owner = s;
   w->filter = *f;
-  status failed = arena_open(&w->texts, TASK_BYTES_MAX, err);
+  failed = arena_open(&w->texts, TASK_BYTES_MAX, err);
   if (!failed) failed = find_tasks(s, f, &w->task_set, &w->tasks, err);
   if (failed) {
     store_work_close(w);
@@ -113,7 +117,11 @@ static const char *keep(store_work *w, const call *k, int column) {
 static status read_columns(store_work *w, const call *k, store_task *task, detail *err) {
   task->name = keep(w, k, 0);
   const void *content = sqlite3_column_blob(k->statement, 1);
-  if (content) memcpy(task->content.bytes, content, HASH_BYTES);
+  if (!content || sqlite3_column_bytes(k->statement, 1) != HASH_BYTES) {
+    return fault(err, E_STORE, "task %lld of %s has no hash of %d bytes", (long long)task->id,
+                 w->owner->path, HASH_BYTES);
+  }
+  memcpy(task->content.bytes, content, HASH_BYTES);
   task->question = keep(w, k, 2);
   task->target = keep(w, k, 3);
   task->cluster = keep(w, k, 4);
@@ -151,7 +159,7 @@ status store_work_next(store_work *w, store_item *item, int *found, detail *err)
   const key *next = &w->page[w->at++];
   item->run = w->filter.run;
   item->repeat = w->page_repeat;
-  item->attempt = next->attempt;
+  item->attempt = next->attempt > 0 ? next->attempt : 1;
   status failed = read_task(w, next->task, &item->task, err);
   *found = !failed;
   return failed;
@@ -174,10 +182,10 @@ static void add_count(const call *k, store_counts *out) {
 }
 
 status store_work_count(store *s, const store_work_filter *f, store_counts *out, detail *err) {
-  check_filter(f);
   *out = (store_counts){0};
   int64_t task_set, tasks;
-  status failed = find_tasks(s, f, &task_set, &tasks, err);
+  status failed = check_filter(s, f, err);
+  if (!failed) failed = find_tasks(s, f, &task_set, &tasks, err);
   if (failed) return failed;
   for (int32_t repeat = 0; repeat < f->repeats; repeat++)
     out->wanted += wanted_of(f, tasks, repeat);

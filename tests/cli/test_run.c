@@ -92,7 +92,7 @@ START_TEST(explain_and_dry_run_write_nothing) {
   o = nightjar("run", job, "--db", db, "--dry-run");
   ck_ended(o, 0);
   ck_holds(o.out, "sosp beam=4");
-  ck_holds(o.out, "hours on");
+  ck_holds(o.out, "seconds on");
   ck_holds(o.out, "smallest difference");
   hash after = program_promised(db);
   ck_assert(hash_equal(&before, &after));
@@ -192,9 +192,10 @@ START_TEST(failed_samples_are_tried_again) {
   ck_assert_str_ne(program_sqlite(db, "SELECT error FROM sample WHERE status = 'failed'"), "");
   ck_ended(nightjar("run", job, "--db", db), 1);
   is("SELECT status, count(*), max(attempt) FROM sample GROUP BY status", "done|9|1\nfailed|1|2");
-  o = nightjar("run", job, "--db", db); /* no attempt is left */
-  ck_ended(o, 0);
+  o = nightjar("run", job, "--db", db); /* no attempt is left, and the failure stands */
+  ck_ended(o, 1);
   ck_holds(o.err, "nothing left to do");
+  ck_holds(o.err, "0 of them again");
   is("SELECT samples, errors FROM accuracy", "9|1");
   write_job("seed: 5\nretries: 3\nallowed_failures: 1",
             "  - {name: a, mode: symbolic, search: sosp, beam: 3}\n");
@@ -240,6 +241,80 @@ START_TEST(reports_show_what_the_store_holds) {
 }
 END_TEST
 
+/* A store may come from anybody: numbers that nightjar never writes are an error, not an address.
+ */
+START_TEST(damaged_stores_are_refused) {
+  static const struct {
+    const char *edit, *command;
+    int code;
+  } cases[] = {{"UPDATE sample SET repeat = -100000 WHERE id = 1", "report", 5},
+               {"UPDATE sample SET repeat = 7 WHERE id = 1", "report", 0},
+               {"UPDATE task SET ordinal = -1000000 WHERE ordinal = 3", "report", 5},
+               {"UPDATE condition SET tasks = 1000000000; UPDATE task SET ordinal = 900000000 "
+                "WHERE ordinal = 3",
+                "report", 5},
+               {"UPDATE condition SET repeats = -1", "report", 5},
+               {"UPDATE condition SET repeats = -1", "status", 5},
+               {"UPDATE condition SET repeats = 2147483647", "status", 5},
+               {"UPDATE task SET hash = x'01' WHERE ordinal = 3; DELETE FROM sample", "run", 5},
+               {"UPDATE sample SET status = 'failed', attempt = -3", "run", 0},
+               {"UPDATE task_set SET tasks = 4611686018427387904", "run", 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char name[24], sql[512];
+    (void)snprintf(name, sizeof name, "bad%zu.db", i);
+    db = support_path(name);
+    job = support_path("job.yaml");
+    ck_ended(nightjar("tasks", "make", "countdown", "--name", "t", "--count", "10", "--seed", "1",
+                      "--db", db),
+             0);
+    write_job("seed: 5", TWO);
+    ck_ended(nightjar("run", job, "--db", db), 0);
+    (void)snprintf(sql, sizeof sql,
+                   "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; %s",
+                   cases[i].edit);
+    (void)program_sqlite(db, sql);
+    outcome o = !strcmp(cases[i].command, "run")      ? nightjar("run", job, "--db", db)
+                : !strcmp(cases[i].command, "status") ? nightjar("status", "--db", db)
+                                                      : nightjar("report", "--text", "--db", db);
+    ck_assert_msg(o.code == cases[i].code, "case %zu: exit %d, not %d: %s", i, o.code,
+                  cases[i].code, o.err);
+  }
+}
+END_TEST
+
+/* What a job covers is not made less by trying it on a few tasks, and what is lost is said. */
+START_TEST(a_smaller_limit_hides_nothing) {
+  make_tasks("30");
+  write_job("seed: 5", TWO);
+  ck_ended(nightjar("run", job, "--db", db), 0);
+  ck_ended(nightjar("run", job, "--db", db, "--limit", "5"), 0);
+  is("SELECT group_concat(DISTINCT tasks) FROM accuracy", "30");
+  write_job("seed: 6", TWO);
+  outcome o = nightjar("run", job, "--db", db, "--limit", "5");
+  ck_ended(o, 0);
+  ck_holds(o.err, "3 conditions with samples that this file does not name or changes");
+  is("SELECT group_concat(DISTINCT tasks) FROM accuracy", "5");
+  ck_ended(nightjar("rescore", job, "--db", db), 0);
+  is("SELECT group_concat(DISTINCT tasks) FROM accuracy", "5");
+}
+END_TEST
+
+/* A closed pipe or a lost terminal ends no night. */
+START_TEST(a_reader_that_leaves_ends_nothing) {
+  make_tasks("200");
+  write_job("seed: 5", TWO);
+  char command[1024];
+  (void)snprintf(command, sizeof command,
+                 "{ \"$NIGHTJAR\" run %s --db %s; echo $? >%s; } 2>&1 | true", job, db,
+                 support_path("code"));
+  ck_assert_int_eq(system(command), 0);
+  ck_assert_str_eq(program_read(support_path("code")), "0\n");
+  is("SELECT count(*) FROM sample", "600");
+  (void)snprintf(command, sizeof command, "\"$NIGHTJAR\" report --text --db %s | head -1", db);
+  ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* Every job file that ships runs on a few tasks, and its contrasts find what they name. */
 START_TEST(shipped_jobs_run) {
   glob_t jobs;
@@ -277,6 +352,9 @@ int main(void) {
   tcase_add_test(all, failed_samples_are_tried_again);
   tcase_add_test(all, rescore_judges_what_is_stored);
   tcase_add_test(all, reports_show_what_the_store_holds);
+  tcase_add_test(all, damaged_stores_are_refused);
+  tcase_add_test(all, a_smaller_limit_hides_nothing);
+  tcase_add_test(all, a_reader_that_leaves_ends_nothing);
   tcase_add_test(all, shipped_jobs_run);
   suite_add_tcase(suite, all);
   return support_run(suite);

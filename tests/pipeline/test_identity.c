@@ -42,8 +42,8 @@ static const char base_job[] =
     "conditions:\n"
     "- {name: a, mode: fake, search: apr, beam: 3, child_beam: 4, limit: {context: 500},\n"
     "   targets: 10-20, temperature: 1}\n"
-    "- {name: b, mode: fake}\n"
-    "compare:\n- {a: a, b: b, axis: tokens_ref, at: [5], margin: 0.1}\n";
+    "- {name: b, mode: fake}\n- {name: b2, mode: fake}\n"
+    "compare:\n- {a: b, b: b2, axis: tokens_ref, at: [5], margin: 0.1}\n";
 
 static const struct {
   const char *from, *to;

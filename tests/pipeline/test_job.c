@@ -214,6 +214,28 @@ static const refused not_a_budget[] = {
           "- {a: a, b: b, axis: tokens_ref, at: [2, 3]}\n",
      6,
      {"already in line 5"}},
+    /* What a report would refuse after the night. */
+    {HEAD "conditions: [{name: a, mode: fake}, {name: b, mode: fake}]\n"
+          "compare:\n- {a: a, b: b}\n- {a: b, b: a}\n",
+     6,
+     {"already in line 5"}},
+    {HEAD "conditions: [{name: a, mode: fake}, {name: b, mode: fake}]\n"
+          "compare:\n- {a: a, b: b, margin: 0}\n",
+     5,
+     {"more than 0"}},
+    {HEAD "conditions: [{name: a, mode: fake, beam: [1, 2]}, {name: b, mode: fake}]\n"
+          "compare:\n- {a: b, b: a}\n",
+     5,
+     {"family of 2 conditions"}},
+    {HEAD "conditions: [{name: a, mode: fake, beam: [1, 2], search: [bfs, sosp]}, "
+          "{name: b, mode: fake}]\n"
+          "compare:\n- {a: b, b: a, axis: tokens_ref, at: [5]}\n",
+     5,
+     {"along 2 axes"}},
+    {HEAD "conditions: [{name: a, mode: fake, checker: countdown-lenient}, {name: b, mode: fake}]\n"
+          "compare:\n- {a: b, b: a}\n",
+     5,
+     {"different checkers"}},
 };
 
 static void check_refused(const refused *cases, size_t count) {
@@ -330,8 +352,9 @@ START_TEST(test_all_fields) {
   job *j = fake_job("name: a.B_9+-\ntasks: set@3\nseed: 9223372036854775807\nrepeats: 10000\n"
                     "retries: 0\nallowed_failures: 7\nchecker: countdown\n"
                     "conditions:\n"
-                    "- {name: x, mode: fake, checker: countdown-lenient}\n"
+                    "- {name: x, mode: fake}\n"
                     "- {name: y, mode: plain, family: z}\n"
+                    "- {name: w, mode: plain, checker: countdown-lenient}\n"
                     "compare:\n"
                     "- {a: x, b: z, axis: nodes_explored, at: [1, 2.5, 1e3], margin: 0.05}\n"
                     "- {a: y, b: x}\n");
@@ -341,8 +364,8 @@ START_TEST(test_all_fields) {
   ck_assert_int_eq(j->repeats, 10000);
   ck_assert_int_eq(j->retries, 0);
   ck_assert_int_eq(j->allowed_failures, 7);
-  ck_assert_str_eq(j->conditions[0].checker, "countdown-lenient");
-  ck_assert_str_eq(j->conditions[1].checker, "countdown");
+  ck_assert_str_eq(j->conditions[0].checker, "countdown");
+  ck_assert_str_eq(j->conditions[2].checker, "countdown-lenient");
   ck_assert_str_eq(j->conditions[1].family, "z");
   ck_assert_int_eq(j->conditions[1].line, 10);
   ck_assert_uint_eq(j->compare_count, 2);
@@ -354,7 +377,7 @@ START_TEST(test_all_fields) {
   ck_assert_double_eq(c[0].at[1], 2.5);
   ck_assert_double_eq(c[0].at[2], 1000);
   ck_assert_double_eq(c[0].margin, 0.05);
-  ck_assert_int_eq(c[1].line, 13);
+  ck_assert_int_eq(c[1].line, 14);
   ck_assert_ptr_null(c[1].axis);
   ck_assert_uint_eq(c[1].at_count, 0);
   ck_assert_double_eq(c[1].margin, 0.02);
@@ -475,7 +498,8 @@ END_TEST
 /* Each allocation of ours fails in turn: E_MEMORY, no crash, and in the end a job. */
 START_TEST(test_memory) {
   static const char file[] = HEAD "conditions: [{name: a, mode: fake, beam: [1, 2]},\n"
-                                  "{name: b, mode: fake}]\ncompare: [{a: a, b: b}]\n";
+                                  "{name: b, mode: fake}]\n"
+                                  "compare: [{a: a, b: b, axis: tokens_ref, at: [5]}]\n";
   int64_t failures = 0;
   for (;; failures++) {
     detail err = {0};

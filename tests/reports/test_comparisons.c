@@ -147,12 +147,15 @@ START_TEST(equal_budgets_are_interpolated_by_task) {
   ck_near(number_of(s, AT("difference", "150")), 0.21875);
   ck_near(number_of(s, AT("accuracy_a", "250")), 0.625);
   ck_near(number_of(s, AT("accuracy_b", "250")), 0.21875);
-  ck_assert_str_eq(value_of(s, AT("difference", "350")), "NULL");
-  ck_assert_str_eq(value_of(s, AT("p", "350")), "NULL");
-  ck_assert_str_eq(value_of(s, AT("verdict", "350")), "cannot tell");
-  ck_assert_str_eq(value_of(s, AT("method", "350")), "budget out of range: b spans 100 to 300");
+  /* f: 0.875 at 350; all of g costs less, and its costliest stands. */
+  ck_near(number_of(s, AT("accuracy_a", "350")), 0.875);
+  ck_near(number_of(s, AT("accuracy_b", "350")), 0.25);
+  ck_assert_ptr_nonnull(strstr(value_of(s, AT("method", "350")), "all of b costs less"));
+  ck_assert_str_eq(value_of(s, AT("difference", "50")), "NULL");
+  ck_assert_str_eq(value_of(s, AT("p", "50")), "NULL");
+  ck_assert_str_eq(value_of(s, AT("verdict", "50")), "cannot tell");
   ck_assert_str_eq(value_of(s, AT("method", "50")),
-                   "budget out of range: a spans 100 to 400, b spans 100 to 300");
+                   "budget too small: a costs 100 at least, b 100");
   /* With constant weights a draw is the mean of the drawn tasks' own differences, 0.5 f1 + 0.5 f2
      - 0.75 g1 - 0.25 g2, here by task modulo 8 (mean 0.21875). 2,000 draws give its standard error
      within 5 %. */
@@ -273,7 +276,7 @@ START_TEST(what_is_not_declared_is_exploratory) {
   ck_near(number_of(s, OF("declared", "g 1")), 0);
   ck_near(number_of(s, OF("difference", "g 1")), 0.875);
   ck_assert_str_eq(value_of(s, OF("coalesce(p, p_holm)", "g 1")), "NULL");
-  ck_assert_str_eq(value_of(s, OF("verdict", "g 1")), "cannot tell");
+  ck_assert_str_eq(value_of(s, OF("verdict", "g 1")), "NULL");
   ck_near(number_of(s, "SELECT count(*) FROM comparison WHERE declared"), 1);
   /* The declared one is shown as such, and computing the declared ones keeps the others. */
   double at[] = {150};
@@ -283,9 +286,26 @@ START_TEST(what_is_not_declared_is_exploratory) {
   ck_ok(report_compare(s, &c, &o, &out, &err));
   ck_assert_ptr_null(strstr(text_string(&out), "exploratory"));
   ck_assert_ptr_nonnull(strstr(text_string(&out), "Declared"));
-  run_sql(s, "DELETE FROM comparison WHERE declared");
+  /* Asked the other way round it is the same question. */
+  c.a = "g";
+  c.b = "f";
+  text_clear(&out);
+  ck_ok(report_compare(s, &c, &o, &out, &err));
+  ck_assert_ptr_nonnull(strstr(text_string(&out), "Declared"));
+  /* With a budget that is declared and one that is not, the declared row stays what it is. */
+  double both[] = {150, 160};
+  c = (report_contrast){
+      .job = "j", .a = "f", .b = "g", .axis = "tokens_ref", .at = both, .at_count = 2};
+  text_clear(&out);
+  ck_ok(report_compare(s, &c, &o, &out, &err));
+  ck_near(number_of(s, "SELECT declared FROM comparison WHERE budget = 150"), 1);
+  ck_near(number_of(s, "SELECT p_holm IS NOT NULL FROM comparison WHERE budget = 150"), 1);
+  ck_near(number_of(s, "SELECT declared FROM comparison WHERE budget = 160"), 0);
+  ck_near(number_of(s, "SELECT count(*) FROM comparison"), 3);
+  /* When what was read changes, exploratory rows go, since nothing computes them again. */
+  run_sql(s, "UPDATE verdict SET correct = 0, score = 0");
   ck_ok(report_comparisons(s, "j", &err));
-  ck_near(number_of(s, "SELECT count(*) FROM comparison"), 2);
+  ck_near(number_of(s, "SELECT count(*) FROM comparison WHERE NOT declared"), 0);
   text_close(&out);
   ck_ok(store_close(s, &err));
 }

@@ -135,20 +135,20 @@ END_TEST
 
 START_TEST(interpolation_between_three_points) {
   stats_point p[] = {{400, 1}, {100, 0.2}, {200, 0.6}};
-  int inside;
-  ck_assert_double_eq_tol(stats_interpolate(p, 3, 150, &inside), 0.4, 1e-12);
-  ck_assert(inside);
-  ck_assert_double_eq_tol(stats_interpolate(p, 3, 250, &inside), 0.7, 1e-12);
-  ck_assert_double_eq(stats_interpolate(p, 3, 200, &inside), 0.6);
-  ck_assert_double_eq(stats_interpolate(p, 3, 400, &inside), 1);
-  ck_assert(inside);
-  ck_assert_double_eq(stats_interpolate(p, 3, 401, &inside), 1);
-  ck_assert(!inside);
-  ck_assert_double_eq(stats_interpolate(p, 3, 99, &inside), 0.2);
-  ck_assert(!inside);
+  int enough;
+  ck_assert_double_eq_tol(stats_interpolate(p, 3, 150, &enough), 0.4, 1e-12);
+  ck_assert(enough);
+  ck_assert_double_eq_tol(stats_interpolate(p, 3, 250, &enough), 0.7, 1e-12);
+  ck_assert_double_eq(stats_interpolate(p, 3, 200, &enough), 0.6);
+  ck_assert_double_eq(stats_interpolate(p, 3, 400, &enough), 1);
+  ck_assert(enough);
+  ck_assert_double_eq(stats_interpolate(p, 3, 401, &enough), 1);
+  ck_assert(enough);
+  ck_assert_double_eq(stats_interpolate(p, 3, 99, &enough), 0.2);
+  ck_assert(!enough);
   stats_point equal[] = {{100, 0.2}, {100, 0.6}, {300, 0.8}};
-  ck_assert_double_eq_tol(stats_interpolate(equal, 3, 100, &inside), 0.4, 1e-12);
-  ck_assert_double_eq_tol(stats_interpolate(equal, 3, 200, &inside), 0.6, 1e-12);
+  ck_assert_double_eq_tol(stats_interpolate(equal, 3, 100, &enough), 0.4, 1e-12);
+  ck_assert_double_eq_tol(stats_interpolate(equal, 3, 200, &enough), 0.6, 1e-12);
 }
 END_TEST
 
