@@ -457,7 +457,7 @@ const command command_demonstrate = {
     .summary = "Writes a symbolic solver's searches as training records.",
     .more = "One JSON object a line for each sequence that a model would see. Problems come from\n"
             "the train partition, never from what is tested. What is not given is as published\n"
-            "for the search.\n\n"
+            "for the search. The keys and spans of a record: docs/demonstrations.md.\n\n"
             "  nightjar demonstrate countdown --search apr --count 500000 --seed 1 -o apr.jsonl\n"
             "  nightjar demonstrate countdown --search dfs --heuristic mixed --count 1000 \\\n"
             "      --seed 1 --hold-out-targets 15,27,33 -o sos.jsonl\n",

@@ -26,6 +26,7 @@ typedef struct overview {
   progress *conditions; /* [count] */
   size_t count, capacity;
   last_process process; /* id 0: none ever ran */
+  int64_t unasked;      /* samples that no condition asks for */
   holder_state holder;
   char holder_name[320];
 } overview;
@@ -126,10 +127,26 @@ static status read_process(store *s, last_process *p, detail *err) {
   return failed;
 }
 
+/* Samples of runs that no job's conditions name: of jobs whose files changed. */
+static status read_unasked(store *s, int64_t *samples, detail *err) {
+  query *q = NULL;
+  int row = 0;
+  status failed =
+      query_open(&q, s,
+                 "SELECT count(*) FROM sample WHERE run IN (SELECT id FROM run WHERE id "
+                 "NOT IN (SELECT run FROM condition))",
+                 err);
+  if (!failed) failed = query_next(q, &row, err);
+  if (!failed && row) *samples = query_int(q, 0);
+  query_close(q);
+  return failed;
+}
+
 static status read_overview(const invocation *in, store *s, overview *o, detail *err) {
   o->holder = place_holder(in->db, o->holder_name, sizeof o->holder_name);
   status failed = read_conditions(s, o, err);
   if (!failed) failed = read_means(s, o, err);
+  if (!failed) failed = read_unasked(s, &o->unasked, err);
   return failed ? failed : read_process(s, &o->process, err);
 }
 
@@ -281,7 +298,9 @@ static status print_json(const invocation *in, const overview *o, detail *err) {
     json_decref(list);
     list = NULL;
   }
-  return output_json(in, json_pack("{s:o, s:o}", "conditions", list, "process", process_json(o)),
+  return output_json(in,
+                     json_pack("{s:o, s:o, s:I}", "conditions", list, "process", process_json(o),
+                               "samples_unasked", (json_int_t)o->unasked),
                      err);
 }
 
@@ -290,6 +309,12 @@ static status print_overview(const invocation *in, const overview *o, detail *er
   text out;
   text_open(&out, OUTPUT_BYTES_MAX);
   put_conditions(o, &out);
+  if (o->unasked) {
+    text_format(&out,
+                "\n%lld samples belong to no condition any more, since a job's file changed; their "
+                "runs\nare in the table run, and the file as it was would show them again\n",
+                (long long)o->unasked);
+  }
   put_process(o, &out);
   status s = command_print(in, &out, err);
   text_close(&out);

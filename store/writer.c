@@ -9,7 +9,7 @@
    small group waits a little for company: a commit costs the same for one sample as for a hundred,
    and 50 ms is what a sample may wait to be durable. A group has a bound too, so that callers who
    wait for room get some of it soon. */
-enum { GROUP_BYTES = STORE_QUEUE_BYTES / 16, GATHER_NS = 10000000 };
+enum { GROUP_BYTES = STORE_QUEUE_BYTES / 16, GATHER_NS = 10000000, BUSY_TRIES = 20 };
 
 struct writer {
   store *owner;
@@ -106,12 +106,23 @@ static void end_group(writer *w, record *group, status failed, const detail *why
   free_records(dropped);
 }
 
+/* Another program that holds the file (a forgotten transaction in somebody's shell) is waited for,
+   since the group is rolled back whole: each try waits the busy timeout itself. */
+static status write_patiently(writer *w, const record *group, detail *why) {
+  status failed = write_group(w, group, why);
+  for (int tries = 1; failed == E_BUSY && tries < BUSY_TRIES; tries++) {
+    log_warn(w->owner->messages, "%s; trying again", why->text);
+    failed = write_group(w, group, why);
+  }
+  return failed;
+}
+
 static void *run_writer(void *context) {
   writer *w = context;
   for (record *group; (group = take_group(w));) {
     detail why = {0};
     int64_t start = clock_monotonic_ns();
-    status failed = write_group(w, group, &why);
+    status failed = write_patiently(w, group, &why);
     end_group(w, group, failed, &why, start);
   }
   return NULL;

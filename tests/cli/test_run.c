@@ -294,6 +294,9 @@ START_TEST(a_smaller_limit_hides_nothing) {
   ck_ended(o, 0);
   ck_holds(o.err, "3 conditions with samples that this file does not name or changes");
   is("SELECT group_concat(DISTINCT tasks) FROM accuracy", "5");
+  o = nightjar("status", "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.out, "90 samples belong to no condition any more");
   ck_ended(nightjar("rescore", job, "--db", db), 0);
   is("SELECT group_concat(DISTINCT tasks) FROM accuracy", "5");
 }

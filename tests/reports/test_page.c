@@ -66,8 +66,7 @@ START_TEST(the_first_screen) {
   expect(shown, "better");
   expect(shown, "worse");
   /* 16 of 40: 1.959964 x sqrt(0.24 / 39) = 15.4 points. */
-  expect(shown,
-         "f 1        40.0   [24.6, 55.4]       0       0     900       900   900     900\n");
+  expect(shown, "f 1        40.0   [24.6, 55.4]       0       0     900       900   900     900\n");
   /* At 2048 f has 0.4 + 0.4 x 1148 / 1400 = 72.8 %, g 0.2 + 0.4 x 1048 / 1200 = 54.9 %. */
   expect(shown, "    2048  *72.8  54.9\n");
   expect(shown, "Intervals say how accuracies might differ on other tasks");
