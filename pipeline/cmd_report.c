@@ -5,62 +5,38 @@
 #include "store/query.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { REPORT_BYTES_MAX = 64 << 20, BUDGETS_MAX = 64 };
 
-/* Opens for writing where that is possible, since an exploratory comparison is kept; for reading
-   where another process writes or the file may not be written. */
-static status open_for_compare(const invocation *in, store **out, detail *err) {
-  detail ignored = {0};
+/* Whether a job (or the one that --job names) has comparisons that are no more true. One that
+   cannot be computed is not stale: the report says why. */
+static status any_stale(const invocation *in, store *s, int *stale, detail *err) {
+  query *q = NULL;
+  const char *only = command_value(in, "job");
+  status st = query_open(&q, s, "SELECT name FROM job WHERE name = ?1 OR ?1 IS NULL", err);
+  if (!st) query_bind_text(q, 1, only);
+  *stale = 0;
+  for (int row = 1; !st && row && !*stale;) {
+    st = query_next(q, &row, err);
+    detail ignored = {0};
+    if (!st && row && report_stale(s, query_text(q, 0), stale, &ignored)) *stale = 0;
+  }
+  query_close(q);
+  return st;
+}
+
+/* For reading, unless there is something to keep (a comparison that is stale or exploratory) and
+   nobody writes: then for writing, if the file may be. */
+static status open_for(const invocation *in, int keeps, store **out, detail *err) {
   char who[320];
+  detail ignored = {0};
   status st = command_store(in, STORE_READ, out, err);
-  if (st || place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) return st;
+  if (!st && !keeps) st = any_stale(in, *out, &keeps, err);
+  if (st || !keeps || place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) return st;
   st = store_close(*out, err);
   *out = NULL;
   if (st || store_open(out, in->db, STORE_WRITE, NULL, &ignored) == OK) return st;
   return command_store(in, STORE_READ, out, err);
-}
-
-/* Declared comparisons that are no more true are computed again and kept, where that is possible;
-   otherwise a report computes them for itself. */
-static status refresh_job(const invocation *in, const char *job, detail *err) {
-  store *s = NULL;
-  int stale = 0;
-  char who[320];
-  detail ignored = {0};
-  status st = command_store(in, STORE_READ, &s, err);
-  if (!st && report_stale(s, job, &stale, &ignored)) stale = 0; /* the report will say why */
-  status closed = store_close(s, st ? NULL : err);
-  if (st || closed || !stale || place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) {
-    return st ? st : closed;
-  }
-  if (store_open(&s, in->db, STORE_WRITE, NULL, &ignored)) return OK;
-  status kept = report_comparisons(s, job, &ignored);
-  closed = store_close(s, err);
-  return kept == E_INPUT ? OK : closed;
-}
-
-static status refresh(const invocation *in, detail *err) {
-  store *s = NULL;
-  query *q = NULL;
-  text names; /* each with its zero */
-  text_open(&names, 64 << 20);
-  status st = command_store(in, STORE_READ, &s, err);
-  if (!st) st = query_open(&q, s, "SELECT name FROM job ORDER BY name", err);
-  for (int row = 1; !st && row;) {
-    st = query_next(q, &row, err);
-    if (!st && row) text_add(&names, query_text(q, 0), strlen(query_text(q, 0)) + 1);
-  }
-  query_close(q);
-  status closed = store_close(s, st ? NULL : err);
-  if (!st) st = closed ? closed : text_state(&names, err);
-  const char *only = command_value(in, "job");
-  for (size_t at = 0; !st && at < names.bytes; at += strlen(names.data + at) + 1) {
-    if (!only || !strcmp(only, names.data + at)) st = refresh_job(in, names.data + at, err);
-  }
-  text_close(&names);
-  return st;
 }
 
 static status with_store(const invocation *in, int keeps,
@@ -69,7 +45,7 @@ static status with_store(const invocation *in, int keeps,
   store *s = NULL;
   text out;
   text_open(&out, REPORT_BYTES_MAX);
-  status st = keeps ? open_for_compare(in, &s, err) : command_store(in, STORE_READ, &s, err);
+  status st = open_for(in, keeps, &s, err);
   if (!st) st = fill(in, s, &out, err);
   if (!st) st = command_print(in, &out, err);
   text_close(&out);
@@ -92,8 +68,7 @@ static status run_report(const invocation *in, detail *err) {
   if (!command_flag(in, "text") && !in->json) {
     return fault(err, E_USAGE, "say nightjar report --text, or --json for a program");
   }
-  status st = refresh(in, err);
-  return st ? st : with_store(in, 0, fill_report, err);
+  return with_store(in, 0, fill_report, err);
 }
 
 static status read_budgets(const char *list, double at[BUDGETS_MAX], size_t *count, detail *err) {

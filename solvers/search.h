@@ -11,7 +11,8 @@
 #include "base/arena.h"
 #include "solvers/countdown.h"
 
-enum { SEARCH_TEXT_BYTES_MAX = 16 << 20 }; /* of one thread */
+/* Of one thread, and of all threads of a search. */
+enum { SEARCH_TEXT_BYTES_MAX = 16 << 20, SEARCH_ALL_BYTES_MAX = 64 << 20 };
 
 typedef enum search_kind {
   SEARCH_DFS,       /* SoS depth-first: successors whose heuristic exceeds the target are dropped */

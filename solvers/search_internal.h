@@ -36,6 +36,7 @@ typedef struct search {
     int count, capacity;
   } seen;
   int children;  /* spawned so far */
+  size_t bytes;  /* written so far, by all threads */
   status failed; /* E_LIMIT: a text is too long; E_MEMORY: memory is out. Everything unwinds */
 } search;
 

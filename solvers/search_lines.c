@@ -17,6 +17,8 @@ static void line_begin(writer *w) {
 static void line_end(writer *w) {
   search_thread *t = w->thread;
   if (t->written.failed) w->search->failed = t->written.failed;
+  w->search->bytes += t->written.bytes - w->line_start;
+  if (w->search->bytes > SEARCH_ALL_BYTES_MAX) w->search->failed = E_LIMIT;
   int64_t limit = w->search->options->context;
   int64_t added = w->trace.tokens - w->line_tokens;
   if (writer_ended(w) || (limit > 0 && w->context_tokens + added > limit)) {
