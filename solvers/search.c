@@ -44,8 +44,9 @@ status search_run(search_result *out, const countdown_problem *problem,
   search_close(out);
   if (s.failed == E_LIMIT) {
     return fault(err, E_LIMIT,
-                 "a trace of more than %d bytes; bound the search by limit.context or a beam",
-                 (int)SEARCH_TEXT_BYTES_MAX);
+                 "a trace of more than %d bytes, or %d in all threads; bound the search by "
+                 "limit.context or a beam",
+                 (int)SEARCH_TEXT_BYTES_MAX, (int)SEARCH_ALL_BYTES_MAX);
   }
   return arena_full(memory, err);
 }
