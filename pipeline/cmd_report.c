@@ -141,7 +141,8 @@ static const command_option compare_table[] = {
 
 const command command_report = {.name = "report",
                                 .arguments = "",
-                                .summary = "accuracy, budgets and verdicts as tables",
+                                .summary =
+                                    "Prints accuracy, budgets and verdicts as tables (--text).",
                                 .more = NULL,
                                 .options = report_table,
                                 .arguments_min = 0,
@@ -152,7 +153,7 @@ const command command_report = {.name = "report",
 const command command_compare = {
     .name = "compare",
     .arguments = "A B",
-    .summary = "one paired comparison of two conditions or families",
+    .summary = "Prints one paired comparison of two conditions or families.",
     .more =
         "What the job declares gets its p and verdict; anything else is exploratory and gets an "
         "interval.\n",

@@ -59,7 +59,7 @@ static status run(const invocation *in, detail *err) {
 
 const command command_rescore = {.name = "rescore",
                                  .arguments = "JOB.yaml",
-                                 .summary = "checks stored answers again",
+                                 .summary = "Judges the stored answers of a job again.",
                                  .more = NULL,
                                  .options = NULL,
                                  .arguments_min = 1,

@@ -275,14 +275,14 @@ static const command_option options[] = {
     {"limit", "K", "the first K tasks of the set only"},
     {"max-wall", "T", "end after this time (45m, 8h), resumable, exit 75"},
     {"threads", "N", "workers (default: one a core); never changes a result"},
-    {"dry-run", NULL, "print the work, the hours expected and the smallest difference it can see"},
+    {"dry-run", NULL, "print the work, the time expected, the smallest difference it can see"},
     {"explain", NULL, "print which runs are there, and which field makes a run new"},
     {NULL, NULL, NULL}};
 
 const command command_run = {
     .name = "run",
     .arguments = "JOB.yaml",
-    .summary = "runs or continues a job",
+    .summary = "Runs a job, or continues it.",
     .more = "The same command again continues: what is done stays, what was in flight is done "
             "again.\nSIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 finish the samples in flight "
             "and exit 75.\nThe keys of a job file: docs/jobs.md.\n",

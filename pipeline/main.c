@@ -20,7 +20,7 @@ static void print_usage(FILE *out) {
   for (int i = 0; i < COMMANDS; i++) {
     char left[64];
     (void)snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->arguments);
-    (void)fprintf(out, "  %-26s %s\n", left, commands[i]->summary);
+    (void)fprintf(out, "  %-28s %s\n", left, commands[i]->summary);
   }
   (void)fputs("\nnightjar COMMAND --help says more. --db FILE names the store (default "
               "nightjar.db).\n",
@@ -36,7 +36,7 @@ static int print_group(int argc, char **argv) {
     if (strncmp(commands[i]->name, argv[1], bytes) != 0 || commands[i]->name[bytes] != ' ')
       continue;
     if (!found++) (void)fprintf(out, "usage: nightjar %s COMMAND [options]\n\n", argv[1]);
-    (void)fprintf(out, "  %-26s %s\n", commands[i]->name, commands[i]->summary);
+    (void)fprintf(out, "  %-28s %s\n", commands[i]->name, commands[i]->summary);
   }
   if (!found) return -1;
   return asked ? 0 : 2;
