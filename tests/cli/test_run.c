@@ -180,6 +180,19 @@ START_TEST(a_second_writer_is_turned_away) {
 }
 END_TEST
 
+/* Who holds the lock for a moment only, as a report does, turns no run away. */
+START_TEST(a_short_lock_is_waited_for) {
+  make_tasks("10");
+  write_job("seed: 5", TWO);
+  char command[1024];
+  (void)snprintf(command, sizeof command, "flock %s.lock sleep 1 >%s 2>&1 & sleep 0.3", db,
+                 support_path("flock"));
+  ck_assert_int_eq(system(command), 0);
+  ck_ended(nightjar("run", job, "--db", db), 0);
+  is("SELECT count(*) FROM sample", "30");
+}
+END_TEST
+
 /* A task that cannot be read fails its own samples, is tried again, and is counted. */
 START_TEST(failed_samples_are_tried_again) {
   make_tasks("10");
@@ -352,6 +365,7 @@ int main(void) {
   tcase_add_test(all, a_wall_limit_stops_resumably);
   tcase_add_test(all, bad_input_says_where_and_what);
   tcase_add_test(all, a_second_writer_is_turned_away);
+  tcase_add_test(all, a_short_lock_is_waited_for);
   tcase_add_test(all, failed_samples_are_tried_again);
   tcase_add_test(all, rescore_judges_what_is_stored);
   tcase_add_test(all, reports_show_what_the_store_holds);
