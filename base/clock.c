@@ -17,7 +17,3 @@ int64_t clock_monotonic_ns(void) {
 int64_t clock_unix_ns(void) {
   return read_ns(CLOCK_REALTIME);
 }
-
-int64_t clock_thread_cpu_ns(void) {
-  return read_ns(CLOCK_THREAD_CPUTIME_ID);
-}

@@ -4,8 +4,7 @@
 
 #include <stdint.h>
 
-int64_t clock_monotonic_ns(void);  /* from an unspecified start; never goes back */
-int64_t clock_unix_ns(void);       /* wall clock, UTC */
-int64_t clock_thread_cpu_ns(void); /* processor time of the calling thread */
+int64_t clock_monotonic_ns(void); /* from an unspecified start; never goes back */
+int64_t clock_unix_ns(void);      /* wall clock, UTC */
 
 #endif

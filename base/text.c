@@ -2,7 +2,9 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -112,6 +114,20 @@ int text_is_utf8(const char *bytes, size_t count, size_t *at) {
       return 0;
     }
   }
+  return 1;
+}
+
+int text_range(const char *word, int64_t *low, int64_t *high) {
+  static const char digits[] = "0123456789";
+  size_t first = strspn(word, digits), second = 0;
+  const char *rest = word + first;
+  if (*rest == '-') second = strspn(rest + 1, digits);
+  if (first == 0 || (*rest == '-' ? second == 0 || rest[1 + second] : *rest)) return 0;
+  errno = 0;
+  int64_t from = strtoll(word, NULL, 10), to = *rest ? strtoll(rest + 1, NULL, 10) : from;
+  if (errno || from > to) return 0;
+  *low = from;
+  *high = to;
   return 1;
 }
 

@@ -34,6 +34,10 @@ int text_is_utf8(const char *bytes, size_t count, size_t *at);
 /* The length of the well-formed UTF-8 sequence at the start of bytes; 0 where there is none. */
 size_t text_utf8_length(const char *bytes, size_t count);
 
+/* Reads "a-b" with a <= b, or "n" for n to n: whole numbers without a sign. 0 where word is
+   neither; then *low and *high stay as they were. */
+int text_range(const char *word, int64_t *low, int64_t *high);
+
 /* The candidate closest to word by edit distance, or NULL when none is near enough to suggest. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
 

@@ -144,11 +144,7 @@ status command_range(const invocation *in, const char *name, int64_t low, int64_
                      int64_t *from, int64_t *to, detail *err) {
   const char *value = command_value(in, name);
   if (!value) return OK;
-  char *end;
-  int good = read_integer(value, &end, from);
-  *to = *from;
-  if (good && *end == '-') good = read_integer(end + 1, &end, to);
-  if (!good || *end || *from < low || *to > high || *from > *to) {
+  if (!text_range(value, from, to) || *from < low || *to > high) {
     return fault(err, E_USAGE, "--%s must be n or a-b within %lld to %lld, not '%s'", name,
                  (long long)low, (long long)high, value);
   }

@@ -85,7 +85,4 @@ void job_close(job *j); /* NULL is a no-op */
    writes the document again. Copies. E_INPUT, E_MEMORY. */
 MUST_CHECK status job_default_checker(job *j, const char *checker, detail *err);
 
-/* Reads a range of whole numbers: "a-b" with a <= b, or "n" for n to n. E_INPUT. */
-MUST_CHECK status range_read(const char *word, int64_t *low, int64_t *high, detail *err);
-
 #endif

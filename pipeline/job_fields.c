@@ -149,27 +149,6 @@ status check_name(const job_reader *r, const yaml_node *node, const char *extra)
 
 /* ---- values of parameters ------------------------------------------------------------------- */
 
-status range_read(const char *word, int64_t *low, int64_t *high, detail *err) {
-  size_t first = strspn(word, "0123456789"), second = first;
-  if (word[first] == '-') second = strspn(word + first + 1, "0123456789");
-  const char *end = word + first + (word[first] == '-' ? 1 + second : 0);
-  char shown[YAML_SHOWN_BYTES];
-  if (first == 0 || second == 0 || *end) {
-    return fault(err, E_INPUT, "expected a whole number or a range a-b, not \"%s\"",
-                 yaml_shown(word, shown));
-  }
-  errno = 0;
-  int64_t from = strtoll(word, NULL, 10);
-  int64_t to = word[first] ? strtoll(word + first + 1, NULL, 10) : from;
-  if (errno || from > to) {
-    return fault(err, E_INPUT, "expected a range a-b that does not fall, not \"%s\"",
-                 yaml_shown(word, shown));
-  }
-  *low = from;
-  *high = to;
-  return OK;
-}
-
 static status read_choice(const job_reader *r, const option *o, const yaml_node *node,
                           json_t **out) {
   size_t count = 0;
@@ -188,7 +167,7 @@ static status read_range(const job_reader *r, const option *o, const yaml_node *
                          json_t **out) {
   int64_t low = node->integer, high = node->integer;
   int good = node->kind == YAML_INTEGER;
-  if (node->kind == YAML_TEXT) good = !range_read(node->text, &low, &high, NULL);
+  if (node->kind == YAML_TEXT) good = text_range(node->text, &low, &high);
   if (!good || (double)low < o->low || (double)high > o->high) {
     return unexpected(r, node, o->key, "an integer or a range a-b from %.0f to %.0f (%s)", o->low,
                       o->high, o->meaning);

@@ -32,16 +32,14 @@ status jobs_load(job **out, const char *path, detail *err) {
   text bytes;
   text_open(&bytes, JOB_BYTES_MAX);
   status s = read_file(path, &bytes, err);
-  static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 so */
-  size_t skip = bytes.bytes >= 3 && !memcmp(bytes.data, mark, 3) ? 3 : 0;
   if (!s) {
     size_t mode_count, checker_count;
     const mode *const *modes = mode_list(&mode_count);
     const char *const *checkers = checker_names(&checker_count);
     s = job_read(out,
                  &(job_source){.name = path,
-                               .bytes = text_string(&bytes) + skip,
-                               .count = bytes.bytes - skip,
+                               .bytes = text_string(&bytes),
+                               .count = bytes.bytes,
                                .modes = modes,
                                .mode_count = mode_count,
                                .checkers = checkers,

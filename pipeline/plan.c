@@ -138,43 +138,34 @@ static status commit_run(const plan *p, store *s, planned_run *r, detail *err) {
   return st;
 }
 
-/* What the store's condition of this name covers, where it is of the same run: fewer tasks by
-   --limit must not hide samples that are there. */
-static status covered_tasks(store *s, const char *job_name, const job_condition *c, int64_t run,
-                            int64_t *tasks, detail *err) {
-  query *q = NULL;
-  int row = 0;
-  status st = query_open(
-      &q, s, "SELECT tasks FROM condition WHERE job = ?1 AND name = ?2 AND run = ?3", err);
-  if (st) return st;
-  query_bind_text(q, 1, job_name);
-  query_bind_text(q, 2, c->name);
-  query_bind_int(q, 3, run);
-  st = query_next(q, &row, err);
-  if (!st && row && query_int(q, 0) > *tasks) *tasks = query_int(q, 0);
-  query_close(q);
-  return st;
+/* The job's condition of this name and run, or the number of conditions. */
+static size_t find_condition(const plan *p, const char *name, int64_t run) {
+  size_t i = 0;
+  while (i < p->job->condition_count &&
+         (strcmp(p->job->conditions[i].name, name) != 0 || p->runs[p->run_of[i]].run != run))
+    i++;
+  return i;
 }
 
-/* Warns of conditions with samples that this file does not name any more. */
-static status warn_of_lost(const plan *p, store *s, logger *messages, detail *err) {
+/* Reads what the store's conditions of this job cover. tasks [condition_count] grows where they
+   cover more: fewer by --limit must not hide samples that are there. What this file takes out of
+   the reports is said. */
+static status keep_covered(const plan *p, store *s, int64_t *tasks, logger *messages, detail *err) {
   query *q = NULL;
   int64_t lost = 0, fewer = 0;
   status st = query_open(&q, s,
-                         "SELECT name, run, repeats FROM condition c WHERE job = ? AND EXISTS "
-                         "(SELECT 1 FROM sample s WHERE s.run = c.run)",
+                         "SELECT name, run, tasks, repeats, EXISTS (SELECT 1 FROM sample s WHERE "
+                         "s.run = c.run) FROM condition c WHERE job = ?",
                          err);
   if (!st) query_bind_text(q, 1, p->job->name);
   for (int row = 1; !st && row;) {
     st = query_next(q, &row, err);
     if (st || !row) break;
-    int found = 0;
-    for (size_t i = 0; i < p->job->condition_count && !found; i++) {
-      found = !strcmp(p->job->conditions[i].name, query_text(q, 0)) &&
-              p->runs[p->run_of[i]].run == query_int(q, 1);
-    }
-    lost += !found;
-    fewer += found && query_int(q, 2) > p->job->repeats;
+    size_t i = find_condition(p, query_text(q, 0), query_int(q, 1));
+    int found = i < p->job->condition_count, sampled = query_int(q, 4) != 0;
+    if (found && query_int(q, 2) > tasks[i]) tasks[i] = query_int(q, 2);
+    lost += !found && sampled;
+    fewer += found && sampled && query_int(q, 3) > p->job->repeats;
   }
   query_close(q);
   if (!st && lost) {
@@ -191,29 +182,38 @@ static status warn_of_lost(const plan *p, store *s, logger *messages, detail *er
   return st;
 }
 
-static status commit_conditions(const plan *p, store *s, detail *err) {
-  const job *j = p->job;
-  store_condition *rows = memory_zeroed(j->condition_count, sizeof *rows);
-  text *axes = memory_zeroed(j->condition_count, sizeof *axes);
-  status st = rows && axes ? OK : fault(err, E_MEMORY, "no memory for conditions");
-  for (size_t i = 0; !st && i < j->condition_count; i++) {
-    const job_condition *c = &j->conditions[i];
-    text_open(&axes[i], JOB_BYTES_MAX);
-    st = json_canonical(c->axes, &axes[i], err);
-    rows[i] = (store_condition){.job = j->name,
-                                .name = c->name,
-                                .family = c->family,
-                                .checker = c->checker,
-                                .axes_json = text_string(&axes[i]),
-                                .ordinal = (int)i,
-                                .repeats = j->repeats,
-                                .run = p->runs[p->run_of[i]].run,
-                                .tasks = p->task_count};
-    if (!st) st = covered_tasks(s, j->name, c, rows[i].run, &rows[i].tasks, err);
-  }
-  if (!st) st = store_conditions_put(s, j->name, rows, j->condition_count, err);
-  for (size_t i = 0; axes && i < j->condition_count; i++)
+static status fill_row(const plan *p, size_t i, int64_t tasks, text *axes, store_condition *row,
+                       detail *err) {
+  const job_condition *c = &p->job->conditions[i];
+  text_open(axes, JOB_BYTES_MAX);
+  status st = json_canonical(c->axes, axes, err);
+  *row = (store_condition){.job = p->job->name,
+                           .name = c->name,
+                           .family = c->family,
+                           .checker = c->checker,
+                           .axes_json = text_string(axes),
+                           .ordinal = (int)i,
+                           .repeats = p->job->repeats,
+                           .run = p->runs[p->run_of[i]].run,
+                           .tasks = tasks};
+  return st;
+}
+
+static status commit_conditions(const plan *p, store *s, logger *messages, detail *err) {
+  size_t count = p->job->condition_count;
+  store_condition *rows = memory_zeroed(count, sizeof *rows);
+  text *axes = memory_zeroed(count, sizeof *axes);
+  int64_t *tasks = memory_zeroed(count, sizeof *tasks);
+  status st = rows && axes && tasks ? OK : fault(err, E_MEMORY, "no memory for conditions");
+  for (size_t i = 0; !st && i < count; i++)
+    tasks[i] = p->task_count;
+  if (!st) st = keep_covered(p, s, tasks, messages, err);
+  for (size_t i = 0; !st && i < count; i++)
+    st = fill_row(p, i, tasks[i], &axes[i], &rows[i], err);
+  if (!st) st = store_conditions_put(s, p->job->name, rows, count, err);
+  for (size_t i = 0; axes && i < count; i++)
     text_close(&axes[i]);
+  memory_free(tasks);
   memory_free(axes);
   memory_free(rows);
   return st;
@@ -232,8 +232,7 @@ status plan_commit(plan *p, store *s, logger *messages, detail *err) {
   status st = commit_job(p, s, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = commit_run(p, s, &p->runs[i], err);
-  if (!st) st = warn_of_lost(p, s, messages, err);
-  if (!st) st = commit_conditions(p, s, err);
+  if (!st) st = commit_conditions(p, s, messages, err);
   for (size_t i = 0; !st && i < p->run_count; i++) {
     const planned_run *r = &p->runs[i];
     for (int k = 0; !st && !r->fresh && k < r->checker_count; k++) {
@@ -289,7 +288,26 @@ status plan_explain(const plan *p, store *s, text *out, detail *err) {
   return st;
 }
 
-/* ---- judging again --------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
+
+status plan_judge(const planned_run *r, const checker *c, const char *target, const char *answer,
+                  const char *trace, size_t trace_bytes, store_verdict *out, detail *err) {
+  checker_input in = {.target = target,
+                      .answer = answer,
+                      .trace = trace,
+                      .trace_bytes = trace_bytes,
+                      .parameters = r->first->parameters};
+  checker_verdict v;
+  status s = c->judge(&in, &v, err);
+  if (s) return s;
+  *out = (store_verdict){.thread = -1,
+                         .checker = c->name,
+                         .reason = v.reason,
+                         .version = c->version,
+                         .correct = v.correct,
+                         .score = v.score};
+  return OK;
+}
 
 typedef struct judge_context {
   const planned_run *run;
@@ -298,21 +316,8 @@ typedef struct judge_context {
 
 static status judge(void *context, const store_answer *a, store_verdict *verdict, detail *err) {
   const judge_context *c = context;
-  checker_input in = {.target = a->target,
-                      .answer = a->answer,
-                      .trace = a->trace,
-                      .trace_bytes = a->trace_bytes,
-                      .parameters = c->run->first->parameters};
-  checker_verdict out;
-  status s = c->checker->judge(&in, &out, err);
-  if (s) return s;
-  *verdict = (store_verdict){.thread = -1,
-                             .checker = c->checker->name,
-                             .reason = out.reason,
-                             .version = c->checker->version,
-                             .correct = out.correct,
-                             .score = out.score};
-  return OK;
+  return plan_judge(c->run, c->checker, a->target, a->answer, a->trace, a->trace_bytes, verdict,
+                    err);
 }
 
 status plan_rescore(store *s, const planned_run *r, const checker *c, int all, int64_t *judged,

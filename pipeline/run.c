@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "pipeline/output.h"
 #include "pipeline/sample.h"
 #include "pipeline/stop.h"
 
@@ -33,6 +34,11 @@ typedef struct pool {
   run_progress *progress; /* [plan->run_count] */
   int64_t started_ns, shown_ns;
 } pool;
+
+/* A worker's, the ring's or the feeder's: whoever holds it last ends it. */
+static void release_work(const sample_work *w) {
+  memory_free((char *)(uintptr_t)w->target);
+}
 
 int run_cores(void) {
   cpu_set_t set;
@@ -81,7 +87,7 @@ static void *work(void *context) {
     (void)pthread_mutex_unlock(&p->lock);
     sample_outcome outcome;
     s = sample_run(&w, p->store, memory, &outcome, &err);
-    memory_free((char *)(uintptr_t)w.target);
+    release_work(&w);
     (void)pthread_mutex_lock(&p->lock);
     p->in_flight--;
     if (!s) add_outcome(p, w.run, &outcome);
@@ -113,16 +119,6 @@ static int64_t tokens_left(const pool *p, int64_t *samples_left) {
   return (int64_t)expected;
 }
 
-static void put_duration(char *out, size_t bytes, double seconds) {
-  if (seconds < 90) {
-    (void)snprintf(out, bytes, "%.0f s", seconds);
-  } else if (seconds < 5400) {
-    (void)snprintf(out, bytes, "%.0f min", seconds / 60);
-  } else {
-    (void)snprintf(out, bytes, "%.1f h", seconds / 3600);
-  }
-}
-
 static void show_progress(pool *p, logger *messages, int last) {
   int64_t now = clock_monotonic_ns();
   if (!last && now - p->shown_ns < TICK_NS) return;
@@ -134,15 +130,19 @@ static void show_progress(pool *p, logger *messages, int last) {
   int64_t finished = t.done + t.capped + t.failed;
   double seconds = (double)(now - p->started_ns) / 1e9;
   double rate = seconds > 0 ? (double)t.tokens_ref / seconds : 0;
-  char left[32] = "?", failed[48] = "";
-  if (rate > 0) put_duration(left, sizeof left, (double)tokens_to_come / rate);
+  char failed[48] = "";
+  text left;
+  text_open(&left, 64);
+  if (rate > 0) output_duration(&left, (double)tokens_to_come / rate);
   if (t.failed) (void)snprintf(failed, sizeof failed, ", %lld failed", (long long)t.failed);
   /* Short enough for 80 columns: a line that wraps cannot be rewritten. */
   log_progress(messages,
                "%lld/%lld samples, %.1f/%.1f M tokens%s, %.0f/s, %.1f M tokens/s, %s left",
                (long long)finished, (long long)(finished + samples_left),
                (double)t.tokens_ref / 1e6, (double)(t.tokens_ref + tokens_to_come) / 1e6, failed,
-               seconds > 0 ? (double)finished / seconds : 0, rate / 1e6, left);
+               seconds > 0 ? (double)finished / seconds : 0, rate / 1e6,
+               left.bytes ? text_string(&left) : "?");
+  text_close(&left);
 }
 
 /* Whether the night ends early, and why. */
@@ -196,7 +196,7 @@ static status feed(pool *p, const planned_run *r, const store_item *item, const 
     }
     if (failed) break;
   }
-  memory_free((char *)(uintptr_t)w.target);
+  release_work(&w);
   return OK;
 }
 
@@ -268,7 +268,7 @@ static status pool_open(pool *p, plan *of, store *s, int threads, detail *err) {
 
 static void drop_waiting(pool *p) {
   for (; p->count > 0; p->count--) {
-    memory_free((char *)(uintptr_t)p->ring[p->head].target);
+    release_work(&p->ring[p->head]);
     p->head = (p->head + 1) % p->capacity;
   }
 }

@@ -46,17 +46,8 @@ static status judge(workpiece *piece, const sample_work *w, detail *err) {
   status s = text_state(&piece->answer, err);
   if (!s) s = text_state(&piece->vote_key, err);
   for (int i = 0; !s && i < w->run->checker_count; i++) {
-    const checker *c = w->run->checkers[i];
-    checker_input in = {.target = w->target,
-                        .answer = answer,
-                        .trace = text_string(root),
-                        .trace_bytes = root->bytes,
-                        .parameters = w->run->first->parameters};
-    checker_verdict v;
-    s = c->judge(&in, &v, err);
-    if (!s) {
-      piece->verdicts[i] = (store_verdict){-1, c->name, v.reason, c->version, v.correct, v.score};
-    }
+    s = plan_judge(w->run, w->run->checkers[i], w->target, answer, text_string(root), root->bytes,
+                   &piece->verdicts[i], err);
   }
   return s;
 }

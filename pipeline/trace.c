@@ -11,7 +11,7 @@ static int64_t number(const query *q, int column) {
 /* A copy of a column that may be NULL. *failed collects the first failure of several. */
 static const char *copied(const query *q, int column, arena *memory, status *failed, detail *err) {
   if (query_is_null(q, column)) return NULL;
-  const char *value = query_text(q, column), *copy = arena_text(memory, value, strlen(value));
+  const char *copy = query_keep(q, column, memory);
   if (!copy && !*failed) *failed = arena_full(memory, err);
   return copy;
 }

@@ -6,12 +6,6 @@
 
 enum { NAMES_MAX = 10000 }; /* among which the nearest is looked for */
 
-static status copy(const query *q, int column, arena *memory, const char **out, detail *err) {
-  const char *value = query_text(q, column);
-  *out = arena_text(memory, value, strlen(value));
-  return *out ? OK : arena_full(memory, err);
-}
-
 /* The nearest to a word among the texts of a statement's first column, or NULL. ?1 is a number. */
 static status find_nearest(store *s, const char *sql, int64_t number, const char *word,
                            arena *memory, const char **out, detail *err) {
@@ -23,7 +17,9 @@ static status find_nearest(store *s, const char *sql, int64_t number, const char
   query_bind_int(q, 1, number);
   for (int row = 1; !failed && row && count < NAMES_MAX;) {
     failed = query_next(q, &row, err);
-    if (!failed && row) failed = copy(q, 0, memory, &names[count++], err);
+    if (failed || !row) continue;
+    names[count] = query_keep(q, 0, memory);
+    if (!names[count++]) failed = arena_full(memory, err);
   }
   query_close(q);
   *out = failed ? NULL : text_nearest(word, names, count);

@@ -319,6 +319,11 @@ static status read_stream(reader *r, yaml_node **out) {
 
 status yaml_read(const yaml_node **out, arena *memory, const char *bytes, size_t count,
                  const char *name, detail *err) {
+  static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 so */
+  if (count >= 3 && !memcmp(bytes, mark, 3)) {
+    bytes += 3;
+    count -= 3;
+  }
   reader r = {.memory = memory, .bytes = bytes, .name = name, .count = count, .err = err};
   if (count > YAML_BYTES_MAX) {
     return fault_at(err, E_INPUT, name, 1, "a file of %zu bytes; at most %d are read", count,

@@ -138,39 +138,30 @@ status comparisons_stored(int *stored, store *s, const scores *all, const declar
   return failed;
 }
 
-static double real_or_none(const query *q, int column) {
-  return query_is_null(q, column) ? STATS_NONE : query_real(q, column);
-}
-
-static const char *keep(const scores *all, const query *q, int column) {
-  const char *value = query_text(q, column);
-  return arena_text(all->memory, value, strlen(value));
-}
-
 static status read_row(contrast_row *row, const scores *all, const query *q, detail *err) {
   *row = (contrast_row){.ordinal = (int)query_int(q, 0),
-                        .a = keep(all, q, 1),
-                        .b = keep(all, q, 2),
-                        .checker = keep(all, q, 3),
-                        .axis = keep(all, q, 4),
+                        .a = query_keep(q, 1, all->memory),
+                        .b = query_keep(q, 2, all->memory),
+                        .checker = query_keep(q, 3, all->memory),
+                        .axis = query_keep(q, 4, all->memory),
                         .budget = query_real(q, 5),
                         .declared = 1,
                         .tasks = query_int(q, 6),
                         .dropped = query_int(q, 7),
-                        .accuracy_a = real_or_none(q, 8),
-                        .accuracy_b = real_or_none(q, 9),
-                        .difference = real_or_none(q, 10),
-                        .se = real_or_none(q, 11),
-                        .lo95 = real_or_none(q, 12),
-                        .hi95 = real_or_none(q, 13),
+                        .accuracy_a = scores_number(q, 8),
+                        .accuracy_b = scores_number(q, 9),
+                        .difference = scores_number(q, 10),
+                        .se = scores_number(q, 11),
+                        .lo95 = scores_number(q, 12),
+                        .hi95 = scores_number(q, 13),
                         .lo90 = STATS_NONE,
                         .hi90 = STATS_NONE,
-                        .p = real_or_none(q, 14),
-                        .p_holm = real_or_none(q, 15),
+                        .p = scores_number(q, 14),
+                        .p_holm = scores_number(q, 15),
                         .margin = query_real(q, 16),
-                        .verdict = keep(all, q, 17),
+                        .verdict = query_keep(q, 17, all->memory),
                         .tasks_needed = query_is_null(q, 18) ? -1 : query_int(q, 18),
-                        .method = keep(all, q, 19)};
+                        .method = query_keep(q, 19, all->memory)};
   int whole = row->a && row->b && row->checker && row->axis && row->verdict && row->method;
   return whole ? OK : arena_full(all->memory, err);
 }

@@ -41,14 +41,9 @@ void page_note(const page *p, const char *format, ...) {
 
 typedef struct job_head {
   int64_t conditions, wanted, tasks, repeats;
-  char *task_set, *modes, *classes, *units, *checkers;
+  const char *task_set, *modes, *classes, *units, *checkers;
   int64_t class_count;
 } job_head;
-
-static char *keep(const page *p, const query *q, int column) {
-  const char *value = query_text(q, column);
-  return arena_text(p->memory, value, strlen(value));
-}
 
 static status read_head(job_head *head, const page *p, detail *err) {
   query *q = NULL;
@@ -66,9 +61,16 @@ static status read_head(job_head *head, const page *p, detail *err) {
   query_bind_text(q, 1, p->all->job);
   failed = query_next(q, &row, err);
   if (!failed) {
-    *head = (job_head){query_int(q, 0), query_int(q, 1), query_int(q, 2), query_int(q, 3),
-                       keep(p, q, 4),   keep(p, q, 5),   keep(p, q, 6),   keep(p, q, 7),
-                       keep(p, q, 8),   query_int(q, 9)};
+    *head = (job_head){query_int(q, 0),
+                       query_int(q, 1),
+                       query_int(q, 2),
+                       query_int(q, 3),
+                       query_keep(q, 4, p->memory),
+                       query_keep(q, 5, p->memory),
+                       query_keep(q, 6, p->memory),
+                       query_keep(q, 7, p->memory),
+                       query_keep(q, 8, p->memory),
+                       query_int(q, 9)};
     if (!head->task_set || !head->modes || !head->classes || !head->units || !head->checkers) {
       failed = arena_full(p->memory, err);
     }
@@ -77,28 +79,24 @@ static status read_head(job_head *head, const page *p, detail *err) {
   return failed;
 }
 
-static double real_or_none(const query *q, int column) {
-  return query_is_null(q, column) ? STATS_NONE : query_real(q, column);
-}
-
 static status read_condition(page_condition *c, const page *p, const query *q, detail *err) {
-  *c = (page_condition){.name = keep(p, q, 0),
-                        .family = keep(p, q, 1),
-                        .split = keep(p, q, 2),
-                        .method = keep(p, q, 3),
+  *c = (page_condition){.name = query_keep(q, 0, p->memory),
+                        .family = query_keep(q, 1, p->memory),
+                        .split = query_keep(q, 2, p->memory),
+                        .method = query_keep(q, 3, p->memory),
                         .tasks = query_int(q, 4),
                         .clusters = query_int(q, 5),
                         .samples = query_int(q, 6),
                         .errors = query_int(q, 7),
                         .capped = query_int(q, 8),
                         .unjudged = query_int(q, 9),
-                        .accuracy = real_or_none(q, 10),
-                        .lo95 = real_or_none(q, 11),
-                        .hi95 = real_or_none(q, 12),
-                        .tokens_ref = real_or_none(q, 13),
-                        .seq_critical_path = real_or_none(q, 14),
-                        .context_peak = real_or_none(q, 15),
-                        .p50_ms = real_or_none(q, 16)};
+                        .accuracy = scores_number(q, 10),
+                        .lo95 = scores_number(q, 11),
+                        .hi95 = scores_number(q, 12),
+                        .tokens_ref = scores_number(q, 13),
+                        .seq_critical_path = scores_number(q, 14),
+                        .context_peak = scores_number(q, 15),
+                        .p50_ms = scores_number(q, 16)};
   return c->name && c->family && c->split && c->method ? OK : arena_full(p->memory, err);
 }
 

@@ -13,16 +13,15 @@ const char *const report_axes[] = {"tokens_ref",
                                    "nodes_explored",
                                    NULL};
 
+double scores_number(const query *q, int column) {
+  return query_is_null(q, column) ? STATS_NONE : query_real(q, column);
+}
+
 int scores_axis(const char *name) {
   for (int i = 0; report_axes[i]; i++) {
     if (!strcmp(report_axes[i], name)) return i;
   }
   return -1;
-}
-
-static char *keep(scores *all, const query *q, int column) {
-  const char *value = query_text(q, column);
-  return arena_text(all->memory, value, strlen(value));
 }
 
 status scores_no_job(const store *s, const char *job, detail *err) {
@@ -45,7 +44,7 @@ static status load_job(scores *all, store *s, const char *job, detail *err) {
   if (!failed && !row) failed = scores_no_job(s, job, err);
   if (!failed) {
     all->job = arena_text(all->memory, job, strlen(job));
-    all->document = keep(all, q, 0);
+    all->document = query_keep(q, 0, all->memory);
     all->count = (size_t)query_int(q, 1);
     all->conditions = arena_take(all->memory, all->count + 1, sizeof *all->conditions);
     if (!all->job || !all->document || !all->conditions) failed = arena_full(all->memory, err);
@@ -61,10 +60,10 @@ static status damaged(const char *what, int64_t value, detail *err) {
 }
 
 static status load_condition(scores *all, scores_condition *c, const query *q, detail *err) {
-  c->name = keep(all, q, 0);
-  c->family = keep(all, q, 1);
-  c->checker = keep(all, q, 2);
-  c->token_unit = keep(all, q, 3);
+  c->name = query_keep(q, 0, all->memory);
+  c->family = query_keep(q, 1, all->memory);
+  c->checker = query_keep(q, 2, all->memory);
+  c->token_unit = query_keep(q, 3, all->memory);
   if (!c->name || !c->family || !c->checker || !c->token_unit) return arena_full(all->memory, err);
   if (query_int(q, 4) < 1) return damaged("number of repeats", query_int(q, 4), err);
   if (query_int(q, 5) < 0) return damaged("number of tasks", query_int(q, 5), err);
@@ -143,9 +142,9 @@ static status load_cell(const scores *all, scores_condition *c, const query *q, 
   size_t task = (size_t)ordinal, repeat = (size_t)of_repeat;
   scores_cell *cell = &c->cells[task * c->repeats + repeat];
   cell->state = query_is_null(q, 2) ? CELL_UNUSABLE : CELL_SCORED;
-  cell->score = query_is_null(q, 2) ? STATS_NONE : query_real(q, 2);
+  cell->score = scores_number(q, 2);
   for (int i = 0; i < SCORES_AXES; i++)
-    cell->cost[i] = query_is_null(q, 3 + i) ? STATS_NONE : query_real(q, 3 + i);
+    cell->cost[i] = scores_number(q, 3 + i);
   c->scored += cell->state == CELL_SCORED;
   return OK;
 }

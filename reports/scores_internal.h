@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "reports/report.h"
+#include "store/query.h"
 
 enum { SCORES_AXES = 6 };
 #define SCORES_BYTES_MAX ((size_t)16 << 30) /* of one job: two hundred million samples */
@@ -44,6 +45,9 @@ MUST_CHECK status scores_load(scores *out, store *s, const char *job, arena *mem
 
 /* E_INPUT: there is no such job. */
 status scores_no_job(const store *s, const char *job, detail *err);
+
+/* A column's number; NaN for NULL. */
+double scores_number(const query *q, int column);
 
 /* The place in report_axes, or -1. */
 int scores_axis(const char *name);

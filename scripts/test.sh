@@ -37,6 +37,11 @@ run asan -LE slow
 build tsan
 # What runs in one thread has nothing to race with.
 run tsan -L 'unit|cli' -LE slow -E '^(search|grammar|countdown|check|includes|includes_refuses)$'
+# README's first command, twice: the second time nothing is left to do.
+scripts/quickstart.sh --limit 100
+scripts/quickstart.sh --limit 100 2>&1 | tee quickstart-again.log
+grep -q "nothing left to do" quickstart-again.log
+rm quickstart-again.log
 # The plain build as a user makes it: no presets, no tests.
 cmake -S . -B build/plain -G Ninja >/dev/null
 cmake --build build/plain

@@ -1,6 +1,5 @@
 #include "solvers/symbolic.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char *const search_names[] = {"dfs", "bfs", "sosp", "apr", "apr-serial", NULL};
@@ -60,19 +59,16 @@ const mode symbolic_mode = {.name = "symbolic",
                             .option_count = sizeof options / sizeof options[0],
                             .resolve = resolve};
 
-/* n, or "low-high". */
+/* n, or "low-high"; absent leaves what was there. */
 static int read_range(const json_t *value, symbolic_range *out) {
   if (!value) return 1;
-  long long low, high;
-  char rest;
   if (json_is_integer(value)) {
-    low = high = json_integer_value(value);
+    out->low = out->high = json_integer_value(value);
   } else if (!json_is_string(value) ||
-             sscanf(json_string_value(value), "%4lld-%4lld%c", &low, &high, &rest) != 2) {
+             !text_range(json_string_value(value), &out->low, &out->high)) {
     return 0;
   }
-  *out = (symbolic_range){low, high};
-  return low >= 1 && low <= high && high <= COUNTDOWN_SUCCESSORS_MAX;
+  return out->low >= 1 && out->low <= out->high && out->high <= COUNTDOWN_SUCCESSORS_MAX;
 }
 
 /* The place of a choice among names; absent is 0. */

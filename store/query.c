@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "store/store_internal.h"
 
+#include <string.h>
+
 struct query {
   store *owner;
   sqlite3_stmt *statement;
@@ -120,6 +122,11 @@ double query_real(const query *q, int column) {
 const char *query_text(const query *q, int column) {
   const char *value = (const char *)sqlite3_column_text(q->statement, column);
   return value ? value : "";
+}
+
+const char *query_keep(const query *q, int column, arena *memory) {
+  const char *value = query_text(q, column);
+  return arena_text(memory, value, strlen(value));
 }
 
 const void *query_blob(const query *q, int column, size_t *count) {

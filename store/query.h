@@ -5,6 +5,7 @@
 #ifndef STORE_QUERY_H
 #define STORE_QUERY_H
 
+#include "base/arena.h"
 #include "store/store.h"
 
 typedef struct query query;
@@ -27,6 +28,8 @@ int query_is_null(const query *q, int column);
 int64_t query_int(const query *q, int column);
 double query_real(const query *q, int column);
 const char *query_text(const query *q, int column); /* "" for NULL */
+/* A copy of query_text in the arena; NULL when the arena is full. */
+MUST_CHECK const char *query_keep(const query *q, int column, arena *memory);
 const void *query_blob(const query *q, int column, size_t *count);
 
 /* One statement or several without results, in one transaction. E_STORE on a reader. */

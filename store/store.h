@@ -5,10 +5,12 @@
    any thread at once; every other function from the thread that opened the store.
 
    While a writer has it open the file is in WAL mode with synchronous=FULL: a sample is durable
-   when it is committed, within 50 ms of store_put. store_close leaves one plain file. On a network
+   when it is committed, within 50 ms of store_put while the writer keeps up; what waits for it is
+   at most STORE_QUEUE_BYTES. store_close leaves one plain file. On a network
    file system a rollback journal is used instead, and said once.
 
-   Errors: E_STORE (not ours, newer, damaged, read-only, full), E_BUSY (another process writes),
+   Errors: E_STORE (not ours, newer, damaged, read-only, full), E_BUSY (another process writes, and
+   did not end within the three seconds that opening waits),
    E_INPUT (what was asked for is not there), E_IO, E_MEMORY. The first failure of the writer thread
    is what every later store_put and store_flush returns, and nothing more is accepted. */
 #ifndef STORE_STORE_H

@@ -385,6 +385,15 @@ START_TEST(test_all_fields) {
 }
 END_TEST
 
+/* The mark that some editors begin a file with is no part of it, and lines count as without it. */
+START_TEST(test_byte_order_mark) {
+  job *j = fake_job("\xef\xbb\xbf" HEAD "conditions: [{name: a, mode: fake}]\n");
+  ck_assert_str_eq(j->conditions[0].name, "a");
+  ck_assert_int_eq(j->conditions[0].line, 3);
+  job_close(j);
+}
+END_TEST
+
 /* The first axis in file order is the slowest, a nested one has a dotted path, and the values of an
    axis are those of its condition. */
 START_TEST(test_sweep) {
@@ -469,32 +478,6 @@ START_TEST(test_default_checker) {
 }
 END_TEST
 
-START_TEST(test_range) {
-  detail err = {0};
-  int64_t low = 0, high = 0;
-  ck_ok(range_read("10-100", &low, &high, &err));
-  ck_assert_int_eq(low, 10);
-  ck_assert_int_eq(high, 100);
-  ck_ok(range_read("7", &low, &high, &err));
-  ck_assert_int_eq(low, 7);
-  ck_assert_int_eq(high, 7);
-  static const char *const bad[] = {"",
-                                    "-",
-                                    "a",
-                                    "1-",
-                                    "-1",
-                                    "1-2-3",
-                                    "1 - 2",
-                                    "2-1",
-                                    "99999999999999999999",
-                                    "1-99999999999999999999",
-                                    "+1"};
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    ck_fails(range_read(bad[i], &low, &high, &err), E_INPUT, "expected");
-  ck_assert_int_eq(low, 7);
-}
-END_TEST
-
 /* Each allocation of ours fails in turn: E_MEMORY, no crash, and in the end a job. */
 START_TEST(test_memory) {
   static const char file[] = HEAD "conditions: [{name: a, mode: fake, beam: [1, 2]},\n"
@@ -525,10 +508,10 @@ int main(void) {
   TCase *reads = tcase_create("reads");
   tcase_add_test(reads, test_defaults);
   tcase_add_test(reads, test_all_fields);
+  tcase_add_test(reads, test_byte_order_mark);
   tcase_add_test(reads, test_sweep);
   tcase_add_test(reads, test_scalars);
   tcase_add_test(reads, test_default_checker);
-  tcase_add_test(reads, test_range);
   tcase_add_test(reads, test_memory);
   suite_add_tcase(suite, reads);
   return support_run(suite);
