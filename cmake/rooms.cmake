@@ -13,7 +13,7 @@ target_link_libraries(base PUBLIC PkgConfig::jansson)
 room(solvers)
 target_link_libraries(solvers PUBLIC base)
 
-room(store PkgConfig::sqlite3 PkgConfig::zlib Threads::Threads)
+room(store PkgConfig::sqlite3 PkgConfig::libarchive PkgConfig::zlib Threads::Threads)
 target_link_libraries(store PUBLIC base)
 embed(store store/schema.sql store_schema_sql)
 embed(store store/views.sql store_views_sql)

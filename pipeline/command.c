@@ -190,3 +190,19 @@ status command_store(const invocation *in, store_access access, store **out, det
   }
   return store_open(out, in->db, access, in->messages, err);
 }
+
+int command_exit_code(status s, int failed_samples) {
+  switch (s) {
+  case OK: return failed_samples ? 1 : 0;
+  case E_USAGE: return 2;
+  case E_INPUT:
+  case E_LIMIT: return 3;
+  case E_MEMORY:
+  case E_DEVICE: return 4;
+  case E_IO:
+  case E_STORE:
+  case E_BUSY: return 5;
+  case E_STOPPED: return 75;
+  }
+  return 5;
+}

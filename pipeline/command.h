@@ -57,6 +57,9 @@ MUST_CHECK status command_parse(invocation *in, const command *c, int argc, char
                                 int *help, detail *err);
 void command_help(const command *c, FILE *out);
 
+/* What a command's status and failed_samples become for the shell: the codes above. */
+int command_exit_code(status s, int failed_samples);
+
 /* Values of options by name (of this command's table). NULL, or the fallback, when not given. */
 const char *command_value(const invocation *in, const char *name);
 int command_flag(const invocation *in, const char *name);

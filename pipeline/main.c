@@ -69,22 +69,6 @@ static int unknown_command(int argc, char **argv) {
   return 2;
 }
 
-static int exit_code(status s, int failed_samples) {
-  switch (s) {
-  case OK: return failed_samples ? 1 : 0;
-  case E_USAGE: return 2;
-  case E_INPUT:
-  case E_LIMIT: return 3;
-  case E_MEMORY:
-  case E_DEVICE: return 4;
-  case E_IO:
-  case E_STORE:
-  case E_BUSY: return 5;
-  case E_STOPPED: return 75;
-  }
-  return 5;
-}
-
 static int terminal_width(void) {
   struct winsize size;
   return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
@@ -136,5 +120,5 @@ int main(int argc, char **argv) {
     }
   }
   log_close(in.messages);
-  return exit_code(s, failed_samples);
+  return command_exit_code(s, failed_samples);
 }

@@ -3,8 +3,8 @@
 # the tests need. Says what it does; does nothing where all are there.
 set -euo pipefail
 
-packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmd-dev libsqlite3-dev zlib1g-dev
-          libyaml-dev librandom123-dev libutf8proc-dev sqlite3)
+packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmd-dev libsqlite3-dev libarchive-dev
+          zlib1g-dev libyaml-dev librandom123-dev libutf8proc-dev sqlite3)
 if [ "${1:-}" = --tests ]; then
   packages+=(check git)
 fi
