@@ -58,55 +58,6 @@ static status resolve(store *s, detail *err) {
   return s->file ? OK : fault(err, E_MEMORY, "no memory to open %s", s->path);
 }
 
-/* ---- what it is -------------------------------------------------------------------------------
- */
-
-static status create(store *s, detail *err) {
-  char numbers[128];
-  (void)sqlite3_snprintf(sizeof numbers, numbers,
-                         "PRAGMA application_id = %d; PRAGMA user_version = %d",
-                         (int)STORE_APPLICATION_ID, (int)STORE_VERSION);
-  /* In the rollback journal's mode, so that a kill leaves an empty file or a whole store. */
-  status failed = connection_run(&s->on, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE", err);
-  if (failed) return failed;
-  failed = connection_run(&s->on, numbers, err);
-  if (!failed) failed = connection_run(&s->on, store_schema_sql, err);
-  if (!failed) failed = connection_run(&s->on, store_views_sql, err);
-  if (!failed) failed = quantiles_write(&s->on, err);
-  if (!failed) failed = connection_run(&s->on, "COMMIT", err);
-  connection_rollback(&s->on);
-  return failed;
-}
-
-/* Reads through SQLite and not from the header's bytes: they may still be in a journal. */
-static status identify(store *s, detail *err) {
-  int64_t pages, application, version;
-  status failed = connection_number(&s->on, "PRAGMA page_count", &pages, err);
-  if (!failed) failed = connection_number(&s->on, "PRAGMA application_id", &application, err);
-  if (!failed) failed = connection_number(&s->on, "PRAGMA user_version", &version, err);
-  if (failed) return failed;
-  if (pages == 0 && s->writes) return create(s, err);
-  if (pages == 0) return fault(err, E_STORE, "%s is empty: no run has been stored in it", s->path);
-  if (application != STORE_APPLICATION_ID) {
-    return fault(err, E_STORE,
-                 "%s is an SQLite file of another program (application id %lld); choose another "
-                 "with --db",
-                 s->path, (long long)application);
-  }
-  if (version > STORE_VERSION) {
-    return fault(
-        err, E_STORE,
-        "%s was written by a newer Nightjar (store version %lld, this one reads up to %d); "
-        "use the newer one",
-        s->path, (long long)version, (int)STORE_VERSION);
-  }
-  if (version != STORE_VERSION) {
-    return fault(err, E_STORE, "%s is damaged: it says store version %lld, which never was",
-                 s->path, (long long)version);
-  }
-  return OK;
-}
-
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
@@ -131,12 +82,8 @@ static status open_writing(store *s, int network, detail *err) {
   }
   failed =
       connection_open(&s->on, s->file, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
-  if (!failed) failed = identify(s, err);
+  if (!failed) failed = version_check(s, err);
   if (failed) return failed;
-  if (sqlite3_db_readonly(s->on.db, "main") == 1) {
-    return fault(err, E_STORE, "%s is read-only; make it writable or choose another with --db",
-                 s->path);
-  }
   if (s->network) {
     log_warn(s->messages,
              "%s is on a network file system: a slower journal is used, and only this process may "
@@ -146,9 +93,27 @@ static status open_writing(store *s, int network, detail *err) {
   return store_prepare_writing(&s->on, s->network, err);
 }
 
-static status open_reading(store *s, detail *err) {
+/* A file of an older version becomes one of this version first, which only a writer may do. */
+static status bring_up(const store *s, int network, detail *err) {
+  store *up = NULL;
+  detail why;
+  status failed = store_open_on(&up, s->path, STORE_WRITE, network, s->messages, &why);
+  if (!failed) failed = store_close(up, &why);
+  if (!failed) return OK;
+  return fault(err, failed, "%s is of an older store version and could not be brought up to %d: %s",
+               s->path, (int)STORE_VERSION, why.text);
+}
+
+static status open_reading(store *s, int network, detail *err) {
+  int older = 0;
   status failed = connection_open(&s->on, s->file, s->path, SQLITE_OPEN_READONLY, err);
-  return failed ? failed : identify(s, err);
+  if (!failed) failed = version_is_older(s, &older, err);
+  if (!failed && older) {
+    connection_close(&s->on);
+    failed = bring_up(s, network, err);
+    if (!failed) failed = connection_open(&s->on, s->file, s->path, SQLITE_OPEN_READONLY, err);
+  }
+  return failed ? failed : version_check(s, err);
 }
 
 static void release(store *s) {
@@ -169,7 +134,7 @@ status store_open_on(store **out, const char *path, store_access access, int net
   s->start_ns = clock_monotonic_ns();
   s->path = memory_copy_text(path);
   status failed = s->path ? resolve(s, err) : fault(err, E_MEMORY, "no memory to open %s", path);
-  if (!failed) failed = s->writes ? open_writing(s, network, err) : open_reading(s, err);
+  if (!failed) failed = s->writes ? open_writing(s, network, err) : open_reading(s, network, err);
   if (failed) {
     release(s);
     return failed;

@@ -1,4 +1,4 @@
--- The store's tables, version 1. docs/schema.md explains every column; the views in views.sql are
+-- The store's tables, version 2. docs/schema.md explains every column; the views in views.sql are
 -- the interface that people query, the tables are what they stand on.
 --
 -- Units: *_ns is nanoseconds from process.started_unix_ns by the monotonic clock; *_bytes bytes.

@@ -20,13 +20,16 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 1 };
+enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 2 };
 enum { STORE_QUEUE_BYTES = 64 << 20, STORE_REPEATS_MAX = 1000000 };
 
 typedef struct store store;
 
+/* A store of an older version is brought up to this one at its first opening, by either access: a
+   copy of it stays beside it as FILE.version-N, and E_STORE says so where that cannot be done. A
+   newer one is refused. */
 typedef enum store_access {
-  STORE_READ,  /* the file must exist; nothing is written */
+  STORE_READ,  /* the file must exist; nothing else is written */
   STORE_WRITE, /* makes the file where there is none */
 } store_access;
 
@@ -38,6 +41,11 @@ MUST_CHECK status store_open(store **out, const char *path, store_access access,
 status store_close(store *s, detail *err);
 const char *store_path(const store *s);
 int store_writable(const store *s);
+
+/* A consistent copy in a new file, by SQLite's online backup; s may be a reader, and another
+   process may write meanwhile. The copy is one plain file, whole or not there. E_INPUT: there is a
+   file of that name. */
+MUST_CHECK status store_snapshot(store *s, const char *path, detail *err);
 
 /* ---- task sets ------------------------------------------------------------------------------ */
 

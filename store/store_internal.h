@@ -145,6 +145,20 @@ MUST_CHECK status owner_begin(store *s, detail *err);
 MUST_CHECK status owner_end(store *s, status failed, detail *err);
 void owner_abandon(store *s); /* rolls back */
 
+/* ---- version.c ------------------------------------------------------------------------------- */
+
+/* Whether the file is a store of a version before this one. */
+MUST_CHECK status version_is_older(store *s, int *older, detail *err);
+/* Refuses what is no store of this version. For a writer, an empty file becomes a store and an
+   older one is backed up beside itself and brought up to this version. */
+MUST_CHECK status version_check(store *s, detail *err);
+
+/* ---- backup.c -------------------------------------------------------------------------------- */
+
+/* A consistent copy of a connection's file under a name that is not taken yet; whole or not there.
+   E_INPUT: the name is taken. */
+MUST_CHECK status backup_to(connection *from, const char *path, detail *err);
+
 /* ---- quantiles.c ----------------------------------------------------------------------------- */
 
 MUST_CHECK status quantiles_write(connection *c, detail *err);

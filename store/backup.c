@@ -1,0 +1,82 @@
+#include "base/memory.h"
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Made by us and empty, so that nobody's file is written over. */
+static status claim(const char *path, detail *err) {
+  int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+  if (file >= 0) return close(file) == 0 ? OK : fault(err, E_IO, "%s cannot be written", path);
+  if (errno == EEXIST) return fault(err, E_INPUT, "%s is there already; choose another name", path);
+  return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
+}
+
+/* In one step: pages that another process commits meanwhile are not in this read transaction. */
+static status copy_pages(connection *from, connection *to, detail *err) {
+  sqlite3_backup *work = sqlite3_backup_init(to->db, "main", from->db, "main");
+  if (!work) return connection_failed(to, sqlite3_errcode(to->db), err);
+  int code = sqlite3_backup_step(work, -1);
+  int ended = sqlite3_backup_finish(work);
+  if (code == SQLITE_DONE && ended == SQLITE_OK) return OK;
+  return connection_failed(to, ended ? ended : code, err);
+}
+
+static status fill(connection *from, const char *path, detail *err) {
+  connection to = {0};
+  status failed = connection_open(&to, path, path, SQLITE_OPEN_READWRITE, err);
+  if (!failed) failed = copy_pages(from, &to, err);
+  /* The copy says of itself what the journal of the original was. */
+  if (!failed) failed = connection_run(&to, "PRAGMA journal_mode = DELETE", err);
+  connection_close(&to);
+  return failed;
+}
+
+/* Where a file system has no hard links, a name that appears in between is written over. */
+static status put_in_place(const char *part, const char *path, detail *err) {
+  if (link(part, path) == 0) return OK;
+  if (errno != EEXIST && rename(part, path) == 0) return OK;
+  if (errno == EEXIST) return fault(err, E_INPUT, "%s is there already; choose another name", path);
+  return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
+}
+
+/* Without it the name may be gone after a loss of power. Not every file system can. */
+static void sync_folder(const char *path) {
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  size_t bytes = slash ? (size_t)(slash - path) + 1 : 0;
+  if (bytes >= sizeof folder) return;
+  memcpy(folder, path, bytes);
+  folder[bytes] = 0;
+  int where = open(bytes ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (where < 0) return;
+  (void)fsync(where);
+  (void)close(where);
+}
+
+status backup_to(connection *from, const char *path, detail *err) {
+  size_t bytes = strlen(path) + sizeof ".part";
+  char *part = memory_take(bytes);
+  if (!part) return fault(err, E_MEMORY, "no memory to copy a store");
+  (void)snprintf(part, bytes, "%s.part", path);
+  (void)unlink(part); /* of a copy that was killed */
+  status failed = access(path, F_OK) == 0
+                      ? fault(err, E_INPUT, "%s is there already; choose another name", path)
+                      : claim(part, err);
+  if (!failed) {
+    failed = fill(from, part, err);
+    if (!failed) failed = put_in_place(part, path, err);
+    (void)unlink(part);
+    if (!failed) sync_folder(path);
+  }
+  memory_free(part);
+  return failed;
+}
+
+status store_snapshot(store *s, const char *path, detail *err) {
+  return backup_to(&s->on, path, err);
+}

@@ -1,0 +1,144 @@
+/* Stores of earlier versions: each becomes one of this version with nothing lost, after a copy. */
+#include "tests/store/fixture.h"
+#include "tests/support/program.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* A store as that version wrote it: 4 tasks, 3 conditions, 24 samples, a comparison. */
+static const char *unpack(int version) {
+  static char path[256];
+  char packed[64], bytes[65536];
+  (void)snprintf(packed, sizeof packed, "tests/store/version-%d.db.gz", version);
+  (void)snprintf(path, sizeof path, "%s", support_path("old.db"));
+  gzFile from = gzopen(packed, "rb");
+  FILE *to = fopen(path, "wb");
+  ck_assert(from && to);
+  for (int count; (count = gzread(from, bytes, sizeof bytes)) != 0;) {
+    ck_assert_int_gt(count, 0);
+    ck_assert_uint_eq(fwrite(bytes, 1, (size_t)count, to), (size_t)count);
+  }
+  (void)gzclose(from);
+  ck_assert_int_eq(fclose(to), 0);
+  return path;
+}
+
+static const char *beside(const char *suffix) {
+  char name[64];
+  (void)snprintf(name, sizeof name, "old.db%s", suffix);
+  return support_path(name);
+}
+
+static const char schema_sql[] =
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' "
+    "ORDER BY type, name";
+
+START_TEST(each_version_is_brought_up) {
+  const char *old = unpack(_i);
+  hash before = program_promised(old);
+  const char *rows = "SELECT (SELECT count(*) FROM sample), (SELECT count(*) FROM thread), "
+                     "(SELECT count(*) FROM comparison), (SELECT count(*) FROM task)";
+  const char *counts = program_sqlite(old, rows);
+  close_store(open_store("old.db", STORE_WRITE));
+  hash after = program_promised(old), kept;
+  ck_assert(hash_equal(&before, &after));
+  ck_assert_str_eq(program_sqlite(old, rows), counts);
+  ck_assert_str_eq(program_sqlite(old, "PRAGMA integrity_check"), "ok");
+  ck_assert_str_eq(program_sqlite(old, "PRAGMA foreign_key_check"), "");
+
+  /* Nothing tells it from a store that was made now. */
+  close_store(open_store("new.db", STORE_WRITE));
+  ck_assert_str_eq(program_sqlite(old, schema_sql),
+                   program_sqlite(support_path("new.db"), schema_sql));
+  ck_assert_str_eq(program_sqlite(old, "PRAGMA user_version"),
+                   program_sqlite(support_path("new.db"), "PRAGMA user_version"));
+
+  char suffix[32], number[16];
+  (void)snprintf(suffix, sizeof suffix, ".version-%d", _i);
+  (void)snprintf(number, sizeof number, "%d", _i);
+  ck_assert_str_eq(program_sqlite(beside(suffix), "PRAGMA user_version"), number);
+  kept = program_promised(beside(suffix));
+  ck_assert(hash_equal(&before, &kept));
+
+  /* A second opening has nothing to do, and an earlier copy is never written over. */
+  close_store(open_store("old.db", STORE_WRITE));
+  (void)strcat(suffix, ".2");
+  ck_assert_int_ne(access(beside(suffix), F_OK), 0);
+  (void)unpack(_i);
+  close_store(open_store("old.db", STORE_READ));
+  ck_assert_str_eq(program_sqlite(beside(suffix), "PRAGMA user_version"), number);
+}
+END_TEST
+
+START_TEST(a_reader_brings_it_up_too) {
+  (void)unpack(1);
+  store *s = open_store("old.db", STORE_READ);
+  ck_assert(!store_writable(s));
+  ck_assert_int_eq(number(s, "SELECT count(*) FROM samples"), 24);
+  ck_assert_int_eq(number(s, "PRAGMA user_version"), STORE_VERSION);
+  close_store(s);
+  ck_assert_int_ne(access(beside(".lock"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(views_that_a_user_added_stay) {
+  const char *old = unpack(1);
+  (void)program_sqlite(old, "CREATE VIEW mine AS SELECT count(*) AS n FROM samples");
+  close_store(open_store("old.db", STORE_WRITE));
+  ck_assert_str_eq(program_sqlite(old, "SELECT n FROM mine"), "24");
+}
+END_TEST
+
+START_TEST(one_that_fails_stays_as_it_was) {
+  detail err;
+  store *s = NULL;
+  const char *old = unpack(1);
+  /* A table in the place of a view of ours cannot be dropped as one. */
+  (void)program_sqlite(old, "DROP VIEW accuracy; CREATE TABLE accuracy (mine INTEGER)");
+  size_t bytes, bytes_after;
+  char *before = support_read(old, &bytes);
+  ck_fails(store_open(&s, old, STORE_WRITE, NULL, &err), E_STORE, "could not be brought up");
+  ck_fails(store_open(&s, old, STORE_READ, NULL, &err), E_STORE, "could not be brought up");
+  char *after = support_read(old, &bytes_after);
+  ck_assert_uint_eq(bytes, bytes_after);
+  ck_assert_mem_eq(before, after, bytes);
+  ck_assert_int_ne(access(beside(".version-1"), F_OK), 0);
+  ck_assert_int_ne(access(beside(".version-1.part"), F_OK), 0);
+  ck_assert_int_ne(access(beside(".lock"), F_OK), 0);
+  free(before);
+  free(after);
+}
+END_TEST
+
+START_TEST(a_snapshot_is_one_whole_file) {
+  detail err;
+  store *s = open_ready("busy.db", 3), *copy;
+  for (int i = 1; i <= 3; i++)
+    put_plain(s, i, 0, "done");
+  ck_ok(store_flush(s, &err));
+  ck_ok(store_snapshot(s, support_path("copy.db"), &err));
+  put_plain(s, 1, 1, "done");
+  close_store(s);
+  ck_assert_int_ne(access(support_path("copy.db-wal"), F_OK), 0);
+  copy = open_store("copy.db", STORE_READ);
+  ck_assert_int_eq(number(copy, "SELECT count(*) FROM sample"), 3);
+  check_clean(copy);
+  ck_fails(store_snapshot(copy, support_path("busy.db"), &err), E_INPUT, "is there already");
+  ck_fails(store_snapshot(copy, "/nowhere/copy.db", &err), E_IO, "cannot be made");
+  close_store(copy);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("migrate");
+  TCase *all = tcase_create("migrate");
+  tcase_add_loop_test(all, each_version_is_brought_up, 1, STORE_VERSION);
+  tcase_add_test(all, a_reader_brings_it_up_too);
+  tcase_add_test(all, views_that_a_user_added_stay);
+  tcase_add_test(all, one_that_fails_stays_as_it_was);
+  tcase_add_test(all, a_snapshot_is_one_whole_file);
+  suite_add_tcase(suite, all);
+  return support_run(suite);
+}
