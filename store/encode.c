@@ -16,12 +16,12 @@ enum { LEVEL = 5 };
  */
 enum { TRACE_BYTES_MAX = 512 << 20, SCRATCH_KEPT_BYTES = 4 << 20 };
 
-static voidpf take_for_zlib(voidpf context, uInt count, uInt bytes) {
+voidpf zlib_take(voidpf context, uInt count, uInt bytes) {
   (void)context;
   return memory_zeroed(count, bytes);
 }
 
-static void free_for_zlib(voidpf context, voidpf block) {
+void zlib_free(voidpf context, voidpf block) {
   (void)context;
   memory_free(block);
 }
@@ -29,8 +29,8 @@ static void free_for_zlib(voidpf context, voidpf block) {
 status encoder_open(encoder **out, detail *err) {
   encoder *e = memory_zeroed(1, sizeof *e);
   if (!e) return fault(err, E_MEMORY, "no memory to compress traces");
-  e->stream.zalloc = take_for_zlib;
-  e->stream.zfree = free_for_zlib;
+  e->stream.zalloc = zlib_take;
+  e->stream.zfree = zlib_free;
   if (deflateInit(&e->stream, LEVEL) != Z_OK) {
     memory_free(e);
     return fault(err, E_MEMORY, "no memory to compress traces");
@@ -209,7 +209,7 @@ status record_make(record **out, encoder *e, const store_sample *sample,
 
 static status inflate_all(const void *bytes, size_t count, unsigned char *out, size_t size,
                           detail *err) {
-  z_stream z = {.zalloc = take_for_zlib, .zfree = free_for_zlib};
+  z_stream z = {.zalloc = zlib_take, .zfree = zlib_free};
   if (inflateInit(&z) != Z_OK) return fault(err, E_MEMORY, "no memory to read a trace");
   z.next_in = (z_const Bytef *)bytes;
   z.avail_in = (uInt)count;

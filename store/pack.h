@@ -6,9 +6,15 @@
    link or a device are refused, and so is what unpacks to more than the limits. Nothing is ever
    written where a member's name says: the caller reads bytes, and decides.
 
-   A reader or a writer belongs to one thread. Errors: E_INPUT (damaged, truncated, encrypted, a
-   bomb, a bad name; the message names file and member), E_IO (the file cannot be read or written),
-   E_MEMORY. */
+   What a file is, its first bytes say; a name that promises a pack (.zip, .tar, .gz, .tgz, .bz2,
+   .tbz2, .xz, .txz, .zst, .tzst) must be kept by them, so that a file cut to nothing is not taken
+   for an empty text. Only one compression is taken off. Memory is a few blocks, whatever comes out,
+   and what a decompressor asks for: up to 128 MiB for zstd, 1 GiB for an xz made to need it.
+
+   A reader or a writer belongs to one thread, whose locale is another one inside some of the calls
+   (C.UTF-8, which libarchive needs for names) and the same after them. Errors: E_INPUT (not there,
+   damaged, truncated, encrypted, a bomb, a bad name; the message names file and member), E_IO (the
+   file cannot be read or written), E_MEMORY. */
 #ifndef STORE_PACK_H
 #define STORE_PACK_H
 
@@ -38,7 +44,8 @@ typedef struct pack_member {
   int alone;                  /* the pack is no collection: this is its only member */
 } pack_member;
 
-/* Copies path; limits NULL: the usual ones. */
+/* Copies path; limits NULL: the usual ones. "-" is standard input, which like a pipe may be
+   anything but a zip, since a zip's list is at its end. */
 MUST_CHECK status pack_open(pack_reader **out, const char *path, const pack_limits *limits,
                             detail *err);
 /* The next regular file; folders are passed over. What is left of the member before is skipped,

@@ -77,6 +77,10 @@ typedef struct record {
   const blob *traces; /* [sample.thread_count]; data NULL: none */
 } record;
 
+/* zlib's allocator, through base/memory.h. */
+voidpf zlib_take(voidpf context, uInt count, uInt bytes);
+void zlib_free(voidpf context, voidpf block);
+
 /* A compressor that is kept between samples, since starting one costs more than a small trace. */
 typedef struct encoder {
   struct encoder *next;
