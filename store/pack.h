@@ -73,4 +73,8 @@ MUST_CHECK status pack_add_file(pack_writer *w, const char *name, const char *pa
 MUST_CHECK status pack_finish(pack_writer *w, detail *err); /* frees w whatever it returns */
 void pack_abandon(pack_writer *w);                          /* leaves nothing; NULL is a no-op */
 
+/* How many bytes of a path stand before the ending that says the format; all, where it says none.
+ */
+size_t pack_stem(const char *path);
+
 #endif

@@ -8,6 +8,9 @@
 
 #include "store/pack.h"
 
+/* Why a member's name is refused; NULL when it is not. */
+const char *pack_name_fault(const char *name);
+
 typedef struct source source;
 
 struct archive; /* libarchive's */
@@ -20,6 +23,7 @@ void source_close(source *s); /* NULL is a no-op */
 const char *source_path(const source *s); /* for messages */
 int source_is_compressed(const source *s);
 int source_is_zip(const source *s);
+int source_is_empty_zip(const source *s);
 int source_is_tar(const source *s);
 /* Of a regular file that is not compressed, otherwise -1. */
 int64_t source_size(const source *s);

@@ -15,6 +15,7 @@ struct pack_reader {
   locale_t names;          /* UTF-8 for libarchive, which asks the thread's locale */
   int64_t count, given;    /* members, and bytes of all of them */
   int within;              /* a member that is not at its end */
+  int64_t said, read;      /* the member's bytes: as the pack says (-1: it does not), and so far */
   int ended;
   const unsigned char *rest; /* of a block of the only member; borrowed from the source */
   size_t rest_bytes;
@@ -42,7 +43,9 @@ status pack_open(pack_reader **out, const char *path, const pack_limits *limits,
   pack_reader *r = memory_zeroed(1, sizeof *r);
   if (!r) return fault_at(err, E_MEMORY, path, 0, "no memory to read it");
   status failed = source_open(&r->from, path, limits, err);
-  if (!failed && (source_is_zip(r->from) || source_is_tar(r->from))) {
+  if (!failed && source_is_empty_zip(r->from)) {
+    r->ended = 1; /* libarchive takes it for damaged */
+  } else if (!failed && (source_is_zip(r->from) || source_is_tar(r->from))) {
     r->names = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     failed = r->names ? open_members(r, err)
                       : fault(err, E_IO, "this system has no locale C.UTF-8: %s", strerror(errno));
@@ -82,7 +85,6 @@ static void name_alone(const pack_reader *r, pack_member *member) {
 }
 
 static void next_alone(pack_reader *r, pack_member *member, int *found) {
-  if (r->ended) return;
   name_alone(r, member);
   member->bytes = source_size(r->from);
   member->alone = 1;
@@ -107,9 +109,9 @@ static status read_alone(pack_reader *r, void *bytes, size_t capacity, size_t *c
 /* ---- members of a collection ------------------------------------------------------------------
  */
 
-/* Why a name is refused; NULL when it is not. */
-static const char *name_fault(const char *name) {
-  if (!name || !*name) return "it has no name";
+const char *pack_name_fault(const char *name) {
+  if (!name) return "its name is no UTF-8"; /* libarchive could not make it one */
+  if (!*name) return "it has no name";
   if (strlen(name) >= PACK_NAME_BYTES) return "its name is too long";
   if (!text_is_utf8(name, strlen(name), NULL)) return "its name is no UTF-8";
   if (strstr(name, "\xef\xbf\xbd")) return "its name is no UTF-8"; /* what libarchive puts there */
@@ -146,7 +148,7 @@ static status take_member(pack_reader *r, struct archive_entry *entry, pack_memb
                           detail *err) {
   const char *name = archive_entry_pathname(entry), *path = source_path(r->from);
   const char *why = kind_fault(entry);
-  if (!why) why = name_fault(name);
+  if (!why) why = pack_name_fault(name);
   if (why) {
     char shown[128];
     name_for_message(name, shown, sizeof shown);
@@ -162,6 +164,8 @@ static status take_member(pack_reader *r, struct archive_entry *entry, pack_memb
   memcpy(r->name, member->name, sizeof r->name);
   member->bytes = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : -1;
   member->alone = 0;
+  r->said = member->bytes;
+  r->read = 0;
   r->within = 1;
   return OK;
 }
@@ -191,19 +195,30 @@ static status next_member(pack_reader *r, pack_member *member, int *found, detai
   }
 }
 
+static status member_failed(const pack_reader *r, status code, const char *why, detail *err) {
+  char shown[128];
+  name_for_message(r->name, shown, sizeof shown);
+  return fault_at(err, code, source_path(r->from), 0, "member '%s': %s", shown, why);
+}
+
 static status read_member(pack_reader *r, void *bytes, size_t capacity, size_t *count,
                           detail *err) {
   la_ssize_t got = archive_read_data(r->members, bytes, capacity);
   if (got < 0) {
     detail why;
-    char shown[128];
     status failed = source_failed(r->from, r->members, &why);
-    name_for_message(r->name, shown, sizeof shown);
-    return fault_at(err, failed, source_path(r->from), 0, "member '%s': %s", shown, why.text);
+    return member_failed(r, failed, why.text, err);
   }
   *count = (size_t)got;
   r->given += got;
-  if (got == 0) r->within = 0;
+  r->read += got;
+  if (got == 0) {
+    r->within = 0;
+    /* As of a sparse file with a hole at its end, which is not given out. */
+    if (r->said >= 0 && r->read != r->said) {
+      return member_failed(r, E_INPUT, "not as long as the pack says; make the file again", err);
+    }
+  }
   return source_allows(r->from, r->given, err);
 }
 
@@ -224,7 +239,7 @@ status pack_next(pack_reader *r, pack_member *member, int *found, detail *err) {
   /* Read and not jumped over, so that a checksum behind it is compared. */
   while (!failed && r->within)
     failed = pack_read(r, passed, sizeof passed, &count, err);
-  if (failed || (r->members && r->ended)) return failed;
+  if (failed || r->ended) return failed;
   if (!r->members) {
     next_alone(r, member, found);
     return OK;

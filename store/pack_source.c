@@ -48,6 +48,16 @@ int source_is_zip(const source *s) {
   return s->form == FORM_ZIP;
 }
 
+/* Nothing but the end of a list that has no members, with a comment perhaps (APPNOTE.TXT 4.3.16).
+ */
+int source_is_empty_zip(const source *s) {
+  enum { ENTRIES_AT = 8, COMMENT_AT = 20, END_BYTES = 22 };
+  const unsigned char *end = s->raw.bytes;
+  return s->form == FORM_ZIP && s->raw.to >= END_BYTES && !memcmp(end, "PK\5\6", 4) &&
+         !memcmp(end + ENTRIES_AT, "\0\0\0\0", 4) &&
+         s->size == END_BYTES + end[COMMENT_AT] + 256 * end[COMMENT_AT + 1];
+}
+
 int source_is_tar(const source *s) {
   return s->is_tar;
 }
