@@ -9,7 +9,7 @@
 static const command *const commands[] = {
     &command_tasks_make, &command_tasks_list, &command_tasks_show, &command_demonstrate,
     &command_run,        &command_status,     &command_trace,      &command_rescore,
-    &command_report,     &command_compare,    &command_doctor};
+    &command_report,     &command_compare,    &command_export,     &command_doctor};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out) {

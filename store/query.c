@@ -111,6 +111,16 @@ int query_is_null(const query *q, int column) {
   return sqlite3_column_type(q->statement, column) == SQLITE_NULL;
 }
 
+query_kind query_type(const query *q, int column) {
+  switch (sqlite3_column_type(q->statement, column)) {
+  case SQLITE_INTEGER: return QUERY_INT;
+  case SQLITE_FLOAT: return QUERY_REAL;
+  case SQLITE_TEXT: return QUERY_TEXT;
+  case SQLITE_BLOB: return QUERY_BLOB;
+  default: return QUERY_NULL;
+  }
+}
+
 int64_t query_int(const query *q, int column) {
   return sqlite3_column_int64(q->statement, column);
 }

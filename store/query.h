@@ -25,6 +25,8 @@ void query_rewind(query *q); /* to be run again, with the same or new parameters
 int query_columns(const query *q);
 const char *query_name(const query *q, int column);
 int query_is_null(const query *q, int column);
+typedef enum query_kind { QUERY_NULL, QUERY_INT, QUERY_REAL, QUERY_TEXT, QUERY_BLOB } query_kind;
+query_kind query_type(const query *q, int column); /* before it is read as anything else */
 int64_t query_int(const query *q, int column);
 double query_real(const query *q, int column);
 const char *query_text(const query *q, int column); /* "" for NULL */
