@@ -31,6 +31,10 @@ void hash_part(hash_parts *h, const void *data, size_t bytes) {
   update(context, data, bytes);
 }
 
+void hash_piece(hash_parts *h, const void *data, size_t bytes) {
+  update((SHA2_CTX *)(void *)h->state, data, bytes);
+}
+
 hash hash_end(hash_parts *h) {
   hash out;
   SHA256Final(out.bytes, (SHA2_CTX *)(void *)h->state);

@@ -19,6 +19,8 @@ typedef struct hash_parts {
 
 void hash_start(hash_parts *h);
 void hash_part(hash_parts *h, const void *data, size_t bytes);
+/* Adds bytes as they are: of pieces alone, hash_end gives what hash_of gives for all of them. */
+void hash_piece(hash_parts *h, const void *data, size_t bytes);
 hash hash_end(hash_parts *h);
 
 uint64_t hash_head(const hash *h); /* its first eight bytes, big-endian */
