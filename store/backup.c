@@ -1,20 +1,12 @@
 #include "base/memory.h"
+#include "base/newfile.h"
 #include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Made by us and empty, so that nobody's file is written over. */
-static status claim(const char *path, detail *err) {
-  int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-  if (file >= 0) return close(file) == 0 ? OK : fault(err, E_IO, "%s cannot be written", path);
-  if (errno == EEXIST) return fault(err, E_INPUT, "%s is there already; choose another name", path);
-  return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
-}
 
 /* In one step: pages that another process commits meanwhile are not in this read transaction. */
 static status copy_pages(connection *from, connection *to, detail *err) {
@@ -36,26 +28,21 @@ static status fill(connection *from, const char *path, detail *err) {
   return failed;
 }
 
-/* Where a file system has no hard links, a name that appears in between is written over. */
-static status put_in_place(const char *part, const char *path, detail *err) {
-  if (link(part, path) == 0) return OK;
-  if (errno != EEXIST && rename(part, path) == 0) return OK;
-  if (errno == EEXIST) return fault(err, E_INPUT, "%s is there already; choose another name", path);
-  return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
+/* An empty file that is ours alone, so that nobody's is written over. */
+static status claim(const char *path, detail *err) {
+  int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+  if (file < 0) return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
+  (void)close(file);
+  return OK;
 }
 
-/* Without it the name may be gone after a loss of power. Not every file system can. */
-static void sync_folder(const char *path) {
-  char folder[PATH_MAX];
-  const char *slash = strrchr(path, '/');
-  size_t bytes = slash ? (size_t)(slash - path) + 1 : 0;
-  if (bytes >= sizeof folder) return;
-  memcpy(folder, path, bytes);
-  folder[bytes] = 0;
-  int where = open(bytes ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (where < 0) return;
-  (void)fsync(where);
-  (void)close(where);
+static status put_in_place(const char *part, const char *path, detail *err) {
+  if (newfile_move(part, path)) {
+    newfile_sync_folder(path);
+    return OK;
+  }
+  if (errno == EEXIST) return fault(err, E_INPUT, "%s is there already; choose another name", path);
+  return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
 }
 
 status backup_to(connection *from, const char *path, detail *err) {
@@ -70,8 +57,7 @@ status backup_to(connection *from, const char *path, detail *err) {
   if (!failed) {
     failed = fill(from, part, err);
     if (!failed) failed = put_in_place(part, path, err);
-    (void)unlink(part);
-    if (!failed) sync_folder(path);
+    if (failed) (void)unlink(part);
   }
   memory_free(part);
   return failed;
