@@ -108,6 +108,10 @@ size_t text_utf8_length(const char *bytes, size_t count) {
 
 int text_is_utf8(const char *bytes, size_t count, size_t *at) {
   for (size_t i = 0, length; i < count; i += length) {
+    if ((unsigned char)bytes[i] - 1U < 0x7f) { /* ASCII, as most of what is read */
+      length = 1;
+      continue;
+    }
     length = text_utf8_length(bytes + i, count - i);
     if (length == 0 || bytes[i] == 0) {
       if (at) *at = i;
