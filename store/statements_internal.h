@@ -27,6 +27,21 @@
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                          \
   X(TASK_READ, "SELECT name, hash, question, target, cluster, split, data FROM task WHERE id = ?") \
   X(TASK_NAME, "SELECT name FROM task WHERE id = ?")                                               \
+  X(TASK_SET_ORIGIN, "UPDATE task_set SET origin = ?2 WHERE id = ?1")                              \
+  X(TASK_NAMED, "SELECT ordinal FROM task WHERE task_set = ? AND name = ?")                        \
+  X(TASK_TWINS, "SELECT count(*) - 1, min(ordinal), max(ordinal) FROM task WHERE task_set = ? "    \
+                "GROUP BY hash HAVING count(*) > 1")                                               \
+  /* A name that is no other's, so that names may be exchanged. */                                 \
+  X(TASK_UNNAME, "UPDATE task SET name = hex(randomblob(16)) WHERE id = ?")                        \
+  X(TASK_RELABEL, "UPDATE task SET name = ?2, cluster = ?3, split = ?4, data = ?5 WHERE id = ?1")  \
+  X(LABEL_FIND,                                                                                    \
+    "SELECT old.id, new.name, new.cluster, new.split, new.data FROM task AS new "                  \
+    "JOIN task AS old ON old.task_set = ?2 AND old.ordinal = new.ordinal "                         \
+    "WHERE new.task_set = ?1 AND (new.name IS NOT old.name OR new.cluster IS NOT old.cluster "     \
+    "OR new.split IS NOT old.split OR new.data IS NOT old.data)")                                  \
+  /* Of the table that labels.c makes in a file of its own. */                                     \
+  X(LABEL_ADD, "INSERT INTO label (task, name, cluster, split, data) VALUES (?, ?, ?, ?, ?)")      \
+  X(LABEL_READ, "SELECT task, name, cluster, split, data FROM label ORDER BY task")                \
                                                                                                    \
   X(RUN_FIND, "SELECT id FROM run WHERE identity = ?")                                             \
   X(RUN_ADD,                                                                                       \

@@ -64,18 +64,34 @@ typedef struct store_task_set {
   int version;
   char name[128], kind[32];
   hash content;
+  int64_t relabelled; /* by store_task_set_end: tasks that were there and got other labels */
 } store_task_set;
 
 hash store_task_hash(const char *question, const char *target);
 
 /* One transaction from begin to end: nothing of a set is seen before store_task_set_end. Tasks are
    streamed; meanwhile the owner's other writes are refused and queued samples wait. When the same
-   tasks are there already under this name, end gives that set and adds nothing (*added 0); other
-   tasks under a known name become its next version. E_INPUT: two tasks of one name, a name with '@'
-   in it, no tasks, or tasks that are there under another name. A set that fails to end is gone. */
+   tasks are there already under this name, end gives that set and adds nothing (*added 0), but
+   gives its tasks the names, clusters, splits and data of the new ones, as these are for analysis
+   alone; other tasks under a known name become its next version. E_INPUT: two tasks of one name, a
+   name with '@' in it, no tasks, or tasks that are there under another name. A set that fails to
+   end is gone. */
 MUST_CHECK status store_task_set_begin(store *s, const char *name, const char *kind,
                                        const char *origin_json, detail *err);
 MUST_CHECK status store_task_add(store *s, const store_task *task, detail *err); /* copies */
+/* Between begin and end: replaces the origin, where it is known at the end only. */
+MUST_CHECK status store_task_set_origin(store *s, const char *origin_json, detail *err);
+/* Between begin and end, also after a task that could not be added: the ordinal of the task with
+   this name, or -1. */
+MUST_CHECK status store_task_named(store *s, const char *name, int64_t *ordinal, detail *err);
+
+typedef struct store_twins {
+  int64_t count;         /* tasks with the question and target of an earlier one */
+  int64_t first, second; /* ordinals of two equal ones, when count > 0 */
+} store_twins;
+
+/* Between begin and end. Equal tasks have equal random numbers, hence equal samples. */
+MUST_CHECK status store_task_set_twins(store *s, store_twins *out, detail *err);
 MUST_CHECK status store_task_set_end(store *s, store_task_set *out, int *added, detail *err);
 void store_task_set_abandon(store *s); /* after any failure between begin and end */
 

@@ -163,6 +163,23 @@ MUST_CHECK status version_check(store *s, detail *err);
    E_INPUT: the name is taken. */
 MUST_CHECK status backup_to(connection *from, const char *path, detail *err);
 
+/* ---- labels.c --------------------------------------------------------------------------------
+ */
+
+/* What tasks are called and how they are grouped, which no sample depends on: the labels of the
+   tasks of one set that differ from another set's, kept in a file of their own between the two
+   transactions of a relabelling. */
+typedef struct labels {
+  connection kept;
+  int64_t count;
+} labels;
+
+/* Compares the tasks of set with those of the equal set at their places. */
+MUST_CHECK status labels_collect(labels *l, connection *c, int64_t set, int64_t equal, detail *err);
+/* Within a transaction: gives them to the tasks of the equal set. */
+MUST_CHECK status labels_apply(labels *l, connection *c, detail *err);
+void labels_close(labels *l); /* a closed or zeroed one is a no-op */
+
 /* ---- quantiles.c ----------------------------------------------------------------------------- */
 
 MUST_CHECK status quantiles_write(connection *c, detail *err);

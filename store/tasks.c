@@ -182,6 +182,46 @@ status store_task_add(store *s, const store_task *task, detail *err) {
   return OK;
 }
 
+status store_task_set_origin(store *s, const char *origin_json, detail *err) {
+  REQUIRE(s->set.open);
+  call k = call_start(&s->on, TASK_SET_ORIGIN);
+  call_int(&k, s->set.id);
+  call_text(&k, origin_json);
+  return call_run(&k, err);
+}
+
+status store_task_named(store *s, const char *name, int64_t *ordinal, detail *err) {
+  REQUIRE(s->set.open);
+  int row;
+  call k = call_start(&s->on, TASK_NAMED);
+  call_int(&k, s->set.id);
+  call_text(&k, name);
+  status failed = call_row(&k, &row, err);
+  *ordinal = row ? sqlite3_column_int64(k.statement, 0) : -1;
+  call_end(&k);
+  return failed;
+}
+
+status store_task_set_twins(store *s, store_twins *out, detail *err) {
+  REQUIRE(s->set.open);
+  *out = (store_twins){0};
+  status failed = OK;
+  call k = call_start(&s->on, TASK_TWINS);
+  call_int(&k, s->set.id);
+  for (int row = 1; !failed && row;) {
+    failed = call_row(&k, &row, err);
+    if (failed || !row) break;
+    int64_t first = sqlite3_column_int64(k.statement, 1);
+    if (out->count == 0 || first < out->first) {
+      out->first = first;
+      out->second = sqlite3_column_int64(k.statement, 2);
+    }
+    out->count += sqlite3_column_int64(k.statement, 0);
+  }
+  call_end(&k);
+  return failed;
+}
+
 /* Gives the set to the caller, or the equal one that was there, which *added 0 tells apart. */
 static status finish_set(store *s, store_task_set *out, int *added, detail *err) {
   int found;
@@ -216,15 +256,32 @@ static status check_set(const store *s, detail *err) {
   return OK;
 }
 
+/* The tasks are there already. Those that were streamed are rolled back rather than deleted, since
+   a deletion would look through all samples for each task; so what they say otherwise is carried
+   over into a second transaction. */
+static status relabel(store *s, store_task_set *equal, detail *err) {
+  labels l = {0};
+  status failed = labels_collect(&l, &s->on, s->set.id, equal->id, err);
+  store_task_set_abandon(s);
+  if (!failed && l.count) {
+    failed = owner_begin(s, err);
+    if (!failed) failed = owner_end(s, labels_apply(&l, &s->on, err), err);
+  }
+  equal->relabelled = failed ? 0 : l.count;
+  labels_close(&l);
+  return failed;
+}
+
 status store_task_set_end(store *s, store_task_set *out, int *added, detail *err) {
   REQUIRE(s->set.open);
   *added = 0;
   status failed = check_set(s, err);
   if (!failed) failed = finish_set(s, out, added, err);
-  if (failed || !*added) {
+  if (failed) {
     store_task_set_abandon(s);
     return failed;
   }
+  if (!*added) return relabel(s, out, err);
   s->set = (building){0};
   return owner_end(s, OK, err);
 }
