@@ -5,15 +5,6 @@
 
 #include <string.h>
 
-enum { HASH_HEAD_BYTES = 17 };
-
-static const char *hash_head_hex(const hash *h, char out[HASH_HEAD_BYTES]) {
-  char hex[HASH_HEX_BYTES];
-  memcpy(out, hash_hex(h, hex), HASH_HEAD_BYTES - 1);
-  out[HASH_HEAD_BYTES - 1] = 0;
-  return out;
-}
-
 /* ---- tasks make ------------------------------------------------------------------------------ */
 
 typedef struct making {
@@ -147,25 +138,6 @@ static status add_set(store *s, const making *m, logger *messages, store_task_se
   return failed;
 }
 
-static status print_set(const invocation *in, const store_task_set *set, int added, detail *err) {
-  char head[HASH_HEAD_BYTES], hex[HASH_HEX_BYTES];
-  if (in->json) {
-    return output_json(in,
-                       json_pack("{s:s, s:i, s:s, s:I, s:s, s:b}", "name", set->name, "version",
-                                 set->version, "kind", set->kind, "tasks", (json_int_t)set->tasks,
-                                 "hash", hash_hex(&set->content, hex), "added", added),
-                       err);
-  }
-  text out;
-  text_open(&out, 4096);
-  output_printable(&out, set->name, strlen(set->name));
-  text_format(&out, "@%d  %lld tasks  %s\n", set->version, (long long)set->tasks,
-              hash_head_hex(&set->content, head));
-  status s = command_print(in, &out, err);
-  text_close(&out);
-  return s;
-}
-
 static status read_partition(const invocation *in, countdown_partition *out, detail *err) {
   const char *word = command_value(in, "partition"), *names[3];
   *out = COUNTDOWN_TEST;
@@ -219,11 +191,7 @@ static status run_make(const invocation *in, detail *err) {
   if (!failed) failed = closed;
   if (failed) return failed;
   log_progress_end(in->messages);
-  if (!added) {
-    log_info(in->messages, "%s@%d is there already with the same tasks; nothing was added",
-             set.name, set.version);
-  }
-  return print_set(in, &set, added, err);
+  return output_task_set(in, &set, added, err);
 }
 
 static const command_option make_options[] = {

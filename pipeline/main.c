@@ -1,4 +1,4 @@
-#include "pipeline/command.h"
+#include "pipeline/output.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 static const command *const commands[] = {
-    &command_tasks_make,     &command_tasks_list, &command_tasks_show,
-    &command_demonstrate,    &command_run,        &command_status,
-    &command_trace,          &command_rescore,    &command_report,
-    &command_compare,        &command_export,     &command_archive_pack,
-    &command_archive_unpack, &command_doctor};
+    &command_tasks_make,   &command_tasks_import,   &command_tasks_list,
+    &command_tasks_show,   &command_demonstrate,    &command_run,
+    &command_status,       &command_trace,          &command_rescore,
+    &command_report,       &command_compare,        &command_export,
+    &command_archive_pack, &command_archive_unpack, &command_doctor};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out) {
@@ -76,6 +76,22 @@ static int terminal_width(void) {
   return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+/* What a message quotes from a file or a store may be no text for a terminal. */
+static void print_failure(logger *messages, status s, const detail *err) {
+  char line[1200];
+  text shown;
+  text_open(&shown, 4 * sizeof line);
+  (void)detail_line(err, line, sizeof line);
+  output_printable(&shown, line, strlen(line));
+  log_progress_end(messages);
+  if (s == E_STOPPED) {
+    log_warn(messages, "%s", text_state(&shown, NULL) ? line : text_string(&shown));
+  } else {
+    log_error(messages, "%s", text_state(&shown, NULL) ? line : text_string(&shown));
+  }
+  text_close(&shown);
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) {
     print_usage(stderr);
@@ -112,15 +128,7 @@ int main(int argc, char **argv) {
   } else if (!s) {
     s = c->run(&in, &err);
   }
-  if (s) {
-    char line[1200];
-    log_progress_end(in.messages);
-    if (s == E_STOPPED) {
-      log_warn(in.messages, "%s", detail_line(&err, line, sizeof line));
-    } else {
-      log_error(in.messages, "%s", detail_line(&err, line, sizeof line));
-    }
-  }
+  if (s) print_failure(in.messages, s, &err);
   log_close(in.messages);
   return command_exit_code(s, failed_samples);
 }

@@ -143,3 +143,32 @@ status output_json(const invocation *in, json_t *value, detail *err) {
   text_close(&out);
   return s;
 }
+
+static void say_known(const invocation *in, const store_task_set *set) {
+  log_info(in->messages, "%s@%d is there already with the same tasks; nothing was added", set->name,
+           set->version);
+  if (set->relabelled == 0) return;
+  log_info(in->messages, "%lld of its tasks got the names, clusters, splits or data given now",
+           (long long)set->relabelled);
+}
+
+status output_task_set(const invocation *in, const store_task_set *set, int added, detail *err) {
+  char hex[HASH_HEX_BYTES];
+  (void)hash_hex(&set->content, hex);
+  if (!added) say_known(in, set);
+  if (in->json) {
+    return output_json(in,
+                       json_pack("{s:s, s:i, s:s, s:I, s:s, s:b, s:I}", "name", set->name,
+                                 "version", set->version, "kind", set->kind, "tasks",
+                                 (json_int_t)set->tasks, "hash", hex, "added", added, "relabelled",
+                                 (json_int_t)set->relabelled),
+                       err);
+  }
+  text out;
+  text_open(&out, 4096);
+  output_printable(&out, set->name, strlen(set->name));
+  text_format(&out, "@%d  %lld tasks  %.16s\n", set->version, (long long)set->tasks, hex);
+  status s = command_print(in, &out, err);
+  text_close(&out);
+  return s;
+}

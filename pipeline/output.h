@@ -42,4 +42,8 @@ MUST_CHECK json_t *output_json_text(const char *bytes, size_t count);
 /* Prints a value on a line of its own and gives it back; NULL, from a constructor, is E_MEMORY. */
 MUST_CHECK status output_json(const invocation *in, json_t *value, detail *err);
 
+/* Prints a set that store_task_set_end gave, and says when it was there already. */
+MUST_CHECK status output_task_set(const invocation *in, const store_task_set *set, int added,
+                                  detail *err);
+
 #endif
