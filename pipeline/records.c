@@ -107,18 +107,19 @@ status records_parse(records *r, int64_t first_line, records_item *out, detail *
     return records_fault(r, err, first_line, "record %lld holds more than %d values",
                          (long long)r->number, (int)RECORDS_VALUES_MAX);
   }
-  failed = json_read(&r->value, r->current.data, r->current.bytes, r->source->name,
-                     records_line(first_line), err);
-  if (failed) return failed;
-  if (!json_is_object(r->value)) {
+  const char *bytes = text_string(&r->current), first = bytes[strspn(bytes, " \t\r\n")];
+  if (first != '{') {
     return records_fault(r, err, first_line,
                          "record %lld is %s; a record is an object such as "
                          "{\"question\": \"2 + 2?\", \"answer\": \"4\"}",
                          (long long)r->number,
-                         json_is_array(r->value)    ? "a list"
-                         : json_is_string(r->value) ? "a string"
-                                                    : "a single value");
+                         first == '['   ? "a list"
+                         : first == '"' ? "a text"
+                                        : "no object");
   }
+  failed =
+      json_read(&r->value, bytes, r->current.bytes, r->source->name, records_line(first_line), err);
+  if (failed) return failed;
   *out = (records_item){.value = r->value, .number = r->number, .line = records_line(first_line)};
   return OK;
 }
