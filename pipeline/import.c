@@ -310,6 +310,30 @@ static status put_problem(import *i, const json_t *record, detail *err) {
   return failed ? failed : put_answer(i, record, err);
 }
 
+/* Fields of a Countdown record that its problem says already, or that give it away. */
+static void leave_out_problem(const import *i, json_t *rest) {
+  static const char *const fields[] = {"nums", "target", "search_path", "trace_dict"};
+  for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++)
+    (void)json_object_del(rest, fields[f]);
+  const char *question = json_string_value(json_object_get(rest, "question"));
+  if (question && !strcmp(question, text_string(&i->question))) {
+    (void)json_object_del(rest, "question");
+  }
+}
+
+/* A record whose only other field is "data", an object or its text, gives that object as the task's
+   data: so an exported set comes back as it was. A new reference; NULL: it is none. */
+static json_t *whole_data(const json_t *rest) {
+  json_t *data = json_object_get(rest, "data"), *read = NULL;
+  if (json_object_size(rest) != 1 || !data) return NULL;
+  const char *written = json_string_value(data);
+  if (!written) return json_is_object(data) ? json_incref(data) : NULL;
+  if (json_read(&read, written, strlen(written), "data", 1, NULL)) return NULL;
+  if (json_is_object(read)) return read;
+  json_decref(read);
+  return NULL;
+}
+
 /* What the record says besides what the task has. */
 static status put_data(import *i, const json_t *record, detail *err) {
   json_t *rest = json_copy((json_t *)(uintptr_t)record); /* shallow, and the copy alone changes */
@@ -317,12 +341,10 @@ static status put_data(import *i, const json_t *record, detail *err) {
   for (int f = 0; f < FIELD_COUNT; f++) {
     if (i->path[f]) (void)json_object_del(rest, i->path[f]);
   }
-  if (i->form == IMPORT_COUNTDOWN) {
-    static const char *const left_out[] = {"nums", "target", "search_path", "trace_dict"};
-    for (size_t k = 0; k < sizeof left_out / sizeof left_out[0]; k++)
-      (void)json_object_del(rest, left_out[k]);
-  }
-  status failed = json_canonical(rest, &i->data, err);
+  if (i->form == IMPORT_COUNTDOWN) leave_out_problem(i, rest);
+  json_t *data = whole_data(rest);
+  status failed = json_canonical(data ? data : rest, &i->data, err);
+  json_decref(data);
   json_decref(rest);
   return failed;
 }

@@ -25,6 +25,7 @@ static const char *string(const json_t *object, const char *key) {
 START_TEST(test_help_of_each) {
   static const char *const commands[][3] = {
       {"tasks", "make", "usage: nightjar tasks make countdown [options]"},
+      {"tasks", "import", "usage: nightjar tasks import FILE... [options]"},
       {"tasks", "list", "usage: nightjar tasks list [options]"},
       {"tasks", "show", "usage: nightjar tasks show NAME[@VERSION] [options]"},
       {"demonstrate", NULL, "usage: nightjar demonstrate countdown [options]"},

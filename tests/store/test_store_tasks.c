@@ -93,6 +93,64 @@ START_TEST(the_same_tasks_are_the_same_set_and_others_the_next_version) {
 }
 END_TEST
 
+START_TEST(labels_change_and_tasks_do_not) {
+  detail err;
+  int added;
+  int64_t ordinal;
+  store_task_set first, again;
+  store_twins twins;
+  store_task a = named("a"), b = {.name = "b", .question = "r", .target = "{}", .cluster = "k"};
+  store *s = open_store("labels.db", STORE_WRITE);
+  ck_ok(store_task_set_begin(s, "x", "question", "{}", &err));
+  ck_ok(store_task_add(s, &a, &err));
+  ck_ok(store_task_add(s, &b, &err));
+  ck_ok(store_task_named(s, "b", &ordinal, &err));
+  ck_assert_int_eq(ordinal, 1);
+  ck_ok(store_task_named(s, "c", &ordinal, &err));
+  ck_assert_int_eq(ordinal, -1);
+  ck_ok(store_task_set_twins(s, &twins, &err));
+  ck_assert_int_eq(twins.count, 0);
+  ck_ok(store_task_set_origin(s, "{\"late\":1}", &err));
+  ck_ok(store_task_set_end(s, &first, &added, &err));
+  ck_assert_int_eq(first.relabelled, 0);
+  ck_assert_int_eq(number(s, "SELECT count(*) FROM task_set WHERE origin = '{\"late\":1}'"), 1);
+  int64_t run = add_run(s, first.id, "{\"r\":1}"); /* what hangs on the set stays */
+  ck_ok(store_task_set_begin(s, "x", "question", "{}", &err));
+  store_task a2 = {.name = "b", .question = "q", .target = "{}", .split = "dev"};
+  store_task b2 = {.name = "a", .question = "r", .target = "{}", .data = "{\"n\":1}"};
+  ck_ok(store_task_add(s, &a2, &err));
+  ck_ok(store_task_add(s, &b2, &err));
+  ck_ok(store_task_set_end(s, &again, &added, &err));
+  ck_assert_int_eq(added, 0);
+  ck_assert_int_eq(again.id, first.id);
+  ck_assert_int_eq(again.relabelled, 2);
+  ck_assert_int_eq(number(s, "SELECT count(*) FROM task WHERE (name = 'b' AND ordinal = 0 AND "
+                             "split = 'dev' AND cluster IS NULL) OR (name = 'a' AND ordinal = 1 "
+                             "AND cluster IS NULL AND data = '{\"n\":1}')"),
+                   2);
+  ck_assert_int_eq(number(s, "SELECT count(*) FROM task"), 2);
+  ck_assert_int_eq(number(s, "SELECT id FROM run"), run);
+  close_store(s);
+}
+END_TEST
+
+START_TEST(twins_are_counted) {
+  detail err;
+  store_twins twins;
+  store_task a = {.question = "q", .target = "{}"}, b = {.question = "r", .target = "{}"};
+  store *s = open_store("twins.db", STORE_WRITE);
+  ck_ok(store_task_set_begin(s, "x", "question", "{}", &err));
+  const store_task *const order[] = {&b, &a, &b, &a, &a};
+  for (size_t i = 0; i < 5; i++)
+    ck_ok(store_task_add(s, order[i], &err));
+  ck_ok(store_task_set_twins(s, &twins, &err));
+  ck_assert_int_eq(twins.count, 3);
+  ck_assert_int_eq(twins.first, 0);
+  ck_assert_int_eq(twins.second, 2);
+  close_store(s);
+}
+END_TEST
+
 START_TEST(an_unknown_set_is_answered_with_the_nearest) {
   detail err;
   store_task_set found;
@@ -359,6 +417,8 @@ int main(void) {
   tcase_add_test(cases, a_set_is_streamed_and_found);
   tcase_add_test(cases, the_hash_is_over_the_tasks_in_order);
   tcase_add_test(cases, the_same_tasks_are_the_same_set_and_others_the_next_version);
+  tcase_add_test(cases, labels_change_and_tasks_do_not);
+  tcase_add_test(cases, twins_are_counted);
   tcase_add_test(cases, an_unknown_set_is_answered_with_the_nearest);
   tcase_add_test(cases, a_set_that_fails_leaves_nothing);
   tcase_add_test(cases, names_of_sets_are_checked);
