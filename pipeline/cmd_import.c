@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum {
-  PROBLEMS_SHOWN = 20,   /* by --check */
-  FILES_KEPT_MAX = 1000, /* in a set's origin, one by one */
+  PROBLEMS_SHOWN = 20,  /* by --check */
+  FILES_KEPT_MAX = 100, /* in a set's origin, one by one */
   PASSED_OVER_SHOWN = 10,
   LABEL_BYTES = 256
 };

@@ -219,6 +219,17 @@ const command command_tasks_make = {
 
 /* ---- tasks list ------------------------------------------------------------------------------ */
 
+/* "a.jsonl, b.csv and 3 more": what an imported set was read from. */
+static void put_files(text *out, const json_t *files, const json_t *count) {
+  enum { SHOWN = 3 };
+  for (size_t i = 0; i < json_array_size(files) && i < SHOWN; i++) {
+    const char *name = json_string_value(json_object_get(json_array_get(files, i), "file"));
+    text_format(out, "%s %s", i ? "," : "", name ? name : "?");
+  }
+  int64_t more = json_integer_value(count) - SHOWN;
+  if (more > 0) text_format(out, " and %lld more", (long long)more);
+}
+
 /* "seed=1 targets=[10,100]": a set's origin in a line, without what other columns say. */
 static void put_origin(text *out, const char *origin_json) {
   json_t *origin = NULL, *value;
@@ -226,7 +237,10 @@ static void put_origin(text *out, const char *origin_json) {
   if (json_read(&origin, origin_json, strlen(origin_json), "origin", 1, NULL)) return;
   const char *made_by = json_string_value(json_object_get(origin, "made_by"));
   if (made_by) text_put(out, made_by);
+  const json_t *files = json_object_get(origin, "files");
+  if (files) put_files(out, files, json_object_get(origin, "file_count"));
   json_object_foreach(origin, key, value) {
+    if (files) break;
     int said = !strcmp(key, "made_by") || !strcmp(key, "count") || !strcmp(key, "partition");
     if (said || json_is_false(value) || (json_is_array(value) && !json_array_size(value))) continue;
     text_format(out, "%s%s=", out->bytes ? " " : "", key);

@@ -130,6 +130,8 @@ START_TEST(files_follow_each_other) {
   outcome o = nightjar("tasks", "import", support_path("a.jsonl"), support_path("b.csv"), "--name",
                        "ab", "--db", support_path("t.db"));
   ck_ended(o, 0);
+  o = nightjar("tasks", "list", "--db", support_path("t.db"));
+  ck_holds(o.out, "tasks import a.jsonl, b.csv\n");
   ck_assert_str_eq(ask("SELECT group_concat(question), group_concat(target) FROM task"),
                    "q1,q2|{\"answer\":1},{\"answer\":\"2\"}");
   support_write(support_path("b.csv"), "question,answer,id\nq2,2,y\nq3,3,x\n");
@@ -341,7 +343,8 @@ START_TEST(what_is_wrong_is_named_and_nothing_is_stored) {
   } cases[] = {
       {"e.jsonl", "", "name=", 3, "e.jsonl: there are no records in it"},
       {"e.csv", "question,answer\n", "name=", 3, "there are no records"},
-      {"e.jsonl", "{\"question\":\"q\",\"answer\":\n", "name=", 3, "e.jsonl:1: not JSON"},
+      {"e.jsonl", "{\"question\":\"q\",\"answer\":}\n", "name=", 3, "e.jsonl:1: not JSON"},
+      {"e.jsonl", "{\"question\":\"q\",\"answer\":", "name=", 3, "e.jsonl:1: the file ends within"},
       {"e.json", "[{\"question\":\"q\",\"answer\":1}", "name=", 3, "it was cut off"},
       {"e.json", "{\n\"data\":[]\n}\n", "name=", 3, "jq -c"},
       {"e.txt", "hello\n", "name=", 3, "say what it is with --format"},
@@ -479,7 +482,7 @@ START_TEST(labels_of_a_known_set_are_renewed) {
   ck_assert_str_eq(ask("SELECT id, name, question, cluster, split, data FROM task ORDER BY id"),
                    "1|b|q|k||{}\n2|a|r|||{\"level\":2}\n3|c|s|||{}");
   ck_assert_str_eq(hash_of_set(support_path("t.db"), "l"), before);
-  o = import_as("l.jsonl", support_read(support_path("l.jsonl"), NULL), "--name", "l");
+  o = import_as("l.jsonl", program_read(support_path("l.jsonl")), "--name", "l");
   ck_ended(o, 0);
   ck_lacks(o.err, "of its tasks got");
 }

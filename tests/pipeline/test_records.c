@@ -98,7 +98,8 @@ static void refuses(const char *bytes, size_t count, records_format format, int 
     text_close(&r.records);
   }
 }
-#define refuses_text(bytes, ...) refuses((bytes), strlen(bytes), __VA_ARGS__)
+#define refuses_bytes(literal, ...) refuses((literal), sizeof(literal) - 1, __VA_ARGS__)
+#define refuses_text(bytes, ...)    refuses((bytes), strlen(bytes), __VA_ARGS__)
 
 /* ---- the formats ----------------------------------------------------------------------------- */
 
@@ -158,12 +159,15 @@ START_TEST(lines_that_are_wrong_are_named) {
   refuses_text("{\"a\":1}\n\"x\"\n", RECORDS_ANY, 2, "record 2 is a text");
   refuses_text("{\"a\":1,\"a\":2}\n", RECORDS_ANY, 1, "duplicate");
   refuses_text("{\n  \"data\": [\n    {\"a\": 1}\n  ]\n}\n", RECORDS_ANY, 1, "jq -c '.KEY[]'");
+  refuses_text("{\"data\": [\n{\"a\": 1}\n]}\n", RECORDS_ANY, 1, "jq -c '.KEY[]'");
+  refuses_text("{\"a\":1}\n{\"a\": \"x}", RECORDS_ANY, 2, "ends within record 2: it was cut off");
+  refuses_text("{\"a\":1}\n{'a': 1}", RECORDS_ANY, 2, "not JSON");
   refuses_text("question,answer\n1,2\n", RECORDS_ANY, 1, "--format jsonl, json, csv or tsv");
-  refuses("{\"a\":\"\0\"}\n", 10, RECORDS_ANY, 1, "0x00");
-  refuses("{\"a\":1}\n{\"a\":\"caf\xe9\"}\n", 23, RECORDS_ANY, 2, "iconv -f LATIN1");
-  refuses("\xff\xfe{\0}\0", 6, RECORDS_ANY, 1, "iconv -f UTF-16");
-  refuses("\xfe\xff\0{\0}", 6, RECORDS_CSV, 1, "iconv -f UTF-16");
-  refuses("[\0]\0", 4, RECORDS_LIST, 1, "iconv -f UTF-16");
+  refuses_bytes("{\"a\":\"\0\"}\n", RECORDS_ANY, 1, "0x00");
+  refuses_bytes("{\"a\":1}\n{\"a\":\"caf\xe9\"}\n", RECORDS_ANY, 2, "iconv -f LATIN1");
+  refuses_bytes("\xff\xfe{\0}\0", RECORDS_ANY, 1, "iconv -f UTF-16");
+  refuses_bytes("\xfe\xff\0{\0}", RECORDS_CSV, 1, "iconv -f UTF-16");
+  refuses_bytes("[\0]\0", RECORDS_LIST, 1, "iconv -f UTF-16");
 }
 END_TEST
 
@@ -179,7 +183,7 @@ START_TEST(lists_that_are_wrong_are_named) {
   refuses_text("[{},\n\n 5]", RECORDS_ANY, 3, "record 2 is no object");
   refuses_text("[{\"a\":1}},{}]", RECORDS_ANY, 1, "not JSON");
   refuses_text("{\"a\":1}", RECORDS_LIST, 1, "a JSON list is expected");
-  refuses("[{},\n{\"a\":\n\"\xe9\"}]", 16, RECORDS_ANY, 3, "in record 2 is no text in UTF-8");
+  refuses_bytes("[{},\n{\"a\":\n\"\xe9\"}]", RECORDS_ANY, 3, "in record 2 is no text in UTF-8");
 }
 END_TEST
 
@@ -192,7 +196,7 @@ START_TEST(tables_that_are_wrong_are_named) {
   refuses_text("a,b\n\n1,\"x\ny\n", RECORDS_CSV, 3, "not closed");
   refuses_text("a,b,a\n1,2,3\n", RECORDS_CSV, 1, "names the column 'a' twice");
   refuses_text("a,\"b\n", RECORDS_CSV, 1, "not closed");
-  refuses("a,b\n1,2\n3,\xe9\n", 13, RECORDS_CSV, 3, "0xe9");
+  refuses_bytes("a,b\n1,2\n3,\xe9\n", RECORDS_CSV, 3, "0xe9");
 }
 END_TEST
 
