@@ -59,8 +59,8 @@ void records_close(records *r); /* NULL is a no-op */
 
 records_format records_found_format(const records *r);
 int64_t records_bytes(const records *r); /* read so far */
-/* Behind the last record: SHA-256 of all bytes, and whether the last row of a table lacks its end of
-   line, which a file that was cut off looks like (a cut line of JSON is an error). */
+/* Behind the last record: SHA-256 of all bytes, and whether the last row of a table lacks its end
+   of line, which a file that was cut off looks like (a cut line of JSON is an error). */
 hash records_hash(const records *r);
 int records_unended(const records *r);
 
