@@ -211,6 +211,10 @@ static status import_pack(importing *w, pack_reader *pack, const char *file, det
     status failed = pack_next(pack, &m, &found, err);
     if (failed) return failed;
     if (!found) break;
+    if (m.alone && w->member) {
+      return fault_at(err, E_INPUT, file, 0,
+                      "--member is for a zip or a tar, and this is a single file");
+    }
     text label;
     records_format format = RECORDS_ANY;
     text_open(&label, 2 * PACK_NAME_BYTES + LABEL_BYTES);

@@ -322,16 +322,21 @@ static void leave_out_problem(const import *i, json_t *rest) {
 }
 
 /* A record whose only other field is "data", an object or its text, gives that object as the task's
-   data: so an exported set comes back as it was. A new reference; NULL: it is none. */
-static json_t *whole_data(const json_t *rest) {
+   data: so an exported set comes back as it was. *out is a new reference; NULL: it is none. */
+static status whole_data(const json_t *rest, json_t **out, detail *err) {
   json_t *data = json_object_get(rest, "data"), *read = NULL;
-  if (json_object_size(rest) != 1 || !data) return NULL;
   const char *written = json_string_value(data);
-  if (!written) return json_is_object(data) ? json_incref(data) : NULL;
-  if (json_read(&read, written, strlen(written), "data", 1, NULL)) return NULL;
-  if (json_is_object(read)) return read;
+  *out = NULL;
+  if (json_object_size(rest) != 1 || !data) return OK;
+  if (!written) {
+    if (json_is_object(data)) *out = json_incref(data);
+    return OK;
+  }
+  status failed = json_read(&read, written, strlen(written), "data", 1, err);
+  if (failed) return failed == E_INPUT ? OK : failed;
+  if (json_is_object(read)) *out = json_incref(read);
   json_decref(read);
-  return NULL;
+  return OK;
 }
 
 /* What the record says besides what the task has. */
@@ -342,8 +347,9 @@ static status put_data(import *i, const json_t *record, detail *err) {
     if (i->path[f]) (void)json_object_del(rest, i->path[f]);
   }
   if (i->form == IMPORT_COUNTDOWN) leave_out_problem(i, rest);
-  json_t *data = whole_data(rest);
-  status failed = json_canonical(data ? data : rest, &i->data, err);
+  json_t *data = NULL;
+  status failed = whole_data(rest, &data, err);
+  if (!failed) failed = json_canonical(data ? data : rest, &i->data, err);
   json_decref(data);
   json_decref(rest);
   return failed;

@@ -12,31 +12,38 @@ int import_is_countdown(const json_t *record) {
   return json_object_get(record, "nums") && json_object_get(record, "target");
 }
 
-/* A field as it stands, or what its text says where the format has only texts. A new reference;
-   NULL: it says nothing that could be meant. */
-static json_t *numbers_of(const json_t *value) {
-  json_t *list = NULL;
+/* A field as it stands, or what its text says where a format has only texts: countdown_read says
+   what is wrong with it. *out is a new reference. */
+static status numbers_of(const json_t *value, json_t **out, detail *err) {
   const char *written = json_string_value(value);
-  if (!written) return json_deep_copy(value);
-  return json_read(&list, written, strlen(written), "nums", 1, NULL) ? NULL : list;
+  status failed = written ? json_read(out, written, strlen(written), "nums", 1, err) : E_INPUT;
+  if (failed != E_INPUT) return failed;
+  *out = json_deep_copy(value);
+  return *out ? OK : fault(err, E_MEMORY, "no memory for a task");
 }
 
-static json_t *target_of(const json_t *value) {
+static status target_of(const json_t *value, json_t **out, detail *err) {
   const char *written = json_string_value(value);
-  if (!written) return json_deep_copy(value);
-  char *end;
+  char *end = NULL;
   errno = 0;
-  long long number = strtoll(written, &end, 10);
-  return end == written || *end || errno ? NULL : json_integer(number);
+  long long number = written ? strtoll(written, &end, 10) : 0;
+  int is_number = written && end != written && !*end && !errno;
+  *out = is_number ? json_integer(number) : json_deep_copy(value);
+  return *out ? OK : fault(err, E_MEMORY, "no memory for a task");
 }
 
 static status read_problem(countdown_problem *out, const json_t *record, text *scratch,
                            detail *err) {
-  json_t *nums = numbers_of(json_object_get(record, "nums"));
-  json_t *target = target_of(json_object_get(record, "target"));
-  json_t *problem = json_pack("{s:o*, s:o*}", "nums", nums, "target", target);
-  status failed = problem ? json_canonical(problem, scratch, err)
-                          : fault(err, E_MEMORY, "no memory for a task");
+  json_t *nums = NULL, *target = NULL, *problem = NULL;
+  status failed = numbers_of(json_object_get(record, "nums"), &nums, err);
+  if (!failed) failed = target_of(json_object_get(record, "target"), &target, err);
+  if (!failed) {
+    problem = json_pack("{s:O, s:O}", "nums", nums, "target", target);
+    failed = problem ? json_canonical(problem, scratch, err)
+                     : fault(err, E_MEMORY, "no memory for a task");
+  }
+  json_decref(nums);
+  json_decref(target);
   json_decref(problem);
   return failed ? failed : countdown_read(out, text_string(scratch), err);
 }

@@ -415,6 +415,9 @@ START_TEST(wrong_options_are_named) {
   o = import_as("o.jsonl", lines, "--name", "o", "--format", "cvs");
   ck_ended(o, 2);
   ck_holds(o.err, "did you mean csv?");
+  o = import_as("o.jsonl", lines, "--name", "o", "--member", "a.json");
+  ck_ended(o, 3);
+  ck_holds(o.err, "o.jsonl: --member is for a zip or a tar");
   o = nightjar("tasks", "import", support_path("absent.jsonl"), "--name", "o", "--db",
                support_path("t.db"));
   ck_ended(o, 3);

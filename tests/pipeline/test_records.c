@@ -1,6 +1,8 @@
 /* Records out of bytes that come in pieces: each format, its errors with their places, and the
    properties that pieces do not matter and that nothing is lost silently. */
+#include "base/memory.h"
 #include "base/random.h"
+#include "pipeline/import.h"
 #include "pipeline/records.h"
 #include "tests/support/support.h"
 
@@ -327,6 +329,54 @@ START_TEST(a_source_that_fails_ends_the_reading) {
 }
 END_TEST
 
+/* Reads a file to tasks, as the command does. */
+static status import_all(const char *bytes, records_format format, int64_t *count, detail *err) {
+  pieces p = {.bytes = bytes, .count = strlen(bytes)};
+  records_source source = {.name = "test", .read = read_piece, .from = &p};
+  records *r = NULL;
+  import *to = NULL;
+  int found = 1;
+  *count = 0;
+  status failed = records_open(&r, &source, format, err);
+  if (!failed) failed = import_open(&to, "cluster=meta.c", "test", err);
+  while (!failed) {
+    records_item item;
+    store_task task;
+    failed = records_next(r, &item, &found, err);
+    if (failed || !found) break;
+    failed = import_task(to, item.value, &task, err);
+    *count += !failed;
+  }
+  import_close(to);
+  records_close(r);
+  return failed;
+}
+
+START_TEST(no_memory_is_said) {
+  static const struct {
+    const char *bytes;
+    records_format format;
+  } cases[] = {
+      {"{\"id\":\"a\",\"question\":\"q\",\"answer\":1,\"meta\":{\"c\":1}}\n", RECORDS_LINES},
+      {"[{\"nums\":[1,2],\"target\":3,\"meta\":{\"c\":1},\"data\":{}}]", RECORDS_LIST},
+      {"question,answer,meta.c\nq,\"1\n\",3\n", RECORDS_CSV}};
+  for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+    int64_t count = 0, failures = 0;
+    status failed = E_MEMORY;
+    for (; failed; failures++) {
+      detail err = {0};
+      memory_fail_after(failures);
+      failed = import_all(cases[c].bytes, cases[c].format, &count, &err);
+      memory_fail_after(-1);
+      ck_assert_msg(failed == OK || failed == E_MEMORY, "%s: %s", status_name(failed), err.text);
+      if (failed) ck_assert_ptr_nonnull(strstr(err.text, "memory"));
+    }
+    ck_assert_int_eq(count, 1);
+    ck_assert_int_gt(failures, 8);
+  }
+}
+END_TEST
+
 /* ---- properties ------------------------------------------------------------------------------ */
 
 static const char *const scraps[] = {
@@ -536,6 +586,7 @@ int main(void) {
   tcase_add_test(errors, a_record_without_end_is_refused);
   tcase_add_test(errors, a_record_of_too_many_values_is_refused);
   tcase_add_test(errors, a_source_that_fails_ends_the_reading);
+  tcase_add_test(errors, no_memory_is_said);
   suite_add_tcase(suite, errors);
   TCase *properties = tcase_create("properties");
   tcase_add_test(properties, pieces_do_not_matter);
