@@ -4,18 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Atomic int64_t allocations_left = -1; /* negative: never fail */
+/* Allocations number first to last fail; negative: none does, and none is counted. */
+static _Atomic int64_t first_failing = -1, last_failing, asked;
+
+static void fail(int64_t first, int64_t last) {
+  atomic_store(&first_failing, -1);
+  if (first >= 0) atomic_store(&asked, 0);
+  atomic_store(&last_failing, last);
+  atomic_store(&first_failing, first);
+}
 
 void memory_fail_after(int64_t allocations) {
-  atomic_store(&allocations_left, allocations);
+  fail(allocations, INT64_MAX);
+}
+
+void memory_fail_once(int64_t allocation) {
+  fail(allocation, allocation);
+}
+
+int64_t memory_asked(void) {
+  return atomic_load(&asked);
 }
 
 static int may_allocate(void) {
-  if (atomic_load_explicit(&allocations_left, memory_order_relaxed) < 0) return 1;
-  int64_t left = atomic_load(&allocations_left);
-  while (left > 0 && !atomic_compare_exchange_weak(&allocations_left, &left, left - 1)) {
-  }
-  return left != 0;
+  if (atomic_load_explicit(&first_failing, memory_order_relaxed) < 0) return 1;
+  int64_t number = atomic_fetch_add(&asked, 1);
+  return number < atomic_load(&first_failing) || number > atomic_load(&last_failing);
 }
 
 void *memory_take(size_t bytes) {

@@ -12,8 +12,11 @@ MUST_CHECK void *memory_grow(void *old, size_t bytes);      /* old stays valid o
 MUST_CHECK char *memory_copy_text(const char *text);        /* NULL on failure or for NULL */
 void memory_free(void *block);                              /* NULL is a no-op */
 
-/* Tests only: the allocation with this number from now on (0 is the next) and every later one
-   fail; a negative number ends it. Counts over all threads. */
+/* Tests only. Allocations are counted from the call on, over all threads, the first as number 0.
+   After: this one and every later one fail. Once: this one alone fails. A negative number ends it,
+   and counting with it; INT64_MAX counts and fails none. */
 void memory_fail_after(int64_t allocations);
+void memory_fail_once(int64_t allocation);
+int64_t memory_asked(void); /* how many were counted, those that failed included */
 
 #endif

@@ -66,18 +66,23 @@ static status disk_full(const connection *c, detail *err) {
                c->path, free_megabytes);
 }
 
-/* SQLite says FULL for a full disk only; a quota and a file size limit end a night just as well.
-   Their reason is read from errno: SQLite keeps it on some paths only, and its write was the last
-   call that failed. */
+/* SQLite says FULL for a full disk only; a quota and a file size limit end a night just as well,
+   and it says something else where not a write but a journal's making, WAL's index or a late sync
+   finds no room. The reason is read from errno: SQLite keeps it on some paths only, and the call
+   that failed was the last one that set it. A read needs no room, whatever errno says. */
 static int is_full(int code, int cause) {
   if ((code & 0xff) == SQLITE_FULL) return 1;
-  return code == SQLITE_IOERR_WRITE && (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
+  if (cause != ENOSPC && cause != EDQUOT && cause != EFBIG) return 0;
+  if ((code & 0xff) == SQLITE_CANTOPEN) return 1;
+  return (code & 0xff) == SQLITE_IOERR && code != SQLITE_IOERR_READ &&
+         code != SQLITE_IOERR_SHORT_READ && code != SQLITE_IOERR_NOMEM;
 }
 
 status connection_failed(const connection *c, int code, detail *err) {
   int cause = errno;
   const char *said = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
   if (is_full(code, cause)) return disk_full(c, err);
+  if (code == SQLITE_IOERR_NOMEM) code = SQLITE_NOMEM; /* memory was wanted amid a file's work */
   if (code == SQLITE_BUSY_SNAPSHOT) {
     return fault(err, E_BUSY, "%s changed under an open query; close the query before writing",
                  c->path);

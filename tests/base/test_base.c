@@ -74,6 +74,21 @@ START_TEST(memory_fails_in_turn) {
 }
 END_TEST
 
+START_TEST(one_allocation_fails_alone) {
+  memory_fail_once(1);
+  void *first = memory_take(8), *third;
+  ck_assert_ptr_null(memory_take(8));
+  third = memory_grow(NULL, 8);
+  memory_fail_once(-1);
+  ck_assert_ptr_nonnull(first);
+  ck_assert_ptr_nonnull(third);
+  ck_assert_int_eq(memory_asked(), 3);
+  memory_free(first);
+  memory_free(third);
+  ck_assert_int_eq(memory_asked(), 3); /* what comes after the end is not counted */
+}
+END_TEST
+
 START_TEST(text_is_bounded_and_failure_sticks) {
   text t;
   text_open(&t, 10);
@@ -307,6 +322,7 @@ int main(void) {
   tcase_add_test(all, arena_keeps_its_limit);
   tcase_add_test(all, arena_says_that_memory_is_out);
   tcase_add_test(all, memory_fails_in_turn);
+  tcase_add_test(all, one_allocation_fails_alone);
   tcase_add_test(all, text_is_bounded_and_failure_sticks);
   tcase_add_test(all, utf8_is_checked);
   tcase_add_test(all, nearest_word);

@@ -138,7 +138,7 @@ const char *program_sqlite(const char *db, const char *sql) {
   return answer;
 }
 
-static const char PROMISED[] =
+const char program_promised_sql[] =
     "SELECT hex(r.identity), hex(t.hash), s.repeat, s.status, s.limit_met, s.answer, s.vote_key,"
     " s.tokens_generated, s.tokens_injected, s.tokens_prompt, s.tokens_finisher, s.tokens_total,"
     " s.tokens_ref, s.seq_critical_path, s.seq_critical_path_injected, s.seq_longest_sequence,"
@@ -162,7 +162,7 @@ static const char PROMISED[] =
 
 hash program_promised(const char *db) {
   size_t bytes;
-  char *all = support_read(ask_shell(db, PROMISED), &bytes);
+  char *all = support_read(ask_shell(db, program_promised_sql), &bytes);
   ck_assert_uint_gt(bytes, 0);
   hash h = hash_of(all, bytes);
   free(all);

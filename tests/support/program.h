@@ -49,6 +49,7 @@ const char *program_sqlite(const char *db, const char *sql);
 /* A hash over every promised column of every sample, thread, trace and verdict of a store, and its
    conditions, in the order of natural keys: equal stores have equal hashes. */
 hash program_promised(const char *db);
+extern const char program_promised_sql[]; /* the queries that it hashes */
 
 /* Reads JSON that must be right. */
 json_t *program_json(const char *bytes);
