@@ -28,6 +28,10 @@ static status check_depth(const char *bytes, size_t count, const char *name, int
   return OK;
 }
 
+void json_install(void) {
+  json_set_alloc_funcs(memory_take, memory_free);
+}
+
 status json_read(json_t **out, const char *bytes, size_t count, const char *name, int first_line,
                  detail *err) {
   if (count > JSON_BYTES_MAX) {
@@ -37,12 +41,15 @@ status json_read(json_t **out, const char *bytes, size_t count, const char *name
   status s = check_depth(bytes, count, name, first_line, err);
   if (s) return s;
   json_error_t problem;
+  int64_t failures = memory_failures();
   json_t *value = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &problem);
+  int no_memory = !value && json_error_code(&problem) == json_error_out_of_memory;
+  if (no_memory || memory_failures() != failures) {
+    json_decref(value);
+    return fault(err, E_MEMORY, "no memory to read %s", name);
+  }
   if (!value) {
     int line = problem.line > 0 ? first_line + problem.line - 1 : first_line;
-    if (json_error_code(&problem) == json_error_out_of_memory) {
-      return fault(err, E_MEMORY, "no memory to read %s", name);
-    }
     return fault_at(err, E_INPUT, name, line, "not JSON: %s", problem.text);
   }
   *out = value;

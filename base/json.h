@@ -2,6 +2,9 @@
    refused, errors with file and line, and one canonical form for hashing. This header is the one
    door to jansson: other rooms use its json_t through here.
 
+   Without memory jansson calls a good text bad, or drops a byte of it: json_install lets json_read
+   see that.
+
    Documents belong to the caller (json_decref). A json_t is not shared between threads. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -11,6 +14,9 @@
 #include <jansson.h>
 
 enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 64 << 20 };
+
+/* Once in a process, before all else here: jansson's memory comes from base/memory.h. */
+void json_install(void);
 
 /* Reads one document of at most JSON_BYTES_MAX bytes and JSON_DEPTH_MAX levels. name and
    first_line are for messages. E_INPUT with file, line and cause; E_MEMORY. */

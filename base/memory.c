@@ -6,6 +6,7 @@
 
 /* Allocations number first to last fail; negative: none does, and none is counted. */
 static _Atomic int64_t first_failing = -1, last_failing, asked;
+static _Thread_local int64_t failures;
 
 static void fail(int64_t first, int64_t last) {
   atomic_store(&first_failing, -1);
@@ -32,16 +33,25 @@ static int may_allocate(void) {
   return number < atomic_load(&first_failing) || number > atomic_load(&last_failing);
 }
 
+static void *counted(void *block) {
+  failures += !block;
+  return block;
+}
+
+int64_t memory_failures(void) {
+  return failures;
+}
+
 void *memory_take(size_t bytes) {
-  return may_allocate() ? malloc(bytes ? bytes : 1) : NULL;
+  return counted(may_allocate() ? malloc(bytes ? bytes : 1) : NULL);
 }
 
 void *memory_zeroed(size_t count, size_t bytes) {
-  return may_allocate() ? calloc(count ? count : 1, bytes ? bytes : 1) : NULL;
+  return counted(may_allocate() ? calloc(count ? count : 1, bytes ? bytes : 1) : NULL);
 }
 
 void *memory_grow(void *old, size_t bytes) {
-  return may_allocate() ? realloc(old, bytes ? bytes : 1) : NULL;
+  return counted(may_allocate() ? realloc(old, bytes ? bytes : 1) : NULL);
 }
 
 char *memory_copy_text(const char *text) {

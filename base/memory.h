@@ -12,6 +12,10 @@ MUST_CHECK void *memory_grow(void *old, size_t bytes);      /* old stays valid o
 MUST_CHECK char *memory_copy_text(const char *text);        /* NULL on failure or for NULL */
 void memory_free(void *block);                              /* NULL is a no-op */
 
+/* How often an allocation of the calling thread has failed so far, for callers of a library that
+   does not always tell: when it differs afterwards, what the library gave is not to be trusted. */
+int64_t memory_failures(void);
+
 /* Tests only. Allocations are counted from the call on, over all threads, the first as number 0.
    After: this one and every later one fail. Once: this one alone fails. A negative number ends it,
    and counting with it; INT64_MAX counts and fails none. */

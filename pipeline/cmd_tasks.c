@@ -187,8 +187,11 @@ static status run_make(const invocation *in, detail *err) {
   int added = 0;
   failed = store_open(&s, in->db, STORE_WRITE, in->messages, err);
   if (!failed) failed = add_set(s, &m, in->messages, &set, &added, err);
-  status closed = store_close(s, failed ? NULL : err);
-  if (!failed) failed = closed;
+  if (failed) {
+    store_discard(s);
+    return failed;
+  }
+  failed = store_close(s, err);
   if (failed) return failed;
   log_progress_end(in->messages);
   return output_task_set(in, &set, added, err);

@@ -1,5 +1,6 @@
 #include "pipeline/output.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,13 @@ static int unknown_command(int argc, char **argv) {
   return 2;
 }
 
+/* The exit code after a page of help: what was asked for and could not be written is no success,
+   unless its reader has had enough. */
+static int printed(void) {
+  int whole = fflush(stdout) == 0 && !ferror(stdout);
+  return whole || errno == EPIPE ? 0 : command_exit_code(E_IO, 0);
+}
+
 static int terminal_width(void) {
   struct winsize size;
   return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
@@ -99,12 +107,13 @@ int main(int argc, char **argv) {
   }
   if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
     print_usage(stdout);
-    return 0;
+    return printed();
   }
   if (!strcmp(argv[1], "--version")) {
     (void)puts("nightjar " NIGHTJAR_VERSION);
-    return 0;
+    return printed();
   }
+  json_install();
   /* A reader that has had enough ends no night: writes fail with EPIPE and are dealt with. */
   (void)signal(SIGPIPE, SIG_IGN);
   int first = 0, help = 0, failed_samples = 0;
@@ -130,5 +139,5 @@ int main(int argc, char **argv) {
   }
   if (s) print_failure(in.messages, s, &err);
   log_close(in.messages);
-  return command_exit_code(s, failed_samples);
+  return !s && help ? printed() : command_exit_code(s, failed_samples);
 }

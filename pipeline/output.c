@@ -1,5 +1,7 @@
 #include "pipeline/output.h"
 
+#include "base/memory.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -123,13 +125,16 @@ json_t *output_json_text(const char *bytes, size_t count) {
   json_t *plain = text_is_utf8(bytes, count, NULL) ? json_stringn(bytes, count) : NULL;
   if (plain) return plain;
   text quoted;
+  int64_t failures = memory_failures();
   text_open(&quoted, OUTPUT_BYTES_MAX);
   json_quote(&quoted, bytes, count);
   json_t *value = quoted.failed ? NULL
                                 : json_loadb(text_string(&quoted), quoted.bytes,
                                              JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
   text_close(&quoted);
-  return value;
+  if (memory_failures() == failures) return value;
+  json_decref(value); /* it may lack a piece */
+  return NULL;
 }
 
 status output_json(const invocation *in, json_t *value, detail *err) {

@@ -53,7 +53,7 @@ static status judge(workpiece *piece, const sample_work *w, detail *err) {
 }
 
 /* JSON [[kind, start, count], ...] in bytes of text. */
-static const char *layout(const search_thread *t, arena *memory) {
+static status layout(const char **out, const search_thread *t, arena *memory, detail *err) {
   text json;
   text_open(&json, ANSWER_BYTES_MAX);
   text_char(&json, '[');
@@ -64,20 +64,26 @@ static const char *layout(const search_thread *t, arena *memory) {
                 span->start, span->bytes);
   }
   text_char(&json, ']');
-  char *copy = json.failed ? NULL : arena_text(memory, json.data, json.bytes);
+  status s = text_state(&json, err);
+  *out = s ? NULL : arena_text(memory, text_string(&json), json.bytes);
+  if (!s && !*out) s = arena_full(memory, err);
   text_close(&json);
-  return copy;
+  return s;
 }
 
-static const char *child_answer(const search_thread *t, arena *memory) {
+/* *out is NULL where the child found none; no memory for one that it found is another thing. */
+static status child_answer(const char **out, const search_thread *t, arena *memory, detail *err) {
   text answer;
   text_open(&answer, ANSWER_BYTES_MAX);
-  const char *copy = NULL;
-  if (countdown_answer(PROTOCOL_RECAP, text_string(&t->written), t->written.bytes, &answer)) {
-    copy = arena_text(memory, text_string(&answer), answer.bytes);
+  *out = NULL;
+  int found = countdown_answer(PROTOCOL_RECAP, text_string(&t->written), t->written.bytes, &answer);
+  status s = text_state(&answer, err);
+  if (!s && found) {
+    *out = arena_text(memory, text_string(&answer), answer.bytes);
+    if (!*out) s = arena_full(memory, err);
   }
   text_close(&answer);
-  return copy;
+  return s;
 }
 
 static int64_t or_none(int64_t value) {
@@ -90,10 +96,14 @@ static status fill_threads(store_thread *threads, const workpiece *piece, const 
     const search_thread *t = piece->result.threads[i];
     const search_times *at = &piece->times[i];
     hash text_hash = hash_of(text_string(&t->written), t->written.bytes);
+    const char *spans, *answer = NULL;
+    status st = layout(&spans, t, memory, err);
+    if (!st && i) st = child_answer(&answer, t, memory, err);
+    if (st) return st;
     threads[i] = (store_thread){.path = t->path,
                                 .role = i ? "child" : "root",
                                 .finish = t->capped ? "limit" : "end",
-                                .answer = i ? child_answer(t, memory) : NULL,
+                                .answer = answer,
                                 .parent = t->parent,
                                 .worker = -1,
                                 .round = t->round,
@@ -112,8 +122,7 @@ static status fill_threads(store_thread *threads, const workpiece *piece, const 
                                 .ended_ns = s->ended_ns,
                                 .text = text_string(&t->written),
                                 .text_bytes = t->written.bytes,
-                                .layout_json = layout(t, memory)};
-    if (!threads[i].layout_json) return arena_full(memory, err);
+                                .layout_json = spans};
   }
   return OK;
 }
@@ -180,6 +189,11 @@ static status put_failed(store *into, store_sample *s, const detail *why, detail
   return store_put(into, s, NULL, 0, err);
 }
 
+/* What is no fault of the sample: trying the next one would meet the same. */
+static int ends_run(status s) {
+  return s == E_MEMORY || s == E_STORE || s == E_BUSY || s == E_IO;
+}
+
 status sample_run(const sample_work *w, store *into, arena *memory, sample_outcome *out,
                   detail *err) {
   store_sample s = {.run = w->run->run,
@@ -196,16 +210,17 @@ status sample_run(const sample_work *w, store *into, arena *memory, sample_outco
   status st = solve(&piece, w, memory, &why);
   if (!st) st = judge(&piece, w, &why);
   s.ended_ns = into ? store_now_ns(into) : 0;
+  store_sample unsolved = s;
   *out = (sample_outcome){.end = SAMPLE_FAILED};
-  if (st == E_MEMORY) {
-    st = fault(err, E_MEMORY, "%s", why.text);
-  } else if (st) {
-    st = into ? put_failed(into, &s, &why, err) : OK;
-  } else {
+  if (!st && into) st = put(&piece, w, into, &s, memory, &why);
+  if (!st) {
     *out = (sample_outcome){.end = piece.result.threads[0]->capped ? SAMPLE_CAPPED : SAMPLE_DONE,
                             .correct = w->run->checker_count ? piece.verdicts[0].correct : 0,
                             .tokens_ref = piece.costs.tokens_total};
-    st = into ? put(&piece, w, into, &s, memory, err) : OK;
+  } else if (ends_run(st)) {
+    if (err) *err = why;
+  } else {
+    st = into ? put_failed(into, &unsolved, &why, err) : OK;
   }
   release(&piece);
   return st;

@@ -54,16 +54,20 @@ status connection_number(connection *c, const char *sql, int64_t *out, detail *e
   return failed;
 }
 
-static status disk_full(const connection *c, detail *err) {
+int is_no_room(int cause) {
+  return cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
+}
+
+status no_room(const char *path, detail *err) {
   struct statvfs disk;
   long long free_megabytes = -1;
-  if (statvfs(c->path, &disk) == 0) {
+  if (statvfs(path, &disk) == 0) {
     free_megabytes = (long long)(disk.f_bavail * (disk.f_frsize >> 10) >> 10);
   }
   return fault(err, E_STORE,
                "no room for %s (%lld MB free; a quota or a limit on file sizes counts too): make "
                "room and run again; what was committed stays",
-               c->path, free_megabytes);
+               path, free_megabytes);
 }
 
 /* SQLite says FULL for a full disk only; a quota and a file size limit end a night just as well,
@@ -72,7 +76,7 @@ static status disk_full(const connection *c, detail *err) {
    that failed was the last one that set it. A read needs no room, whatever errno says. */
 static int is_full(int code, int cause) {
   if ((code & 0xff) == SQLITE_FULL) return 1;
-  if (cause != ENOSPC && cause != EDQUOT && cause != EFBIG) return 0;
+  if (!is_no_room(cause)) return 0;
   if ((code & 0xff) == SQLITE_CANTOPEN) return 1;
   return (code & 0xff) == SQLITE_IOERR && code != SQLITE_IOERR_READ &&
          code != SQLITE_IOERR_SHORT_READ && code != SQLITE_IOERR_NOMEM;
@@ -81,7 +85,7 @@ static int is_full(int code, int cause) {
 status connection_failed(const connection *c, int code, detail *err) {
   int cause = errno;
   const char *said = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
-  if (is_full(code, cause)) return disk_full(c, err);
+  if (is_full(code, cause)) return no_room(c->path, err);
   if (code == SQLITE_IOERR_NOMEM) code = SQLITE_NOMEM; /* memory was wanted amid a file's work */
   if (code == SQLITE_BUSY_SNAPSHOT) {
     return fault(err, E_BUSY, "%s changed under an open query; close the query before writing",
@@ -164,10 +168,20 @@ void call_blob(call *k, const void *bytes, size_t count) {
   k->code = sqlite3_bind_blob64(k->statement, k->next++, data, count, SQLITE_STATIC);
 }
 
+int step_whole(sqlite3_stmt *statement) {
+  int code = sqlite3_step(statement);
+  if (code != SQLITE_ROW) return code;
+  for (int i = 0; i < sqlite3_data_count(statement); i++) {
+    if (sqlite3_column_type(statement, i) != SQLITE_TEXT) continue;
+    if (!sqlite3_column_text(statement, i)) return SQLITE_NOMEM;
+  }
+  return SQLITE_ROW;
+}
+
 status call_row(call *k, int *row, detail *err) {
   *row = 0;
   if (!k->code) {
-    int code = sqlite3_step(k->statement);
+    int code = step_whole(k->statement);
     *row = code == SQLITE_ROW;
     if (code == SQLITE_ROW || code == SQLITE_DONE) return OK;
     k->code = code;

@@ -13,6 +13,7 @@
 
 static status open_failed(const char *path, const char *lock_path, detail *err) {
   int cause = errno;
+  if (is_no_room(cause)) return no_room(path, err);
   status code = cause == EACCES || cause == EROFS || cause == EPERM ? E_STORE : E_IO;
   return fault(err, code, "%s cannot be written, since %s cannot be made: %s", path, lock_path,
                strerror(cause));
@@ -38,12 +39,16 @@ static int still_named(int file, const char *lock_path) {
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-static status sign(int file, const char *lock_path, detail *err) {
+/* A file that says nothing is not left behind. */
+static status sign(int file, const char *path, const char *lock_path, detail *err) {
   char host[256] = "", who[320];
   (void)gethostname(host, sizeof host - 1);
   int count = snprintf(who, sizeof who, "%ld on %s\n", (long)getpid(), host);
   if (ftruncate(file, 0) == 0 && pwrite(file, who, (size_t)count, 0) == count) return OK;
-  return fault(err, E_IO, "%s cannot be written: %s", lock_path, strerror(errno));
+  int cause = errno;
+  (void)unlink(lock_path);
+  if (is_no_room(cause)) return no_room(path, err);
+  return fault(err, E_IO, "%s cannot be written: %s", lock_path, strerror(cause));
 }
 
 /* A report holds the lock for a moment to keep what it computed: a run that starts just then waits
@@ -66,7 +71,7 @@ static status take(lock *l, const char *path, detail *err) {
                    ? held_elsewhere(file, path, err)
                    : fault(err, E_IO, "%s cannot be locked: %s", l->path, strerror(errno));
     } else if (still_named(file, l->path)) {
-      failed = sign(file, l->path, err);
+      failed = sign(file, path, l->path, err);
       if (!failed) {
         l->file = file;
         return OK;

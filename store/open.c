@@ -2,7 +2,9 @@
 #include "base/memory.h"
 #include "store/store_internal.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,9 +42,19 @@ static status resolve_new(char out[PATH_MAX], const char *path, detail *err) {
   return OK;
 }
 
+/* A link to a file that is not there yet has no real path, and a lock beside the link would be
+   another one than beside the file: so the file is made first. Failing is left to who opens it. */
+static void make_target(const char *path) {
+  struct stat info;
+  if (lstat(path, &info) != 0 || !S_ISLNK(info.st_mode)) return;
+  int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (file >= 0) (void)close(file);
+}
+
 static status resolve(store *s, detail *err) {
   char file[PATH_MAX];
   struct stat info;
+  if (s->writes && access(s->path, F_OK) != 0) make_target(s->path);
   if (realpath(s->path, file)) {
     if (stat(file, &info) == 0 && !S_ISREG(info.st_mode)) {
       return fault(err, E_STORE, "%s is not a file; choose another with --db", s->path);
@@ -80,6 +92,7 @@ static status open_writing(store *s, int network, detail *err) {
     s->network = fstatfs(s->held.file, &where) == 0 &&
                  place_of((uint32_t)where.f_type, NULL) == PLACE_NETWORK;
   }
+  s->made = access(s->file, F_OK) != 0; /* by us then: the lock is held */
   failed =
       connection_open(&s->on, s->file, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
   if (!failed) failed = version_check(s, err);
@@ -116,8 +129,20 @@ static status open_reading(store *s, int network, detail *err) {
   return failed ? failed : version_check(s, err);
 }
 
-static void release(store *s) {
+/* What SQLite puts beside the file goes with it; with the lock held nobody else has them open. */
+static void remove_made(const store *s) {
+  static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
+  char path[PATH_MAX];
+  if (!s->made || s->kept) return;
+  for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+    int bytes = snprintf(path, sizeof path, "%s%s", s->file, suffixes[i]);
+    if (bytes > 0 && (size_t)bytes < sizeof path) (void)unlink(path);
+  }
+}
+
+static void release(store *s, int failed) {
   connection_close(&s->on);
+  if (failed) remove_made(s);
   lock_release(&s->held);
   memory_free(s->path);
   memory_free(s->file);
@@ -136,7 +161,7 @@ status store_open_on(store **out, const char *path, store_access access, int net
   status failed = s->path ? resolve(s, err) : fault(err, E_MEMORY, "no memory to open %s", path);
   if (!failed) failed = s->writes ? open_writing(s, network, err) : open_reading(s, network, err);
   if (failed) {
-    release(s);
+    release(s, 1);
     return failed;
   }
   *out = s;
@@ -174,6 +199,7 @@ void owner_abandon(store *s) {
 
 status owner_end(store *s, status failed, detail *err) {
   if (!failed) failed = connection_run(&s->on, "COMMIT", err);
+  if (!failed) s->kept = 1;
   owner_abandon(s); /* with nothing left to roll back after a commit */
   return failed;
 }
@@ -203,8 +229,7 @@ static void leave_one_file(store *s) {
   }
 }
 
-status store_close(store *s, detail *err) {
-  if (!s) return OK;
+static status end_store(store *s, int gone, detail *err) {
   store_task_set_abandon(s);
   status failed = writer_close(s->writer, err);
   s->writer = NULL;
@@ -213,6 +238,14 @@ status store_close(store *s, detail *err) {
     if (!failed) failed = ended;
     leave_one_file(s);
   }
-  release(s);
+  release(s, gone);
   return failed;
+}
+
+status store_close(store *s, detail *err) {
+  return s ? end_store(s, 0, err) : OK;
+}
+
+void store_discard(store *s) {
+  if (s) (void)end_store(s, 1, NULL);
 }

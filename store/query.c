@@ -86,7 +86,7 @@ status query_next(query *q, int *row, detail *err) {
     q->done = 1;
     return change(q, err);
   }
-  int code = sqlite3_step(q->statement);
+  int code = step_whole(q->statement);
   *row = code == SQLITE_ROW;
   q->done = !*row;
   if (code == SQLITE_ROW || code == SQLITE_DONE) return OK;

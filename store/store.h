@@ -39,6 +39,9 @@ MUST_CHECK status store_open(store **out, const char *path, store_access access,
 /* Waits for the queue, commits, ends the process record, checkpoints and leaves one file. Frees s
    whatever it returns; NULL is a no-op. */
 status store_close(store *s, detail *err);
+/* store_close where the work failed and its detail is the one to show: a file that this store_open
+   made goes again if nothing was committed to it since. */
+void store_discard(store *s);
 const char *store_path(const store *s);
 int store_writable(const store *s);
 

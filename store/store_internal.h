@@ -39,6 +39,16 @@ MUST_CHECK status connection_number(connection *c, const char *sql, int64_t *out
 /* What SQLite's result code means to a person. */
 status connection_failed(const connection *c, int code, detail *err);
 
+/* sqlite3_step, and then every text of the row once: SQLite gives NULL for one that it has no
+   memory to end with a zero, which the reader would take for an SQL NULL. Afterwards it has that
+   zero. */
+int step_whole(sqlite3_stmt *statement);
+
+/* Whether errno's value says that a disk, a quota or a limit is full, and the failure that it is.
+ */
+int is_no_room(int cause);
+status no_room(const char *path, detail *err);
+
 /* One use of a prepared statement: parameters are bound in order, and the first failure stays until
    call_row or call_run returns it. Text and blobs are borrowed until call_end. */
 typedef struct call {
@@ -134,6 +144,7 @@ struct store {
   char *file;    /* absolute, links resolved: two names of one file meet at one lock */
   logger *messages;
   int writes, network, in_transaction;
+  int made, kept; /* this store_open made the file; the owner has committed something to it */
   lock held;
   writer *writer; /* from store_process_start on */
   int64_t process, start_ns;

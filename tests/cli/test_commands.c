@@ -214,8 +214,13 @@ START_TEST(test_too_few_problems) {
   ck_ended(o, 3);
   ck_holds(o.err, "different problems were found");
   ck_holds(o.err, "--count");
+  ck_assert_int_ne(access(db, F_OK), 0); /* all or nothing */
+  support_write(db, "");
+  ck_ended(nightjar("tasks", "make", "countdown", "--db", db, "--name", "few", "--seed", "1",
+                    "--count", "1000", "--numbers", "2", "--number-max", "3", "--targets", "2-9"),
+           3);
   outcome list = nightjar("tasks", "list", "--db", db, "--json");
-  ck_assert_str_eq(list.out, "[]\n"); /* all or nothing */
+  ck_assert_str_eq(list.out, "[]\n"); /* a file that was there stays */
   list = nightjar("tasks", "list", "--db", db);
   ck_ended(list, 0);
   ck_assert_str_eq(list.out, "");

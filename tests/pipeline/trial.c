@@ -165,12 +165,13 @@ int64_t trial_check_store(const char *path) {
   }
   ck_assert_str_eq(ask(db, "PRAGMA integrity_check").first, "ok");
   ck_assert_str_eq(ask(db, "PRAGMA foreign_key_check").first, "");
-  ck_assert_str_eq(ask(db, "SELECT count(*) FROM sample s WHERE status = 'failed' OR threads <> "
+  ck_assert_str_eq(ask(db, "SELECT coalesce(error, status) || ' ' || threads FROM sample s WHERE "
+                           "status = 'failed' OR threads <> "
                            "(SELECT count(*) FROM thread h WHERE h.sample = s.id) OR threads <> "
                            "(SELECT count(*) FROM trace x WHERE x.sample = s.id) OR 1 <> "
                            "(SELECT count(*) FROM verdict v WHERE v.sample = s.id)")
                        .first,
-                   "0");
+                   "");
   int64_t samples = atoll(ask(db, "SELECT count(*) FROM sample").first);
   (void)sqlite3_close(db);
   return samples;

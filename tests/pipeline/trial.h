@@ -30,7 +30,8 @@ typedef struct trial {
   int exit_code; /* as the program would end */
   detail why;
   int64_t asked;   /* allocations or operations that were counted */
-  int64_t durable; /* what the work said was committed */
+  int64_t durable; /* samples that the work said were committed */
+  int64_t used;    /* bytes that the work said were on the disk */
 } trial;
 
 /* Runs work with the trouble, which lasts until work returns. */

@@ -342,9 +342,39 @@ START_TEST(on_a_network_file_system_a_rollback_journal_is_used_and_said) {
 }
 END_TEST
 
+/* Otherwise the second process would lock beside the file and the first one beside the link. */
+START_TEST(a_link_to_a_file_that_is_not_there_yet_is_locked_beside_the_file) {
+  const char *link_name = support_path("link.db"), *file = support_path("target.db");
+  ck_assert_int_eq(symlink(file, link_name), 0);
+  store *s = open_store("link.db", STORE_WRITE);
+  ck_assert_int_eq(access(support_path("target.db.lock"), F_OK), 0);
+  ck_assert_int_ne(access(support_path("link.db.lock"), F_OK), 0);
+  close_store(s);
+  close_store(open_store("target.db", STORE_READ));
+}
+END_TEST
+
+START_TEST(what_was_made_for_nothing_is_discarded) {
+  const char *path = support_path("discarded.db");
+  store_discard(NULL);
+  store_discard(open_store("discarded.db", STORE_WRITE));
+  ck_assert_int_ne(access(path, F_OK), 0);
+  store *s = open_store("discarded.db", STORE_WRITE);
+  (void)add_tasks(s, "kept", 2);
+  store_discard(s);
+  ck_assert_int_eq(access(path, F_OK), 0);
+  ck_assert_int_ne(access(support_path("discarded.db.lock"), F_OK), 0);
+  close_store(open_store("empty.db", STORE_WRITE));
+  store_discard(open_store("empty.db", STORE_WRITE)); /* another one made it */
+  ck_assert_int_eq(access(support_path("empty.db"), F_OK), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("store");
   TCase *cases = tcase_create("the file and its life");
+  tcase_add_test(cases, a_link_to_a_file_that_is_not_there_yet_is_locked_beside_the_file);
+  tcase_add_test(cases, what_was_made_for_nothing_is_discarded);
   tcase_add_test(cases, a_new_store_is_whole_and_opens_again);
   tcase_add_test(cases, quantiles_of_t_are_those_of_the_tables);
   tcase_add_test(cases, every_view_can_be_read);

@@ -92,7 +92,7 @@ void faults_install(void) {
   /* Neither small blocks nor pages come out of a stock taken beforehand: each one can fail. */
   ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0), SQLITE_OK);
   ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0), SQLITE_OK);
-  json_set_alloc_funcs(memory_take, memory_free);
+  json_install();
   ck_assert_int_eq(sqlite3_initialize(), SQLITE_OK);
   faults_install_files();
 }

@@ -89,6 +89,20 @@ outcome program_run(const char *const *arguments) {
   return program_run_bounded(arguments, 0);
 }
 
+outcome program_run_into(const char *const *arguments, const char *path) {
+  const char *err = support_path("stderr");
+  pid_t child = fork();
+  ck_assert_int_ge(child, 0);
+  if (child == 0) {
+    send_to(path, STDOUT_FILENO);
+    send_to(err, STDERR_FILENO);
+    become_program(arguments);
+  }
+  outcome o = {.code = wait_for(child), .out = keep(calloc(1, 1))};
+  o.err = program_read(err);
+  return o;
+}
+
 outcome program_run_on_terminal(const char *const *arguments) {
   enum { BYTES_MAX = 1 << 20 };
   int terminal;

@@ -20,6 +20,8 @@ outcome program_run(const char *const *arguments);
 
 /* The same with no file of more than this many bytes. */
 outcome program_run_bounded(const char *const *arguments, size_t file_bytes);
+/* The same with its output going to this file; out is empty. */
+outcome program_run_into(const char *const *arguments, const char *path);
 /* The same with a terminal for its output, which is out; err is empty. */
 outcome program_run_on_terminal(const char *const *arguments);
 
