@@ -89,6 +89,39 @@ START_TEST(one_allocation_fails_alone) {
 }
 END_TEST
 
+/* jansson drops a byte of a token that it cannot grow, and goes on. */
+START_TEST(json_that_memory_cut_short_is_never_taken_for_another) {
+  static const char long_tokens[] =
+      "{\"a string of more than a few bytes\":\"another one, longer than any small buffer is\","
+      "\"numbers\":[12345678901234567,1.2345678901234567890123,-7]}";
+  json_install();
+  text whole, now;
+  text_open(&whole, 4096);
+  text_open(&now, 4096);
+  json_t *value = NULL;
+  ck_ok(json_read(&value, long_tokens, strlen(long_tokens), "text", 1, &err));
+  ck_ok(json_canonical(value, &whole, &err));
+  json_decref(value);
+  int64_t failures = 0;
+  for (int64_t number = 0, asked = 1; asked >= number; number++) { /* until none is met */
+    memory_fail_once(number);
+    status s = json_read(&value, long_tokens, strlen(long_tokens), "text", 1, &err);
+    memory_fail_once(-1);
+    asked = memory_asked();
+    ck_assert_msg(s == OK || s == E_MEMORY, "allocation %d: %s", (int)number, err.text);
+    failures += s != OK;
+    if (s) continue;
+    text_clear(&now);
+    ck_ok(json_canonical(value, &now, &err));
+    ck_assert_str_eq(text_string(&now), text_string(&whole));
+    json_decref(value);
+  }
+  ck_assert_int_gt(failures, 10);
+  text_close(&whole);
+  text_close(&now);
+}
+END_TEST
+
 START_TEST(text_is_bounded_and_failure_sticks) {
   text t;
   text_open(&t, 10);
@@ -323,6 +356,7 @@ int main(void) {
   tcase_add_test(all, arena_says_that_memory_is_out);
   tcase_add_test(all, memory_fails_in_turn);
   tcase_add_test(all, one_allocation_fails_alone);
+  tcase_add_test(all, json_that_memory_cut_short_is_never_taken_for_another);
   tcase_add_test(all, text_is_bounded_and_failure_sticks);
   tcase_add_test(all, utf8_is_checked);
   tcase_add_test(all, nearest_word);

@@ -1,7 +1,7 @@
 /* Every allocation and every operation on a file fails in turn while a job of three samples runs:
    each time a clear end, a sound store, and the same command afterwards ends as if nothing had
-   been. Argument: every so manieth allocation fails; operations on files are fewer, and of them
-   every third does, or every one when every allocation does. */
+   been. Argument: how many allocations lie between two that fail (1: every one does). Operations
+   on files are fewer: every eleventh fails, or every one when every allocation does. */
 #include "base/random.h"
 #include "pipeline/jobs.h"
 #include "pipeline/run.h"
@@ -217,7 +217,7 @@ static void fail_files(subject s, int cause, int only_reading) {
     for (int later = 0; later < 2; later++) {
       trouble t = {.kind = TROUBLE_FILES};
       t.files = (fault_files){.operation = operation, .later_too = later, .cause = cause};
-      try_all(&s, t, stride > 1 ? 5 : 1);
+      try_all(&s, t, stride > 1 ? 11 : 1);
     }
   }
 }
