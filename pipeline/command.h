@@ -48,11 +48,6 @@ struct invocation {
   int *failed_samples; /* a run that finished with more failures than allowed sets it to 1 */
 };
 
-extern const command command_tasks_make, command_tasks_import, command_tasks_list,
-    command_tasks_show, command_demonstrate, command_run, command_status, command_trace,
-    command_rescore, command_report, command_compare, command_export, command_archive_pack,
-    command_archive_unpack, command_doctor;
-
 /* Parses argv[first..] for a command. E_USAGE says what is wrong and what was meant. */
 MUST_CHECK status command_parse(invocation *in, const command *c, int argc, char **argv, int first,
                                 int *help, detail *err);

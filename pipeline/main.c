@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 static const command *const commands[] = {
-    &command_tasks_make,   &command_tasks_import,   &command_tasks_list,
-    &command_tasks_show,   &command_demonstrate,    &command_run,
-    &command_status,       &command_trace,          &command_rescore,
-    &command_report,       &command_compare,        &command_export,
-    &command_archive_pack, &command_archive_unpack, &command_doctor};
+#define X(name) &command_##name,
+    COMMAND_LIST(X)
+#undef X
+};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out) {
