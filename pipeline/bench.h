@@ -22,6 +22,7 @@ typedef struct bench_figure {
   const char *name; /* "fill", "view accuracy" */
   const char *unit; /* of median and ceiling: "s", "samples/s", "MB/s", "B", "share" */
   double median;
+  double processor_s;   /* of a time: how much of it was this process at work */
   double ceiling;       /* the same work at the measured best of this machine */
   double share;         /* of the ceiling that was reached, at most about 1 */
   int64_t rows, bytes;  /* that were given out; that had to be read or written */

@@ -22,7 +22,7 @@ enum {
   TRACE_BYTES_MAX = 3000,
   LINE_BYTES_MAX = 160,
   FED_IN_TURN = 32,    /* samples of a condition before the next one's turn, as run feeds them */
-  SAMPLE_BYTES = 2000,  /* in the store, traces included; measured, rounded up */
+  SAMPLE_BYTES = 2000, /* in the store, traces included; measured, rounded up */
   JOURNAL_BYTES = 128 << 20,
   BENCH_SEED = 1,
 };

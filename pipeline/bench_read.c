@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { REPORT_BYTES_MAX = 64 << 20 };
@@ -24,6 +25,7 @@ status bench_add(bench_figures *f, bench_figure **out, const char *name, const c
   **out = (bench_figure){.name = copy,
                          .unit = unit,
                          .median = -1,
+                         .processor_s = -1,
                          .ceiling = -1,
                          .share = -1,
                          .rows = -1,
@@ -66,21 +68,31 @@ int64_t bench_memory_grown(const bench_memory *m) {
 
 /* ---- a query --------------------------------------------------------------------------------- */
 
-/* Steps through all rows and looks at every column, as a program that reads them would. */
-static status drain(query *q, int64_t *rows, int64_t *seen_bytes, detail *err) {
+/* The bytes of a value, taken as what it is, as a program that reads it would. */
+static int64_t bytes_of(const query *q, int column) {
+  size_t bytes = 0;
+  switch (query_type(q, column)) {
+  case QUERY_NULL: return 0;
+  case QUERY_INT: return query_int(q, column) ? 8 : 1;
+  case QUERY_REAL: return query_real(q, column) != 0 ? 8 : 1;
+  case QUERY_TEXT:
+  case QUERY_BLOB: (void)query_blob(q, column, &bytes); break;
+  }
+  return (int64_t)bytes;
+}
+
+/* Steps through all rows and takes every column. */
+static status drain(query *q, int64_t *rows, detail *err) {
   int row = 1;
+  int64_t bytes = 0;
   status failed = OK;
   *rows = 0;
-  *seen_bytes = 0;
   while (!(failed = query_next(q, &row, err)) && row) {
-    for (int i = 0; i < query_columns(q); i++) {
-      size_t bytes = 0;
-      (void)query_blob(q, i, &bytes);
-      *seen_bytes += (int64_t)bytes;
-    }
-    ++*rows;
-    if (*rows % 1024 == 0 && stop_signal()) return fault(err, E_STOPPED, "stopped while reading");
+    for (int i = 0; i < query_columns(q); i++)
+      bytes += bytes_of(q, i);
+    if (++*rows % 1024 == 0 && stop_signal()) return fault(err, E_STOPPED, "stopped while reading");
   }
+  REQUIRE(bytes >= 0);
   return failed;
 }
 
@@ -94,6 +106,13 @@ static double median(double *values, int count) {
   return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
+/* Of this process, in user and system mode. */
+static double processor_seconds(void) {
+  struct timespec now;
+  REQUIRE(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 /* Anything that is timed: it is given the figure to fill in rows. */
 typedef struct task {
   status (*run)(const struct task *t, bench_figure *out, detail *err);
@@ -102,26 +121,28 @@ typedef struct task {
 } task;
 
 static status time_of(const task *t, int times, bench_figure *out, detail *err) {
-  double seconds[BENCH_TIMES_MAX];
+  double seconds[BENCH_TIMES_MAX], processor[BENCH_TIMES_MAX];
   bench_memory grown = bench_memory_start();
   REQUIRE(times > 0 && times <= BENCH_TIMES_MAX);
   for (int i = 0; i < times; i++) {
     if (stop_signal()) return fault(err, E_STOPPED, "stopped while reading");
     int64_t start = clock_monotonic_ns();
+    double worked = processor_seconds();
     status failed = t->run(t, out, err);
     if (failed) return failed;
     seconds[i] = (double)(clock_monotonic_ns() - start) / 1e9;
+    processor[i] = processor_seconds() - worked;
   }
   out->median = median(seconds, times);
+  out->processor_s = median(processor, times);
   out->memory_bytes = bench_memory_grown(&grown);
   return OK;
 }
 
 static status run_query(const task *t, bench_figure *out, detail *err) {
   query *q = NULL;
-  int64_t seen;
   status failed = query_open(&q, t->s, t->sql, err);
-  if (!failed) failed = drain(q, &out->rows, &seen, err);
+  if (!failed) failed = drain(q, &out->rows, err);
   query_close(q);
   return failed;
 }

@@ -119,6 +119,7 @@ static void put_json(text *out, const bench_figure *f, const char *shape) {
   json_quote(out, shape, strlen(shape));
   put_number(out, "median", f->median);
   text_format(out, ",\"unit\":\"%s\"", f->unit);
+  put_number(out, "processor_s", f->processor_s);
   put_number(out, "ceiling", f->ceiling);
   put_number(out, "share", f->share);
   put_count(out, "rows", f->rows);
@@ -135,6 +136,7 @@ static void put_row(listing *t, const bench_figure *f) {
   listing_text(t, f->name);
   listing_real(t, f->median, digits_of(f->median));
   listing_text(t, f->unit);
+  listing_real(t, f->processor_s, digits_of(f->processor_s));
   listing_real(t, f->ceiling, digits_of(f->ceiling));
   listing_real(t, f->share, 2);
   listing_real(t, (double)f->rows, 0);
@@ -143,9 +145,9 @@ static void put_row(listing *t, const bench_figure *f) {
 }
 
 static void put_table(text *out, const bench_figures *f, const char *shape) {
-  static const listing_column columns[] = {{"measured", 0}, {"median", 1},   {"unit", 0},
-                                           {"ceiling", 1},  {"share", 1},    {"rows", 1},
-                                           {"MB", 1},       {"memory MB", 1}};
+  static const listing_column columns[] = {{"measured", 0},    {"median", 1},  {"unit", 0},
+                                           {"processor s", 1}, {"ceiling", 1}, {"share", 1},
+                                           {"rows", 1},        {"MB", 1},      {"memory MB", 1}};
   listing table;
   listing_open(&table, columns, sizeof columns / sizeof columns[0]);
   for (int i = 0; i < f->count; i++)

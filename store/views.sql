@@ -1,4 +1,4 @@
--- The store's views, version 1: the public interface. docs/schema.md explains every column. They
+-- The store's views, version 2: the public interface. docs/schema.md explains every column. They
 -- need nothing but the stock sqlite3 shell, and change only with the store's version number.
 --
 -- A condition's samples are those of its run that its job asks for: the first tasks, repeats from
@@ -81,7 +81,7 @@ CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
 CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
 LEFT JOIN verdict v
   ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker AND s.status <> 'failed'
-GROUP BY c.job, c.name, s.task;
+GROUP BY c.id, s.task;
 
 -- Accuracy is the mean over tasks of the mean over repeats. With S the sum of a cluster's task
 -- scores, n its tasks, N all tasks and C all clusters (a task without one is its own),
@@ -89,6 +89,10 @@ GROUP BY c.job, c.name, s.task;
 -- which is the usual variance over tasks / N where every cluster is one task (Miller,
 -- arXiv 2411.00640, with the small-sample factor). The sum over clusters is a second pass (the
 -- join k), made only where tasks name clusters.
+--
+-- Where one repeat is wanted a task's mean is its sample's value. Such conditions are summed up at
+-- once, since SQLite would sort the means of a million tasks again; and what was attempted apart
+-- from what was judged, which spares a test a row and column.
 CREATE VIEW accuracy AS
 SELECT job, condition, family, condition_ordinal, split, tasks, clusters, samples, repeats, errors,
        capped, unjudged, accuracy,
@@ -128,49 +132,105 @@ FROM (
     SELECT d.*, clusters < 2 OR squares <= 1e-12 * scale AS vanishes,
            sqrt(max(squares, 0.0) * clusters / (clusters - 1)) / tasks AS se
     FROM (
-      SELECT m.*,
-             CASE WHEN clustered THEN ss - 2 * accuracy * sn + accuracy * accuracy * nn
+      SELECT m.*, attempted - errors - samples AS unjudged,
+             coalesce(k.clusters, tasks) AS clusters, coalesce(k.clustered, 0) AS clustered,
+             CASE WHEN k.clustered THEN ss - 2 * accuracy * sn + accuracy * accuracy * nn
                   ELSE square - tasks * accuracy * accuracy END AS squares,
-             CASE WHEN clustered THEN nn ELSE tasks END AS scale
+             CASE WHEN k.clustered THEN nn ELSE tasks END AS scale
       FROM (
-        SELECT job, condition, family, condition_ordinal,
-               CASE WHEN min(coalesce(split, '')) = max(coalesce(split, '')) THEN min(split)
-                    ELSE 'mixed' END AS split,
-               count(accuracy) AS tasks,
-               count(DISTINCT CASE WHEN accuracy IS NOT NULL THEN cluster END)
-                 + sum(cluster IS NULL AND accuracy IS NOT NULL) AS clusters,
-               count(cluster) > 0 AS clustered,
-               sum(samples) AS samples, max(attempted) AS repeats, sum(errors) AS errors,
-               sum(capped) AS capped, sum(attempted - errors - samples) AS unjudged,
-               avg(accuracy) AS accuracy, sum(accuracy * accuracy) AS square,
-               avg(accuracy_finished) AS accuracy_finished, avg(tokens_ref) AS tokens_ref,
-               avg(tokens_total) AS tokens_total, avg(seq_critical_path) AS seq_critical_path,
-               avg(seq_critical_path_injected) AS seq_critical_path_injected,
-               avg(seq_longest_sequence) AS seq_longest_sequence,
-               avg(context_peak) AS context_peak, avg(nodes_explored) AS nodes_explored
-        FROM task_scores
-        GROUP BY job, condition
-      ) m
-      LEFT JOIN (
-        SELECT job, condition, sum(s * s) AS ss, sum(s * n) AS sn, 1.0 * sum(n * n) AS nn
+        SELECT c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal,
+               CASE WHEN split_low = split_high THEN nullif(split_low, '') ELSE 'mixed' END
+                 AS split, p.*
         FROM (
-          SELECT job, condition, sum(score) AS s, count(*) AS n
+          SELECT a.*, coalesce(j.samples, 0) AS tasks, coalesce(j.samples, 0) AS samples,
+                 accuracy, square, accuracy_finished, tokens_ref, tokens_total, seq_critical_path,
+                 seq_critical_path_injected, seq_longest_sequence, context_peak, nodes_explored
           FROM (
-            SELECT c.job, c.name AS condition, coalesce(t.cluster, t.id) AS cluster,
-                   avg(v.score) AS score
+            SELECT c.id, min(coalesce(t.split, '')) AS split_low,
+                   max(coalesce(t.split, '')) AS split_high, 1 AS repeats,
+                   count(*) AS attempted, sum(s.status = 'failed') AS errors,
+                   sum(s.status = 'capped') AS capped
+            FROM condition c
+            CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+            CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+            WHERE c.repeats = 1
+            GROUP BY c.id
+          ) a
+          LEFT JOIN (
+            SELECT c.id, count(*) AS samples, avg(v.score) AS accuracy,
+                   sum(v.score * v.score) AS square,
+                   avg(v.score) FILTER (WHERE s.status = 'done') AS accuracy_finished,
+                   avg(s.tokens_ref) AS tokens_ref, avg(s.tokens_total) AS tokens_total,
+                   avg(s.seq_critical_path) AS seq_critical_path,
+                   avg(s.seq_critical_path_injected) AS seq_critical_path_injected,
+                   avg(s.seq_longest_sequence) AS seq_longest_sequence,
+                   avg(s.context_peak) AS context_peak, avg(s.nodes_explored) AS nodes_explored
             FROM condition c
             CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
             CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
             CROSS JOIN verdict v
               ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker
               AND s.status <> 'failed'
-            WHERE EXISTS (SELECT 1 FROM task WHERE cluster IS NOT NULL)
-            GROUP BY c.job, c.name, s.task
+            WHERE c.repeats = 1
+            GROUP BY c.id
+          ) j ON j.id = a.id
+          UNION ALL
+          SELECT id, min(coalesce(split, '')), max(coalesce(split, '')), max(attempted),
+                 sum(attempted), sum(errors), sum(capped), count(accuracy), sum(samples),
+                 avg(accuracy), sum(accuracy * accuracy), avg(accuracy_finished),
+                 avg(tokens_ref), avg(tokens_total), avg(seq_critical_path),
+                 avg(seq_critical_path_injected), avg(seq_longest_sequence), avg(context_peak),
+                 avg(nodes_explored)
+          FROM (
+            SELECT c.id, t.split, count(v.score) AS samples,
+                   sum(s.status = 'failed') AS errors, sum(s.status = 'capped') AS capped,
+                   avg(v.score) AS accuracy,
+                   avg(v.score) FILTER (WHERE s.status = 'done') AS accuracy_finished,
+                   avg(s.tokens_ref) FILTER (WHERE v.score IS NOT NULL) AS tokens_ref,
+                   avg(s.tokens_total) FILTER (WHERE v.score IS NOT NULL) AS tokens_total,
+                   avg(s.seq_critical_path) FILTER (WHERE v.score IS NOT NULL)
+                     AS seq_critical_path,
+                   avg(s.seq_critical_path_injected) FILTER (WHERE v.score IS NOT NULL)
+                     AS seq_critical_path_injected,
+                   avg(s.seq_longest_sequence) FILTER (WHERE v.score IS NOT NULL)
+                     AS seq_longest_sequence,
+                   avg(s.context_peak) FILTER (WHERE v.score IS NOT NULL) AS context_peak,
+                   avg(s.nodes_explored) FILTER (WHERE v.score IS NOT NULL) AS nodes_explored,
+                   count(*) AS attempted
+            FROM condition c
+            CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+            CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+            LEFT JOIN verdict v
+              ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker
+              AND s.status <> 'failed'
+            WHERE c.repeats > 1
+            GROUP BY c.id, s.task
           )
-          GROUP BY job, condition, cluster
+          GROUP BY id
+        ) p
+        JOIN condition c ON c.id = p.id
+      ) m
+      LEFT JOIN (
+        SELECT id, max(named) AS clustered, sum(n > 0) AS clusters, sum(s * s) AS ss,
+               sum(s * n) AS sn, 1.0 * sum(n * n) AS nn
+        FROM (
+          SELECT id, max(named) AS named, sum(score) AS s, count(score) AS n
+          FROM (
+            SELECT c.id, coalesce(t.cluster, t.id) AS cluster, t.cluster IS NOT NULL AS named,
+                   avg(v.score) AS score
+            FROM condition c
+            CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+            CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+            LEFT JOIN verdict v
+              ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker
+              AND s.status <> 'failed'
+            WHERE EXISTS (SELECT 1 FROM task WHERE cluster IS NOT NULL)
+            GROUP BY c.id, s.task
+          )
+          GROUP BY id, cluster
         )
-        GROUP BY job, condition
-      ) k ON k.job = m.job AND k.condition = m.condition
+        GROUP BY id
+      ) k ON k.id = m.id
     ) d
   ) e
   LEFT JOIN t_quantile t ON e.clustered AND e.clusters < 40 AND t.degrees = e.clusters - 1
@@ -231,7 +291,7 @@ WITH score AS MATERIALIZED (
   CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
   CROSS JOIN verdict v
     ON v.sample = s.id AND v.thread = -1 AND v.checker = c.checker AND s.status <> 'failed'
-  GROUP BY c.job, c.name, s.task
+  GROUP BY c.id, s.task
 ),
 pair AS MATERIALIZED (
   SELECT m.a, m.b, m.tasks, clusters, wins, losses, m.tasks - wins - losses AS ties, tasks_uneven,
@@ -275,21 +335,36 @@ SELECT a.job, b.name, a.name, pair.tasks, clusters, losses, wins, ties, tasks_un
        -difference, se
 FROM pair JOIN condition a ON a.id = pair.a JOIN condition b ON b.id = pair.b;
 
--- Percentiles are nearest ranks: the smallest time that at least that share does not exceed.
+-- Percentiles are nearest ranks: the smallest time that at least that share does not exceed. Only
+-- a number a sample goes through the sort, and only the ranks asked for are grouped.
 CREATE VIEW latency AS
-SELECT job, condition, 'batch' AS kind, count(*) AS samples, avg(batch_samples) AS batch_samples,
-       avg(ms) AS mean_ms,
-       min(CASE WHEN place >= 0.50 * many THEN ms END) AS p50_ms,
-       min(CASE WHEN place >= 0.90 * many THEN ms END) AS p90_ms,
-       min(CASE WHEN place >= 0.99 * many THEN ms END) AS p99_ms,
-       max(ms) AS max_ms, avg(queued_ms) AS mean_queued_ms
-FROM (
-  SELECT job, condition, total_ms AS ms, queued_ms, batch_samples,
-         row_number() OVER (PARTITION BY job, condition ORDER BY total_ms) AS place,
-         count(*) OVER (PARTITION BY job, condition) AS many
-  FROM samples
-  WHERE status <> 'failed'
+WITH mean AS MATERIALIZED (
+  SELECT c.id, c.job, c.name AS condition, count(*) AS samples,
+         avg(s.batch_samples) AS batch_samples,
+         avg((s.ended_ns - s.started_ns) / 1e6) AS mean_ms,
+         max(s.ended_ns - s.started_ns) / 1e6 AS max_ms,
+         avg((s.started_ns - s.queued_ns) / 1e6) AS mean_queued_ms
+  FROM condition c
+  CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats AND s.status <> 'failed'
+  CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+  GROUP BY c.id
+),
+ranked AS (
+  SELECT c.id, s.ended_ns - s.started_ns AS ns,
+         row_number() OVER (PARTITION BY c.id ORDER BY s.ended_ns - s.started_ns) AS place
+  FROM condition c
+  CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats AND s.status <> 'failed'
+  CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
 )
+SELECT job, condition, 'batch' AS kind, samples, batch_samples, mean_ms,
+       min(CASE WHEN place >= 0.50 * samples THEN ns END) / 1e6 AS p50_ms,
+       min(CASE WHEN place >= 0.90 * samples THEN ns END) / 1e6 AS p90_ms,
+       min(CASE WHEN place >= 0.99 * samples THEN ns END) / 1e6 AS p99_ms,
+       max_ms, mean_queued_ms
+FROM ranked CROSS JOIN mean USING (id)
+WHERE place >= 0.50 * samples AND place < 0.50 * samples + 1
+   OR place >= 0.90 * samples AND place < 0.90 * samples + 1
+   OR place >= 0.99 * samples AND place < 0.99 * samples + 1
 GROUP BY job, condition;
 
 CREATE VIEW token_use AS
