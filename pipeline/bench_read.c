@@ -267,18 +267,11 @@ static status read_views(bench_figures *f, store *s, int times,
 
 /* ---- the report ------------------------------------------------------------------------------ */
 
-/* As `nightjar report --text` goes about it: it asks what is stale first. */
 static status run_report(const task *t, bench_figure *out, detail *err) {
   text page;
   report_options o = {.job = NULL};
-  query *q = NULL;
-  int row = 1, stale;
   text_open(&page, REPORT_BYTES_MAX);
-  status failed = query_open(&q, t->s, "SELECT name FROM job", err);
-  while (!failed && !(failed = query_next(q, &row, err)) && row)
-    failed = report_stale(t->s, query_text(q, 0), &stale, err);
-  query_close(q);
-  if (!failed) failed = report_text(t->s, &o, &page, err);
+  status failed = report_text(t->s, &o, &page, err);
   out->rows = 0;
   for (const char *at = text_string(&page); (at = strchr(at, '\n')); at++)
     out->rows++;

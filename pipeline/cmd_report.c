@@ -64,11 +64,49 @@ static status fill_report(const invocation *in, store *s, text *out, detail *err
   return report_text(s, &o, out, err);
 }
 
+/* Writes the comparisons of the jobs that were shown into the store, if it may be written and
+   nobody else does: otherwise the next report computes them again. */
+static void keep_comparisons(const invocation *in) {
+  char who[320];
+  store *s = NULL;
+  query *q = NULL;
+  detail ignored = {0};
+  if (place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) return;
+  status failed = store_open(&s, in->db, STORE_WRITE, NULL, &ignored);
+  if (!failed) {
+    failed = query_open(&q, s, "SELECT name FROM job WHERE name = ?1 OR ?1 IS NULL", &ignored);
+  }
+  if (!failed) query_bind_text(q, 1, command_value(in, "job"));
+  for (int row = 1; !failed && !(failed = query_next(q, &row, &ignored)) && row;) {
+    detail refused = {0}; /* a job whose contrasts are refused keeps nothing */
+    (void)!report_comparisons(s, query_text(q, 0), &refused);
+  }
+  query_close(q);
+  (void)store_close(s, NULL);
+}
+
+/* The page is read first, so that a million samples are read once where nothing is new. */
+static status run_text(const invocation *in, detail *err) {
+  store *s = NULL;
+  text out;
+  int unkept = 0;
+  report_options o = options_of(in, command_value(in, "job"));
+  o.unkept = &unkept;
+  text_open(&out, REPORT_BYTES_MAX);
+  status failed = command_store(in, STORE_READ, &s, err);
+  if (!failed) failed = report_text(s, &o, &out, err);
+  if (!failed) failed = command_print(in, &out, err);
+  text_close(&out);
+  status closed = store_close(s, failed ? NULL : err);
+  if (!failed && !closed && unkept) keep_comparisons(in);
+  return failed ? failed : closed;
+}
+
 static status run_report(const invocation *in, detail *err) {
   if (!command_flag(in, "text") && !in->json) {
     return fault(err, E_USAGE, "say nightjar report --text, or --json for a program");
   }
-  return with_store(in, 0, fill_report, err);
+  return in->json ? with_store(in, 0, fill_report, err) : run_text(in, err);
 }
 
 static status read_budgets(const char *list, double at[BUDGETS_MAX], size_t *count, detail *err) {

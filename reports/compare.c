@@ -158,7 +158,8 @@ status report_compare(store *s, const report_contrast *c, const report_options *
   if (!failed && o->json) {
     put_json_list(out, &made);
   } else if (!failed) {
-    page p = {s, &all, memory, out, o->color, o->width > 0 ? o->width : PAGE_WIDTH};
+    int width = o->width > 0 ? o->width : PAGE_WIDTH;
+    page p = {s, &all, memory, out, o->color, width, NULL};
     failed = put_compare(&p, &made, err);
   }
   arena_close(memory);

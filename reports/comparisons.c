@@ -283,6 +283,7 @@ status comparisons_of(comparisons *out, store *s, const scores *all, detail *err
   for (size_t i = 0; i < d.count && !failed; i++)
     failed = contrast_compute(all, &d.contrasts[i], (int)i, 1, out->rows, &out->count, err);
   if (!failed) failed = contrast_settle(out->rows, out->count, err);
+  out->unkept = !store_writable(s);
   if (!failed && store_writable(s)) failed = comparisons_keep(s, all, out, 1, err);
   return failed;
 }

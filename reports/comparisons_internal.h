@@ -16,6 +16,7 @@ MUST_CHECK status declared_read(declared *out, const scores *all, detail *err);
 typedef struct comparisons {
   contrast_row *rows; /* [count] by contrast, then by budget */
   size_t count;
+  int unkept;  /* computed anew, and the store is open for reading */
   hash digest; /* over the contrasts and all that was read to compute them */
 } comparisons;
 

@@ -96,7 +96,7 @@ static status read_condition(page_condition *c, const page *p, const query *q, d
                         .tokens_ref = scores_number(q, 13),
                         .seq_critical_path = scores_number(q, 14),
                         .context_peak = scores_number(q, 15),
-                        .p50_ms = scores_number(q, 16)};
+                        .p50_ms = STATS_NONE};
   return c->name && c->family && c->split && c->method ? OK : arena_full(p->memory, err);
 }
 
@@ -108,11 +108,9 @@ static status read_conditions(const page *p, page_condition **out, size_t *count
   if (!*out) return arena_full(p->memory, err);
   status failed =
       query_open(&q, p->s,
-                 "SELECT a.condition, a.family, a.split, a.interval_method, a.tasks, a.clusters, "
-                 "a.samples, a.errors, a.capped, a.unjudged, a.accuracy, a.lo95, a.hi95, "
-                 "a.tokens_ref, a.seq_critical_path, a.context_peak, l.p50_ms FROM accuracy a "
-                 "LEFT JOIN latency l ON l.job = a.job AND l.condition = a.condition "
-                 "WHERE a.job = ? ORDER BY a.condition_ordinal",
+                 "SELECT condition, family, split, interval_method, tasks, clusters, samples, "
+                 "errors, capped, unjudged, accuracy, lo95, hi95, tokens_ref, seq_critical_path, "
+                 "context_peak FROM accuracy WHERE job = ? ORDER BY condition_ordinal",
                  err);
   if (failed) return failed;
   query_bind_text(q, 1, p->all->job);
@@ -251,6 +249,7 @@ static status put_verdicts(const page *p, detail *err) {
     if (err) *err = why;
     return failed;
   }
+  if (c.unkept && p->unkept) *p->unkept = 1;
   if (!c.count) {
     page_note(p, "The job declares none, so no p and no verdict is shown: what is asked after the "
                  "numbers are seen is exploratory. Name contrasts under `compare:` in the job.");
@@ -262,23 +261,9 @@ static status put_verdicts(const page *p, detail *err) {
 }
 
 static status put_power(const page *p, detail *err) {
-  query *q = NULL;
   double se = 0;
   int64_t pairs = 0;
-  int row = 0;
-  status failed = query_open(&q, p->s,
-                             "SELECT se, many FROM (SELECT se, row_number() OVER (ORDER BY se) AS "
-                             "place, count(*) OVER () AS many FROM paired WHERE job = ? AND a < b "
-                             "AND se > 0) WHERE place = (many + 1) / 2",
-                             err);
-  if (failed) return failed;
-  query_bind_text(q, 1, p->all->job);
-  failed = query_next(q, &row, err);
-  if (!failed && row) {
-    se = query_real(q, 0);
-    pairs = query_int(q, 1);
-  }
-  query_close(q);
+  status failed = page_pair_errors(p, &se, &pairs, err);
   if (failed) return failed;
   page_title(p, "What this job can see");
   if (!pairs) {
@@ -315,6 +300,7 @@ static status put_job(const page *p, detail *err) {
   size_t count;
   status failed = read_head(&head, p, err);
   if (!failed) failed = read_conditions(p, &conditions, &count, err);
+  if (!failed) failed = page_latencies(p, conditions, count, err);
   if (failed) return failed;
   totals sum = add_up(conditions, count);
   put_head(p, &head, &sum);
@@ -327,7 +313,7 @@ static status put_job(const page *p, detail *err) {
   put_validity(p, &head, &sum);
   failed = put_verdicts(p, err);
   if (!failed) failed = put_accuracy(p, conditions, count, err);
-  if (!failed) failed = page_budgets(p, err);
+  if (!failed) failed = page_budgets(p, conditions, count, err);
   if (!failed) put_legend(p);
   if (!failed) failed = put_power(p, err);
   if (!failed) put_conditional(p);
@@ -340,7 +326,8 @@ static status put_page(store *s, const char *job, const report_options *o, text 
   status failed = arena_open(&memory, SCORES_BYTES_MAX, err);
   if (!failed) failed = scores_load(&all, s, job, memory, err);
   if (!failed) {
-    page p = {s, &all, memory, out, o->color, o->width > 0 ? o->width : PAGE_WIDTH};
+    int width = o->width > 0 ? o->width : PAGE_WIDTH;
+    page p = {s, &all, memory, out, o->color, width, o->unkept};
     failed = put_job(&p, err);
   }
   arena_close(memory);

@@ -1,10 +1,10 @@
 #include "reports/page_internal.h"
-#include "store/query.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Accuracies at budgets, as the view accuracy_by_budget interpolates them. */
+/* Accuracies at budgets, as the view accuracy_by_budget interpolates them (a test compares). */
 typedef struct grid {
   const char **family; /* [families] in the job file's order */
   size_t families;
@@ -13,6 +13,12 @@ typedef struct grid {
   char *below;      /* [budgets, families] whether all of the family costs less */
   size_t budgets;
 } grid;
+
+/* What a condition cost and reached. */
+typedef struct named_point {
+  double cost, accuracy;
+  const char *name;
+} named_point;
 
 enum { BUDGETS_MAX = 64, FAMILIES_A_TABLE = 6, PAGE_AXES = 2 };
 
@@ -58,25 +64,69 @@ static void put_point(grid *g, double budget, const char *family, double accurac
   }
 }
 
-/* Both axes by one query, since the view is computed whole for each. */
-static status read_grids(grid grids[PAGE_AXES], const page *p, detail *err) {
-  query *q = NULL;
-  status failed = query_open(&q, p->s,
-                             "SELECT axis, budget, family, accuracy, kind = 'below' "
-                             "FROM accuracy_by_budget WHERE job = ? "
-                             "AND kind IN ('interpolated', 'below') ORDER BY axis, budget",
-                             err);
-  if (failed) return failed;
-  query_bind_text(q, 1, p->all->job);
-  for (int row = 0; !(failed = query_next(q, &row, err)) && row;) {
-    for (int i = 0; i < PAGE_AXES; i++) {
-      if (strcmp(page_axes[i].name, query_text(q, 0))) continue;
-      put_point(&grids[i], query_real(q, 1), query_text(q, 2), query_real(q, 3),
-                (int)query_int(q, 4));
+static double cost_of(const page_condition *c, int axis) {
+  return axis == 0 ? c->tokens_ref : c->seq_critical_path;
+}
+
+static int by_cost(const void *left, const void *right) {
+  const named_point *a = left, *b = right;
+  if (a->cost != b->cost) return a->cost < b->cost ? -1 : 1;
+  return strcmp(a->name, b->name);
+}
+
+/* A family that is swept along several axes has no curve over cost. */
+static int has_curve(const page *p, const char *family) {
+  for (size_t i = 0; i < p->all->count; i++) {
+    const scores_condition *c = &p->all->conditions[i];
+    if (c->axes > 1 && !strcmp(c->family, family)) return 0;
+  }
+  return 1;
+}
+
+/* The family's points on the axis by cost, then name; *most: what any condition costs at most. */
+static size_t take_points(named_point *points, const page_condition *conditions, size_t count,
+                          int axis, const char *family, double *most) {
+  size_t taken = 0;
+  *most = 0;
+  for (size_t i = 0; i < count; i++) {
+    double cost = cost_of(&conditions[i], axis);
+    if (!stats_known(conditions[i].accuracy) || !stats_known(cost)) continue;
+    if (cost > *most) *most = cost;
+    if (strcmp(conditions[i].family, family) != 0) continue;
+    points[taken++] = (named_point){cost, conditions[i].accuracy, conditions[i].name};
+  }
+  qsort(points, taken, sizeof *points, by_cost);
+  return taken;
+}
+
+/* Between neighbours what mixing them would reach; above the last the last, as far as most. */
+static void put_curve_at(grid *g, const char *family, const named_point *points, size_t count,
+                         double budget, double most) {
+  for (size_t i = 0; i + 1 < count; i++) {
+    const named_point *low = &points[i], *high = &points[i + 1];
+    if (budget < low->cost || budget >= high->cost) continue;
+    double rise = high->accuracy - low->accuracy, run = high->cost - low->cost;
+    put_point(g, budget, family, low->accuracy + rise * (budget - low->cost) / run, 0);
+  }
+  if (count && budget > points[count - 1].cost && budget <= most) {
+    put_point(g, budget, family, points[count - 1].accuracy, 1);
+  }
+}
+
+/* From the rows of the view accuracy, which accuracy_by_budget would compute again. */
+static status fill_grid(grid *g, const page *p, const page_condition *conditions, size_t count,
+                        int axis, detail *err) {
+  named_point *points = arena_take(p->memory, count + 1, sizeof *points);
+  if (!points) return arena_full(p->memory, err);
+  for (double budget = 1; budget < 2e12; budget *= 2) {
+    for (size_t i = 0; i < g->families; i++) {
+      double most;
+      if (!has_curve(p, g->family[i])) continue;
+      size_t taken = take_points(points, conditions, count, axis, g->family[i], &most);
+      put_curve_at(g, g->family[i], points, taken, budget, most);
     }
   }
-  query_close(q);
-  return failed;
+  return OK;
 }
 
 static void find_two(const grid *g, size_t budget, size_t *first, size_t *second) {
@@ -157,7 +207,7 @@ static status put_axis(const page *p, int axis, const grid *g, const curves_of *
   return failed ? failed : write_grid(p, g, &c, err);
 }
 
-status page_budgets(const page *p, detail *err) {
+status page_budgets(const page *p, const page_condition *conditions, size_t count, detail *err) {
   const scores *all = p->all;
   grid grids[PAGE_AXES];
   size_t *group = arena_take(p->memory, all->count + 1, sizeof *group);
@@ -168,7 +218,8 @@ status page_budgets(const page *p, detail *err) {
   status failed = OK;
   for (int i = 0; i < PAGE_AXES && !failed; i++)
     failed = make_grid(&grids[i], p, group, err);
-  if (!failed) failed = read_grids(grids, p, err);
+  for (int i = 0; i < PAGE_AXES && !failed; i++)
+    failed = fill_grid(&grids[i], p, conditions, count, i, err);
   for (int i = 0; i < PAGE_AXES && !failed; i++) {
     const char *name = page_axes[i].name;
     curves_of which = {member, group, all->count, scores_axis(name), name};

@@ -12,9 +12,10 @@ typedef struct page {
   arena *memory;
   text *out;
   int color, width;
+  int *unkept; /* as in report_options; may be NULL */
 } page;
 
-/* A row of the view accuracy, with its condition's latency. */
+/* A row of the view accuracy, with its condition's latency (STATS_NONE: none). */
 typedef struct page_condition {
   const char *name, *family, *split, *method;
   int64_t tasks, clusters, samples, errors, capped, unjudged;
@@ -35,7 +36,16 @@ MUST_CHECK status page_contrasts(const page *p, const contrast_row *rows, size_t
 void page_contrast_notes(const page *p, const contrast_row *rows, size_t count);
 
 /* The families' accuracies at powers of two, on two axes, with the leader of each. */
-MUST_CHECK status page_budgets(const page *p, detail *err);
+MUST_CHECK status page_budgets(const page *p, const page_condition *conditions, size_t count,
+                               detail *err);
+
+/* Fills in p50_ms, as the view latency has it. */
+MUST_CHECK status page_latencies(const page *p, page_condition *conditions, size_t count,
+                                 detail *err);
+
+/* The median of the standard errors that the view paired has for the job's pairs that differ, and
+   how many they are; 0 without any. */
+MUST_CHECK status page_pair_errors(const page *p, double *median, int64_t *pairs, detail *err);
 
 /* The names of all jobs, in the arena. */
 MUST_CHECK status page_jobs(store *s, arena *memory, const char ***names, size_t *count,

@@ -20,6 +20,8 @@ typedef struct report_options {
   int color;       /* whether to mark titles and verdicts for a terminal */
   int width;       /* columns of text; 0: 100; tables need about 90 */
   int json;        /* one JSON document instead of text */
+  int *unkept;     /* out, may be NULL: set to 1 when text shows declared comparisons that the table
+                      does not hold and s, a reader, could not keep */
 } report_options;
 
 typedef struct report_contrast {

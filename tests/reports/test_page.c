@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "tests/reports/fixture.h"
 
+#include <stdlib.h>
+
 static text page;
 
 static const char *page_of(store *s, report_options o) {
@@ -219,6 +221,64 @@ START_TEST(json_holds_what_the_views_hold) {
 }
 END_TEST
 
+/* The page computes these itself; each must be the view's, to the digit that is shown. */
+START_TEST(budgets_and_latencies_are_the_views) {
+  detail err;
+  store *s = tiny_store(24, NULL, "[]");
+  query *q = NULL;
+  int row, rows = 0;
+  for (int i = 0; i < 6; i++) {
+    char name[16];
+    (void)snprintf(name, sizeof name, "%c %d", i % 2 ? 'g' : 'f', i);
+    tiny_condition(s, i + 1, name, i % 2 ? "g" : "f", 1 + i % 3);
+    for (int sample = 0; sample < 24 * (1 + i % 3); sample++) {
+      int place = 7 * sample + 5 * i;
+      tiny_sample(s, i + 1, sample % 24, sample / 24, place % 11 ? 'd' : 'f',
+                  place % 11 ? place % 3 / 2.0 : -1, 60 * (i + 1) * (i + 1) + place % 50);
+    }
+  }
+  const char *shown = page_of(s, (report_options){.job = "j"});
+  ck_ok(query_open(&q, s,
+                   "SELECT printf('%7.0f', budget), printf('%s%.1f', CASE kind WHEN 'below' THEN "
+                   "'<' ELSE '' END, 100 * accuracy) FROM accuracy_by_budget "
+                   "WHERE axis = 'tokens_ref' AND kind <> 'mean cost'",
+                   &err));
+  const char *table = strstr(shown, "Best at each budget of tokens_ref");
+  ck_assert_ptr_nonnull(table);
+  for (; query_next(q, &row, &err) == OK && row; rows++) {
+    char line[64];
+    (void)snprintf(line, sizeof line, "\n  %s  ", query_text(q, 0) + 1);
+    const char *found = strstr(table, line);
+    ck_assert_msg(found != NULL, "no line \"%s\" in:\n%s", line, table);
+    char *copy = strndup(found + 1, strcspn(found + 1, "\n"));
+    expect(copy, query_text(q, 1));
+    free(copy);
+  }
+  ck_assert_int_ge(rows, 8);
+  query_close(q);
+  ck_ok(query_open(&q, s, "SELECT condition, printf('%.*f', 1, p50_ms) FROM latency", &err));
+  for (rows = 0; query_next(q, &row, &err) == OK && row; rows++) {
+    const char *line = strstr(strstr(shown, "Accuracy by condition"), query_text(q, 0));
+    char *copy = strndup(line, strcspn(line, "\n"));
+    size_t whole = (size_t)(strchr(query_text(q, 1), '.') - query_text(q, 1));
+    char *wanted = strndup(query_text(q, 1), whole);
+    expect(copy, whole > 2 ? wanted : query_text(q, 1));
+    free(wanted);
+    free(copy);
+  }
+  ck_assert_int_eq(rows, 6);
+  query_close(q);
+  double se = number_of(s, "SELECT se FROM (SELECT se, row_number() OVER (ORDER BY se) AS place, "
+                           "count(*) OVER () AS many FROM paired WHERE a < b AND se > 1e-9) "
+                           "WHERE place = (many + 1) / 2");
+  char seen[32];
+  (void)snprintf(seen, sizeof seen, " %.1f points", 100 * 2.801585 * se); /* z(.975) + z(.8) */
+  expect(strstr(shown, "What this job can see"), seen);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 /* Every allocation in turn, and all after it: a status, never a crash, and success in the end. */
 START_TEST(without_memory_it_fails_in_order) {
   detail err;
@@ -250,6 +310,7 @@ int main(void) {
   tcase_add_test(all, nothing_there_is_said_kindly);
   tcase_add_test(all, long_names_and_many_families_fit);
   tcase_add_test(all, json_holds_what_the_views_hold);
+  tcase_add_test(all, budgets_and_latencies_are_the_views);
   tcase_add_test(all, without_memory_it_fails_in_order);
   return support_run(suite);
 }
