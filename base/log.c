@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -37,6 +38,24 @@ void log_close(logger *l) {
   memory_free(l);
 }
 
+/* A message may quote a file or a store of somebody else's: only text reaches the stream. */
+static void write_text(FILE *stream, const char *said) {
+  for (size_t left = strlen(said); left;) {
+    size_t taken = text_printable_length(said, left);
+    if (taken) {
+      (void)fwrite(said, 1, taken, stream);
+    } else if (*said == '\n' || *said == '\t') {
+      (void)fputc(*said, stream);
+    } else {
+      (void)fprintf(stream, "\\x%02x", (unsigned)(unsigned char)*said);
+    }
+    if (!taken) taken = 1;
+    said += taken;
+    left -= taken;
+  }
+}
+
+PRINTF_LIKE(4, 0)
 static void write_line(logger *l, const char *color, const char *prefix, const char *format,
                        va_list arguments) {
   if (!l) return;
@@ -46,7 +65,9 @@ static void write_line(logger *l, const char *color, const char *prefix, const c
   if (l->color && *color) (void)fputs(color, l->stream);
   (void)fputs(prefix, l->stream);
   if (l->color && *color) (void)fputs("\033[0m", l->stream);
-  (void)vfprintf(l->stream, format, arguments);
+  char said[4096];
+  (void)vsnprintf(said, sizeof said, format, arguments);
+  write_text(l->stream, said);
   (void)fputc('\n', l->stream);
   (void)fflush(l->stream);
   (void)pthread_mutex_unlock(&l->lock);

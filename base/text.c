@@ -121,6 +121,28 @@ int text_is_utf8(const char *bytes, size_t count, size_t *at) {
   return 1;
 }
 
+size_t text_printable_length(const char *bytes, size_t count) {
+  const unsigned char *at = (const unsigned char *)bytes;
+  if (at[0] < 0x20 || at[0] == 0x7f) return 0;
+  if (at[0] < 0x80) return 1;
+  if (count >= 2 && at[0] == 0xc2 && at[1] < 0xa0) return 0;
+  return text_utf8_length(bytes, count);
+}
+
+void text_printable(text *t, const char *bytes, size_t count) {
+  for (size_t i = 0; i < count;) {
+    size_t taken = text_printable_length(bytes + i, count - i);
+    if (taken) {
+      text_add(t, bytes + i, taken);
+    } else if (bytes[i] == '\n' || bytes[i] == '\t') {
+      text_put(t, bytes[i] == '\n' ? "\\n" : "\\t");
+    } else {
+      text_format(t, "\\x%02x", (unsigned)(unsigned char)bytes[i]);
+    }
+    i += taken ? taken : 1;
+  }
+}
+
 int text_range(const char *word, int64_t *low, int64_t *high) {
   static const char digits[] = "0123456789";
   size_t first = strspn(word, digits), second = 0;

@@ -34,6 +34,12 @@ int text_is_utf8(const char *bytes, size_t count, size_t *at);
 /* The length of the well-formed UTF-8 sequence at the start of bytes; 0 where there is none. */
 size_t text_utf8_length(const char *bytes, size_t count);
 
+/* The length of the character at the start where a terminal may have it as it is; 0 for a control
+   character (C0, DEL and C1, which terminals obey) and for what is no UTF-8. count is not 0. */
+size_t text_printable_length(const char *bytes, size_t count);
+/* Appends bytes with all others written as \n, \t or \xNN: somebody else's text on one line. */
+void text_printable(text *t, const char *bytes, size_t count);
+
 /* Reads "a-b" with a <= b, or "n" for n to n: whole numbers without a sign. 0 where word is
    neither; then *low and *high stay as they were. */
 int text_range(const char *word, int64_t *low, int64_t *high);

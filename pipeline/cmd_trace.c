@@ -115,11 +115,13 @@ static void put_thread(const trace_thread *t, int color, int width, text *out) {
 static void put_field(const char *name, const char *value, text *out) {
   if (!value) return;
   text_format(out, "%-10s", name);
-  for (const char *at = value, *line = at; line; at = line + 1) {
-    line = strchr(at, '\n');
-    if (at != value) text_format(out, "%10s", "");
+  for (const char *at = value;;) {
+    const char *line = strchr(at, '\n');
     output_printable(out, at, line ? (size_t)(line - at) : strlen(at));
     text_char(out, '\n');
+    if (!line) return;
+    at = line + 1;
+    text_format(out, "%10s", "");
   }
 }
 

@@ -76,30 +76,8 @@ void listing_print(const listing *t, text *out) {
   if (t->cells.failed) out->failed = t->cells.failed;
 }
 
-/* The bytes of the character at the start if a terminal may have it as it is, otherwise 0. C1
-   controls (U+0080 to U+009F) are refused with the others: terminals obey them. */
-static size_t safe_length(const char *bytes, size_t count) {
-  const unsigned char *at = (const unsigned char *)bytes;
-  if (at[0] < 0x20 || at[0] == 0x7f) return 0;
-  if (at[0] < 0x80) return 1;
-  if (count >= 2 && at[0] == 0xc2 && at[1] < 0xa0) return 0;
-  return text_utf8_length(bytes, count);
-}
-
 void output_printable(text *out, const char *bytes, size_t count) {
-  while (count) {
-    size_t taken = safe_length(bytes, count);
-    if (taken) {
-      text_add(out, bytes, taken);
-    } else if (*bytes == '\n' || *bytes == '\t') {
-      text_put(out, *bytes == '\n' ? "\\n" : "\\t");
-    } else {
-      text_format(out, "\\x%02x", (unsigned)(unsigned char)*bytes);
-    }
-    if (!taken) taken = 1;
-    bytes += taken;
-    count -= taken;
-  }
+  text_printable(out, bytes, count);
 }
 
 void output_duration(text *out, double seconds) {

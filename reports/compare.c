@@ -1,6 +1,7 @@
 #include "base/json.h"
 #include "reports/page_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *axis_of(const report_contrast *c) {
@@ -64,8 +65,9 @@ static status make_rows(store *s, const scores *all, const report_contrast *c, c
 
 static status put_compare(const page *p, const comparisons *made, detail *err) {
   const contrast_row *first = &made->rows[0];
-  text_format(p->out, "%sJob %s: %s against %s%s\n", p->color ? "\x1b[1m" : "", p->all->job,
-              first->a, first->b, p->color ? "\x1b[0m" : "");
+  char title[1024];
+  (void)snprintf(title, sizeof title, "Job %s: %s against %s", p->all->job, first->a, first->b);
+  page_strong(p, title);
   status failed = page_contrasts(p, made->rows, made->count, err);
   if (failed) return failed;
   page_contrast_notes(p, made->rows, made->count);

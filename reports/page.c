@@ -11,13 +11,20 @@ const char *page_paint(const page *p, const char *escape) {
   return p->color ? escape : NULL;
 }
 
+void page_strong(const page *p, const char *line) {
+  if (p->color) text_put(p->out, "\x1b[1m");
+  text_printable(p->out, line, strlen(line));
+  text_put(p->out, p->color ? "\x1b[0m\n" : "\n");
+}
+
 void page_title(const page *p, const char *format, ...) {
   char title[NOTE_BYTES];
   va_list arguments;
   va_start(arguments, format);
   (void)vsnprintf(title, sizeof title, format, arguments);
   va_end(arguments);
-  text_format(p->out, "\n%s%s%s\n", p->color ? "\x1b[1m" : "", title, p->color ? "\x1b[0m" : "");
+  text_char(p->out, '\n');
+  page_strong(p, title);
 }
 
 void page_note(const page *p, const char *format, ...) {
@@ -32,7 +39,7 @@ void page_note(const page *p, const char *format, ...) {
     int wide = (int)strlen(word), fresh = used == 0 || used + 1 + wide > width;
     text_put(p->out, !fresh ? " " : used == 0 ? "  " : "\n  ");
     used = fresh ? 2 + wide : used + 1 + wide;
-    text_put(p->out, word);
+    text_printable(p->out, word, strlen(word));
   }
   text_char(p->out, '\n');
 }
@@ -141,17 +148,28 @@ static totals add_up(const page_condition *conditions, size_t count) {
   return sum;
 }
 
+static void put_pair(const page *p, const char *label, const char *value) {
+  text_put(p->out, label);
+  text_printable(p->out, value, strlen(value));
+}
+
 static void put_head(const page *p, const job_head *head, const totals *sum) {
   int64_t there = sum->samples + sum->errors + sum->unjudged;
-  text_format(p->out, "%sJob %s%s\n", p->color ? "\x1b[1m" : "", p->all->job,
-              p->color ? "\x1b[0m" : "");
-  text_format(p->out, "  tasks    %s, %lld tasks%s%s\n", head->task_set, (long long)head->tasks,
-              sum->split[0] ? ", partition " : "", sum->split);
+  char title[NOTE_BYTES];
+  (void)snprintf(title, sizeof title, "Job %s", p->all->job);
+  page_strong(p, title);
+  put_pair(p, "  tasks    ", head->task_set);
+  text_format(p->out, ", %lld tasks", (long long)head->tasks);
+  if (sum->split[0]) put_pair(p, ", partition ", sum->split);
+  text_char(p->out, '\n');
   text_format(p->out, "  samples  %lld of %lld: %lld conditions, %lld repeat%s a task\n",
               (long long)there, (long long)head->wanted, (long long)head->conditions,
               (long long)head->repeats, head->repeats == 1 ? "" : "s");
-  text_format(p->out, "  solver   %s, class %s, tokens as %s counts them; checker %s\n",
-              head->modes, head->classes, head->units, head->checkers);
+  put_pair(p, "  solver   ", head->modes);
+  put_pair(p, ", class ", head->classes);
+  put_pair(p, ", tokens as ", head->units);
+  put_pair(p, " counts them; checker ", head->checkers);
+  text_char(p->out, '\n');
 }
 
 static void put_validity(const page *p, const job_head *head, const totals *sum) {

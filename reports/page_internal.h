@@ -25,6 +25,8 @@ typedef struct page_condition {
 enum { PAGE_WIDTH = 100 };
 
 const char *page_paint(const page *p, const char *escape); /* NULL without color */
+/* A store may come from anybody, so what these print is made printable first. */
+void page_strong(const page *p, const char *line); /* a line of its own */
 void page_title(const page *p, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A paragraph, broken into lines of the page's width (PAGE_WIDTH at most), indented by two. */
 void page_note(const page *p, const char *format, ...) PRINTF_LIKE(2, 3);

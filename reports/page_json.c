@@ -48,6 +48,17 @@ static status refresh(store *s, const char *job, detail *err) {
   return failed;
 }
 
+/* SQLite hands on bytes that are no UTF-8, and JSON has none: U+FFFD for each. */
+static void put_utf8(text *out, const char *bytes) {
+  for (size_t left = strlen(bytes); left;) {
+    size_t taken = text_utf8_length(bytes, left);
+    text_add(out, taken ? bytes : "\xef\xbf\xbd", taken ? taken : 3);
+    if (!taken) taken = 1;
+    bytes += taken;
+    left -= taken;
+  }
+}
+
 static status put_jobs(store *s, const char *job, text *out, detail *err) {
   query *q = NULL;
   int row = 0;
@@ -58,7 +69,7 @@ static status put_jobs(store *s, const char *job, text *out, detail *err) {
   text_put(out, "{\"jobs\":[");
   for (; !(failed = query_next(q, &row, err)) && row; count++) {
     if (count) text_char(out, ',');
-    text_put(out, query_text(q, 0));
+    put_utf8(out, query_text(q, 0));
   }
   text_put(out, "]}\n");
   query_close(q);

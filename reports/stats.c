@@ -104,7 +104,7 @@ static status unit_sums(const double *value, const int32_t *unit, size_t tasks, 
 
 status stats_mean_of(const double *value, const int32_t *unit, size_t tasks, stats_mean *out,
                      detail *err) {
-  *out = (stats_mean){.tasks = (int64_t)tasks, .mean = NAN, .se = NAN, .vanishes = 1};
+  *out = (stats_mean){.tasks = (int64_t)tasks, .mean = STATS_NONE, .se = STATS_NONE, .vanishes = 1};
   if (tasks == 0) return OK;
   double *sum = NULL, *count = NULL, total = 0, squares = 0, scale = 0;
   size_t units = tasks;
@@ -203,7 +203,7 @@ status stats_holm(const double *p, size_t count, double *adjusted, detail *err) 
   if (!order) return fault(err, E_MEMORY, "no memory for %zu tests", count);
   size_t family = 0;
   for (size_t i = 0; i < count; i++) {
-    adjusted[i] = NAN;
+    adjusted[i] = STATS_NONE;
     if (!isnan(p[i])) order[family++] = (ranked){p[i], i};
   }
   qsort(order, family, sizeof *order, by_p);

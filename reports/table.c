@@ -34,7 +34,11 @@ void table_cell(table *t, const char *format, ...) {
   va_start(arguments, format);
   (void)vsnprintf(cell, sizeof cell, format, arguments);
   va_end(arguments);
-  const char *kept = arena_text(t->memory, cell, strlen(cell));
+  text shown; /* no more than four times as long */
+  text_open(&shown, 4 * sizeof cell);
+  text_printable(&shown, cell, strlen(cell));
+  const char *kept = shown.failed ? NULL : arena_text(t->memory, text_string(&shown), shown.bytes);
+  text_close(&shown);
   t->last->cells[t->used++] = kept;
   t->failed = !kept;
 }

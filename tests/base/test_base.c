@@ -159,6 +159,16 @@ START_TEST(utf8_is_checked) {
 }
 END_TEST
 
+START_TEST(what_a_terminal_obeys_is_spelled) {
+  text t;
+  text_open(&t, 100);
+  static const char wild[] = "a\033[2J\n\t\x7f\xc2\x9b\xff\xc3\xa4";
+  text_printable(&t, wild, sizeof wild); /* the end's zero with it */
+  ck_assert_str_eq(text_string(&t), "a\\x1b[2J\\n\\t\\x7f\\xc2\\x9b\\xff\xc3\xa4\\x00");
+  text_close(&t);
+}
+END_TEST
+
 START_TEST(nearest_word) {
   static const char *const known[] = {"temperature", "repeats", "conditions", "seed"};
   ck_assert_str_eq(text_nearest("temprature", known, 4), "temperature");
@@ -332,10 +342,11 @@ START_TEST(log_writes_lines_and_rare_progress) {
   for (int i = 0; i < 1000; i++)
     log_progress(l, "at %d", i);
   log_warn(l, "careful");
+  log_error(l, "\033[2J%s", "\x9b");
   log_close(l);
   ck_assert_int_eq(fclose(file), 0);
   char *all = support_read(path, NULL);
-  ck_assert_str_eq(all, "hello 1\nwarning: careful\nat 999\n");
+  ck_assert_str_eq(all, "hello 1\nwarning: careful\nerror: \\x1b[2J\\x9b\nat 999\n");
   free(all);
   log_info(NULL, "nobody hears");
 }
@@ -359,6 +370,7 @@ int main(void) {
   tcase_add_test(all, json_that_memory_cut_short_is_never_taken_for_another);
   tcase_add_test(all, text_is_bounded_and_failure_sticks);
   tcase_add_test(all, utf8_is_checked);
+  tcase_add_test(all, what_a_terminal_obeys_is_spelled);
   tcase_add_test(all, nearest_word);
   tcase_add_test(all, ranges_are_read_whole_or_not_at_all);
   tcase_add_test(all, sha256_of_known_words);

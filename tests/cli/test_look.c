@@ -375,6 +375,28 @@ START_TEST(test_colors) {
 }
 END_TEST
 
+/* A store of somebody else's: what stands in it is shown and never obeyed, and JSON stays JSON. */
+START_TEST(test_report_of_wild_names) {
+  const char *db = closed_store("wild.db");
+  (void)program_sqlite(db, "UPDATE condition SET name = char(27) || '[2J' || name, family = "
+                           "CAST(x'ff9b' AS TEXT) || family");
+  (void)program_sqlite(db, "UPDATE task_set SET name = char(155) || name");
+  (void)program_sqlite(db, "UPDATE run SET mode = char(7), determinism_class = char(27) || id");
+  outcome o = nightjar("report", "--text", "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.out, "\\x1b[2Jwide");
+  ck_holds(o.out, "\\xc2\\x9btasks@1");
+  ck_lacks(o.out, "\033");
+  ck_lacks(o.out, "\xc2\x9b");
+  o = nightjar("report", "--json", "--db", db);
+  ck_ended(o, 0);
+  json_decref(program_json(o.out));
+  o = nightjar("compare", "--job", "alpha", "nobody", "\033[2Jwide", "--db", db);
+  ck_ended(o, 3);
+  ck_lacks(o.err, "\033");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("look");
   TCase *states = tcase_create("status"), *trace = tcase_create("trace");
@@ -389,6 +411,7 @@ int main(void) {
   tcase_add_test(trace, test_trace_names);
   tcase_add_test(trace, test_trace_json);
   tcase_add_test(trace, test_colors);
+  tcase_add_test(states, test_report_of_wild_names);
   suite_add_tcase(suite, states);
   suite_add_tcase(suite, trace);
   return support_run(suite);
