@@ -69,10 +69,12 @@ status records_take(records *r, size_t count, int64_t first_line, detail *err) {
   return text_state(&r->current, err);
 }
 
-status records_check_text(const records *r, int64_t first_line, detail *err) {
+status records_check_text(const records *r, size_t from, size_t to, int64_t first_line,
+                          detail *err) {
   size_t at;
-  if (text_is_utf8(text_string(&r->current), r->current.bytes, &at)) return OK;
+  if (text_is_utf8(text_string(&r->current) + from, to - from, &at)) return OK;
   int64_t line = first_line;
+  at += from;
   for (size_t i = 0; i < at; i++)
     line += r->current.data[i] == '\n';
   return records_fault(
@@ -101,7 +103,7 @@ static int has_too_many_values(const text *bytes) {
 }
 
 status records_parse(records *r, int64_t first_line, records_item *out, detail *err) {
-  status failed = records_check_text(r, first_line, err);
+  status failed = records_check_text(r, 0, r->current.bytes, first_line, err);
   if (failed) return failed;
   if (has_too_many_values(&r->current)) {
     return records_fault(r, err, first_line, "record %lld holds more than %d values",

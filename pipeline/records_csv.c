@@ -126,6 +126,14 @@ static status end_of_file(records *r, row *at, detail *err) {
   return end_row(r, at, err);
 }
 
+/* Each field by itself: two halves of a character would be one where the fields meet. */
+static status check_fields(const records *r, const row *at, detail *err) {
+  status failed = OK;
+  for (size_t i = 0; !failed && i < r->fields; i++)
+    failed = records_check_text(r, i ? r->ends[i - 1] : 0, r->ends[i], at->first_line, err);
+  return failed;
+}
+
 /* One row; *found is 0 at the end. An empty line is none. */
 static status read_row(records *r, row *at, int *found, detail *err) {
   do {
@@ -143,7 +151,7 @@ static status read_row(records *r, row *at, int *found, detail *err) {
     }
     *found = r->fields > 0;
   } while (*found && r->fields == 1 && r->current.bytes == 0 && !at->quoted);
-  return *found ? records_check_text(r, at->first_line, err) : OK;
+  return *found ? check_fields(r, at, err) : OK;
 }
 
 static json_t *field_json(const records *r, size_t field) {

@@ -44,8 +44,10 @@ MUST_CHECK status records_fill(records *r, int *more, detail *err);
 /* Adds bytes of the piece to the current record and moves behind them. */
 MUST_CHECK status records_take(records *r, size_t count, int64_t first_line, detail *err);
 
-/* E_INPUT when the record is no UTF-8, with the line of the byte and the remedy. */
-MUST_CHECK status records_check_text(const records *r, int64_t first_line, detail *err);
+/* E_INPUT when these bytes of the current record are no UTF-8, with the line of the byte and the
+   remedy. */
+MUST_CHECK status records_check_text(const records *r, size_t from, size_t to, int64_t first_line,
+                                     detail *err);
 
 /* Parses the current bytes, which start at this line, as the next record. */
 MUST_CHECK status records_parse(records *r, int64_t first_line, records_item *out, detail *err);

@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: what the build needs, and with --tests also what
-# the tests need. Says what it does; does nothing where all are there.
+# Installs the Debian packages that are missing: what the build needs, with --tests also what the
+# tests need, and with --fuzz what the fuzz targets need. Says what it does; does nothing where all
+# are there.
 set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmd-dev libsqlite3-dev libarchive-dev
           zlib1g-dev libyaml-dev librandom123-dev libutf8proc-dev sqlite3)
-if [ "${1:-}" = --tests ]; then
-  packages+=(check git)
-fi
+for option in "$@"; do
+  case "$option" in
+    --tests) packages+=(check git) ;;
+    --fuzz) packages+=(clang libclang-rt-14-dev) ;;
+    *) echo "usage: scripts/install.sh [--tests] [--fuzz]" >&2; exit 2 ;;
+  esac
+done
 
 missing=()
 for package in "${packages[@]}"; do

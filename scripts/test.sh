@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs, builds and tests. Without options: the developer preset, all but the slow tests. With
-# --full: slow tests too, and the sanitizer presets. Red when anything is broken.
+# --full: slow tests too, the sanitizer presets, and each fuzz target for 20 seconds. Red when
+# anything is broken.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,6 +35,8 @@ fi
 
 build asan
 run asan -LE slow
+scripts/install.sh --fuzz
+scripts/fuzz.sh 20
 build tsan
 # What runs in one thread has nothing to race with.
 run tsan -L 'unit|cli' -LE slow -E '^(search|grammar|countdown|check|includes|includes_refuses)$'

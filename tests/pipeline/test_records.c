@@ -191,6 +191,8 @@ END_TEST
 
 START_TEST(tables_that_are_wrong_are_named) {
   refuses_text("a,b\n1,2\n3\n", RECORDS_CSV, 3, "record 2 has 1 field and the header 2");
+  /* Two halves of a character in two fields are none. */
+  refuses_text("a,b\n\xd4,\x9c\n", RECORDS_CSV, 2, "in record 1 is no text in UTF-8");
   refuses_text("a,b\n\"1\n\",2,3\n", RECORDS_CSV, 2, "record 1 has 3 fields");
   refuses_text("a,b\n1,\"x\"y\n", RECORDS_CSV, 2, "starts in line 2");
   refuses_text("a,b\n1,\"x\r\ry\n", RECORDS_CSV, 2, "not closed");
