@@ -93,8 +93,9 @@ static status open_writing(store *s, int network, detail *err) {
                  place_of((uint32_t)where.f_type, NULL) == PLACE_NETWORK;
   }
   s->made = access(s->file, F_OK) != 0; /* by us then: the lock is held */
-  failed =
-      connection_open(&s->on, s->file, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+  /* The path is absolute, so only what merging attaches is ever taken for a URI. */
+  failed = connection_open(&s->on, s->file, s->path,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, err);
   if (!failed) failed = version_check(s, err);
   if (failed) return failed;
   if (s->network) {

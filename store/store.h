@@ -169,6 +169,8 @@ typedef struct store_counts {
 } store_counts;
 MUST_CHECK status store_work_count(store *s, const store_work_filter *f, store_counts *out,
                                    detail *err);
+/* What a filter wants of a run's first tasks, whether or not the run is there yet. Pure. */
+int64_t store_work_wanted(const store_work_filter *f, int64_t tasks);
 
 /* ---- samples --------------------------------------------------------------------------------- */
 

@@ -171,6 +171,13 @@ static int64_t wanted_of(const store_work_filter *f, int64_t tasks, int32_t repe
   return tasks > first ? (tasks - first - 1) / shards + 1 : 0;
 }
 
+int64_t store_work_wanted(const store_work_filter *f, int64_t tasks) {
+  int64_t wanted = 0;
+  for (int32_t repeat = 0; repeat < f->repeats; repeat++)
+    wanted += wanted_of(f, tasks, repeat);
+  return wanted;
+}
+
 static void add_count(const call *k, store_counts *out) {
   const char *state = (const char *)sqlite3_column_text(k->statement, 0);
   int again = sqlite3_column_int(k->statement, 1);
@@ -187,9 +194,7 @@ status store_work_count(store *s, const store_work_filter *f, store_counts *out,
   status failed = check_filter(s, f, err);
   if (!failed) failed = find_tasks(s, f, &task_set, &tasks, err);
   if (failed) return failed;
-  for (int32_t repeat = 0; repeat < f->repeats; repeat++)
-    out->wanted += wanted_of(f, tasks, repeat);
-  out->left = out->wanted;
+  out->wanted = out->left = store_work_wanted(f, tasks);
   call k = call_start(&s->on, WORK_COUNT);
   call_int(&k, f->run);
   call_int(&k, f->repeats);

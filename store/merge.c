@@ -1,0 +1,262 @@
+#include "store/merge_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- statements and failures ------------------------------------------------------------------
+ */
+
+void merge_refused(const merging *m, detail *err, const char *format, ...) {
+  char what[512];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(what, sizeof what, format, arguments);
+  va_end(arguments);
+  detail_set(err, E_STORE, "", 0,
+             "%s cannot be merged: %s; another program changed it or it is damaged: restore a copy",
+             m->in, what);
+}
+
+/* Which of the two files SQLite found damaged. */
+static int input_is_damaged(const merging *m) {
+  sqlite3_stmt *check = NULL;
+  int code = sqlite3_prepare_v2(m->out->on.db, "PRAGMA source.quick_check(1)", -1, &check, NULL);
+  if (!code) code = sqlite3_step(check);
+  const char *said = code == SQLITE_ROW ? (const char *)sqlite3_column_text(check, 0) : NULL;
+  int whole = said && !strcmp(said, "ok");
+  (void)sqlite3_finalize(check);
+  return !whole;
+}
+
+status merge_failed(const merging *m, int code, detail *err) {
+  connection blamed = {.db = m->out->on.db, .path = m->in};
+  const char *said = sqlite3_errmsg(m->out->on.db);
+  switch (code & 0xff) {
+  case SQLITE_CONSTRAINT:
+  case SQLITE_MISMATCH:
+  case SQLITE_ERROR: return merge_refuse(m, err, "%s", said);
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB:
+    return connection_failed(input_is_damaged(m) ? &blamed : &m->out->on, code, err);
+  default: return connection_failed(&m->out->on, code, err);
+  }
+}
+
+status merge_run(merging *m, const char *sql, detail *err) {
+  int code = sqlite3_exec(m->out->on.db, sql, NULL, NULL, NULL);
+  return code ? merge_failed(m, code, err) : OK;
+}
+
+call merge_call(merging *m, const char *sql) {
+  call k = {.on = &m->out->on, .next = 1};
+  k.code = sqlite3_prepare_v2(k.on->db, sql, -1, &k.statement, NULL);
+  return k;
+}
+
+status merge_row(merging *m, call *k, int *row, detail *err) {
+  *row = 0;
+  if (!k->code) {
+    int code = sqlite3_step(k->statement);
+    *row = code == SQLITE_ROW;
+    if (code == SQLITE_ROW || code == SQLITE_DONE) return OK;
+    k->code = code;
+  }
+  return merge_failed(m, k->code, err);
+}
+
+void merge_end(call *k) {
+  (void)sqlite3_finalize(k->statement); /* repeats the failure of the step, which was returned */
+  k->statement = NULL;
+}
+
+status merge_step(merging *m, call *k, detail *err) {
+  int row;
+  status failed = merge_row(m, k, &row, err);
+  merge_end(k);
+  return failed;
+}
+
+const char *merge_text(const call *k, int column) {
+  const char *value = (const char *)sqlite3_column_text(k->statement, column);
+  return value ? value : "";
+}
+
+status merge_number(merging *m, const char *sql, int64_t *out, detail *err) {
+  int row;
+  call k = merge_call(m, sql);
+  status failed = merge_row(m, &k, &row, err);
+  *out = row ? sqlite3_column_int64(k.statement, 0) : 0;
+  merge_end(&k);
+  return failed;
+}
+
+/* ---- the input --------------------------------------------------------------------------------
+ */
+
+static status check_not_itself(const merging *m, detail *err) {
+  struct stat in, out;
+  if (stat(m->in, &in) != 0) {
+    return fault(err, E_INPUT, "cannot merge %s: %s", m->in, strerror(errno));
+  }
+  if (stat(m->out->file, &out) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
+    return fault(err, E_INPUT, "%s is the store that is merged into; name only the others", m->in);
+  }
+  return OK;
+}
+
+/* What a process of another machine still writes cannot be told from what it left when killed. */
+static status check_holder(const merging *m, detail *err) {
+  char who[320];
+  switch (place_holder(m->in, who, sizeof who)) {
+  case HOLDER_ALIVE:
+    return fault(err, E_BUSY,
+                 "%s is being written by process %s; wait for it or stop it, then merge", m->in,
+                 who);
+  case HOLDER_AWAY:
+    log_warn(m->out->messages,
+             "%s may still be written, by process %s: what it has committed is merged; merge it "
+             "again once that process has ended",
+             m->in, who);
+    return OK;
+  case HOLDER_DEAD:
+  case HOLDER_NONE: return OK;
+  }
+  return OK;
+}
+
+/* Opening it by itself gives the usual messages for what is no store of this version. */
+static status check_input(const merging *m, detail *err) {
+  store *in = NULL;
+  status failed = check_not_itself(m, err);
+  if (!failed) failed = check_holder(m, err);
+  if (!failed) failed = store_open(&in, m->in, STORE_READ, m->out->messages, err);
+  (void)store_close(in, NULL);
+  return failed;
+}
+
+/* SQLite's URI for a file that is only read (https://sqlite.org/uri.html): what is not plain in a
+   path is written as %xx. */
+static status write_uri(const char *path, text *out, detail *err) {
+  text_put(out, "file:");
+  for (const char *c = path; *c; c++) {
+    int plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+                strchr("/._-", *c);
+    if (plain) {
+      text_char(out, *c);
+    } else {
+      text_format(out, "%%%02x", (unsigned)(unsigned char)*c);
+    }
+  }
+  text_put(out, "?mode=ro");
+  return text_state(out, err);
+}
+
+static status attach(merging *m, detail *err) {
+  char real[PATH_MAX];
+  if (!realpath(m->in, real)) return fault(err, E_INPUT, "there is no store at %s", m->in);
+  text uri;
+  text_open(&uri, 4 * PATH_MAX);
+  status failed = write_uri(real, &uri, err);
+  if (!failed) {
+    call k = merge_call(m, "ATTACH ? AS source");
+    call_text(&k, text_string(&uri));
+    failed = merge_step(m, &k, err);
+  }
+  text_close(&uri);
+  return failed;
+}
+
+static void detach(const merging *m) {
+  (void)sqlite3_exec(m->out->on.db, "DETACH source", NULL, NULL, NULL);
+}
+
+/* ---- what it holds ----------------------------------------------------------------------------
+ */
+
+/* Each table of ours has our columns, of our types, in our order, and no others. */
+status merge_check_shape(merging *m, detail *err) {
+  const char *sql =
+      "WITH ours (name) AS (VALUES ('task_set'), ('task'), ('process'), ('run'), ('job'), "
+      "('condition'), ('sample'), ('verdict'), ('thread'), ('trace')), "
+      "shape AS (SELECT l.schema AS place, ours.name AS tab, l.type AS kind, l.wr, l.strict, "
+      "c.cid, c.name AS col, c.type, c.\"notnull\", c.pk, c.hidden FROM ours "
+      "JOIN pragma_table_list(ours.name) l JOIN pragma_table_xinfo(ours.name, l.schema) c "
+      "WHERE l.schema IN ('main', 'source')) "
+      "SELECT tab, col FROM (SELECT tab, kind, wr, strict, cid, col, type, \"notnull\", pk, hidden "
+      "FROM shape GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 HAVING count(*) <> 2) LIMIT 1";
+  int row;
+  call k = merge_call(m, sql);
+  status failed = merge_row(m, &k, &row, err);
+  if (!failed && row) {
+    failed = merge_refuse(m, err, "column %s of its table %s is not that of a store",
+                          merge_text(&k, 1), merge_text(&k, 0));
+  }
+  merge_end(&k);
+  return failed;
+}
+
+/* Rows that belong to nothing would be left behind without a word. */
+status merge_check_rows(merging *m, detail *err) {
+  const char *sql =
+      "SELECT 'condition' FROM source.condition c LEFT JOIN source.job j ON j.name = c.job "
+      "LEFT JOIN source.run r ON r.id = c.run WHERE j.name IS NULL OR r.id IS NULL "
+      "UNION ALL SELECT 'thread' FROM source.thread t LEFT JOIN source.sample s ON s.id = t.sample "
+      "WHERE s.id IS NULL "
+      "UNION ALL SELECT 'trace' FROM source.trace x LEFT JOIN source.thread t "
+      "ON t.sample = x.sample AND t.ordinal = x.thread WHERE t.sample IS NULL "
+      "UNION ALL SELECT 'verdict' FROM source.verdict v LEFT JOIN source.sample s "
+      "ON s.id = v.sample WHERE s.id IS NULL LIMIT 1";
+  int row;
+  call k = merge_call(m, sql);
+  status failed = merge_row(m, &k, &row, err);
+  if (!failed && row) {
+    failed = merge_refuse(m, err, "a row of its table %s belongs to one that is not there",
+                          merge_text(&k, 0));
+  }
+  merge_end(&k);
+  return failed;
+}
+
+/* ---- merging ----------------------------------------------------------------------------------
+ */
+
+static const char MAPS[] =
+    "CREATE TEMP TABLE merge_task_set (source INTEGER PRIMARY KEY, out INTEGER, added INTEGER);"
+    "CREATE TEMP TABLE merge_process (source INTEGER PRIMARY KEY, out INTEGER);"
+    "CREATE TEMP TABLE merge_run (source INTEGER PRIMARY KEY, out INTEGER, task_set INTEGER);"
+    "CREATE TEMP TABLE merge_sample (source INTEGER PRIMARY KEY, run INTEGER, task INTEGER, "
+    "repeat INTEGER, process INTEGER, out INTEGER, action TEXT)";
+
+static const char DROP_MAPS[] =
+    "DROP TABLE temp.merge_sample; DROP TABLE temp.merge_run; DROP TABLE temp.merge_process; "
+    "DROP TABLE temp.merge_task_set";
+
+static status merge_all(merging *m, detail *err) {
+  static status (*const steps[])(merging *, detail *) = {
+      merge_check_rows, merge_task_sets, merge_processes, merge_runs, merge_jobs, merge_samples};
+  status failed = merge_run(m, MAPS, err);
+  for (size_t i = 0; !failed && i < sizeof steps / sizeof steps[0]; i++)
+    failed = steps[i](m, err);
+  return failed ? failed : merge_run(m, DROP_MAPS, err);
+}
+
+static status merge_attached(merging *m, detail *err) {
+  status failed = merge_check_shape(m, err);
+  if (!failed) failed = owner_begin(m->out, err);
+  return failed ? failed : owner_end(m->out, merge_all(m, err), err);
+}
+
+status store_merge(store *out, const char *in_path, store_merged *counts, detail *err) {
+  *counts = (store_merged){0};
+  merging m = {.out = out, .in = in_path, .counts = counts};
+  status failed = check_input(&m, err);
+  if (!failed) failed = attach(&m, err);
+  if (failed) return failed;
+  failed = merge_attached(&m, err);
+  detach(&m);
+  if (failed) *counts = (store_merged){0};
+  return failed;
+}
