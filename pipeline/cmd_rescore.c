@@ -34,7 +34,7 @@ static status rescore_job(const invocation *in, store *s, job *j, detail *err) {
   plan *p = NULL;
   text out;
   text_open(&out, 16 << 20);
-  status st = plan_open(&p, s, j, -1, err);
+  status st = plan_open(&p, s, j, NULL, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = rescore_run(in, s, &p->runs[i], &out, err);
   detail refused = {0};

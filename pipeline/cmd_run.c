@@ -11,6 +11,7 @@
 #include "store/query.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- --dry-run --------------------------------------------------------------------------------
@@ -139,14 +140,61 @@ static status dry_run(const invocation *in, const plan *p, store *s, int cores, 
   return st;
 }
 
+/* ---- the shard --------------------------------------------------------------------------------
+ */
+
+/* Which share of the job this process runs: --shard, or what the scheduler's array says. */
+static status read_shard(const invocation *in, shard *out, detail *err) {
+  const char *word = command_value(in, "shard");
+  int found = 0;
+  *out = (shard){.count = 1};
+  if (word) return shard_read(word, out, err);
+  shard_array array = {.id = getenv("SLURM_ARRAY_TASK_ID"),
+                       .count = getenv("SLURM_ARRAY_TASK_COUNT"),
+                       .min = getenv("SLURM_ARRAY_TASK_MIN"),
+                       .step = getenv("SLURM_ARRAY_TASK_STEP")};
+  status st = shard_of_array(&array, out, &found, err);
+  char name[SHARD_NAME_BYTES];
+  if (!st && found) {
+    log_info(in->messages, "shard %s (from SLURM_ARRAY_TASK_ID); --shard 1/1 runs everything",
+             shard_name(*out, name));
+  }
+  return st;
+}
+
+/* Two shards that were given one store: the second finds it locked. */
+static status explain_lock(status st, shard part, detail *err) {
+  if (st != E_BUSY || part.count == 1 || !err) return st;
+  text said;
+  text_open(&said, sizeof err->text);
+  text_format(&said, "%.600s; each shard needs its own --db, merged at the end with nightjar merge",
+              err->text);
+  (void)snprintf(err->text, sizeof err->text, "%s", text_string(&said));
+  text_close(&said);
+  return st;
+}
+
+static void put_variable(text *out, const char *key, const char *name) {
+  const char *value = getenv(name);
+  if (!value) return;
+  text_format(out, ",\"%s\":", key);
+  json_quote(out, value, strnlen(value, 256));
+}
+
 /* ---- the run -----------------------------------------------------------------------------------
  */
 
-static status start_process(store *s, const run_options *o, detail *err) {
+/* The settings are measured: they tell processes apart, and no token depends on them. */
+static status start_process(store *s, const plan *p, const run_options *o, detail *err) {
+  char name[SHARD_NAME_BYTES];
   text settings;
   text_open(&settings, 1 << 16);
-  text_format(&settings, "{\"max_wall_ns\":%lld,\"threads\":%d}", (long long)o->max_wall_ns,
+  text_format(&settings, "{\"max_wall_ns\":%lld,\"threads\":%d", (long long)o->max_wall_ns,
               o->threads);
+  if (p->part.count > 1) text_format(&settings, ",\"shard\":\"%s\"", shard_name(p->part, name));
+  put_variable(&settings, "slurm_job_id", "SLURM_JOB_ID");
+  put_variable(&settings, "slurm_restart_count", "SLURM_RESTART_COUNT");
+  text_char(&settings, '}');
   store_process process = {
       .version = NIGHTJAR_VERSION, .device = "cpu", .settings_json = text_string(&settings)};
   status st = text_state(&settings, err);
@@ -204,25 +252,41 @@ static status conclude(const invocation *in, const plan *p, store *s, const run_
   return st;
 }
 
+static void log_nothing_left(const invocation *in, const plan *p, int64_t wanted) {
+  char name[SHARD_NAME_BYTES];
+  if (p->part.count == 1) {
+    log_info(in->messages, "%s: %s@%d, nothing left to do", p->job->name, p->tasks.name,
+             p->tasks.version);
+  } else {
+    log_info(in->messages, "%s: %s@%d, nothing left to do of the %lld samples of shard %s",
+             p->job->name, p->tasks.name, p->tasks.version, (long long)wanted,
+             shard_name(p->part, name));
+  }
+}
+
 static status run_committed(const invocation *in, plan *p, store *s, const run_options *o,
                             detail *err) {
   run_totals totals = {0};
-  int64_t left = 0;
-  for (size_t i = 0; i < p->run_count; i++)
+  int64_t left = 0, wanted = 0;
+  for (size_t i = 0; i < p->run_count; i++) {
     left += p->runs[i].counts.left;
+    wanted += p->runs[i].counts.wanted;
+  }
   status st = OK;
   if (left) {
-    log_info(in->messages, "%s: %s@%d, %lld samples left in %zu runs, %d workers", p->job->name,
-             p->tasks.name, p->tasks.version, (long long)left, p->run_count, o->threads);
-    st = start_process(s, o, err);
+    char name[SHARD_NAME_BYTES];
+    int apart = p->part.count > 1;
+    log_info(in->messages, "%s: %s@%d, %lld samples left in %zu runs%s%s, %d workers", p->job->name,
+             p->tasks.name, p->tasks.version, (long long)left, p->run_count,
+             apart ? " of shard " : "", apart ? shard_name(p->part, name) : "", o->threads);
+    st = start_process(s, p, o, err);
     if (!st) st = run_plan(p, s, o, in->messages, &totals, err);
     if (!st) {
       store_stats written = store_written(s);
       log_totals(in, &totals, &written, o->threads);
     }
   } else {
-    log_info(in->messages, "%s: %s@%d, nothing left to do", p->job->name, p->tasks.name,
-             p->tasks.version);
+    log_nothing_left(in, p, wanted);
   }
   detail refused = {0};
   status compared = st ? OK : report_comparisons(s, p->job->name, &refused);
@@ -234,10 +298,10 @@ static status run_committed(const invocation *in, plan *p, store *s, const run_o
   return st ? st : conclude(in, p, s, &totals, err);
 }
 
-static status run_in_store(const invocation *in, job *j, store *s, int64_t task_limit, int planned,
-                           const run_options *o, detail *err) {
+static status run_in_store(const invocation *in, job *j, store *s, const plan_part *part,
+                           int planned, const run_options *o, detail *err) {
   plan *p = NULL;
-  status st = plan_open(&p, s, j, task_limit, err);
+  status st = plan_open(&p, s, j, part, err);
   if (!st && command_flag(in, "explain")) {
     text out;
     text_open(&out, 64 << 20);
@@ -253,10 +317,12 @@ static status run_in_store(const invocation *in, job *j, store *s, int64_t task_
 }
 
 static status run(const invocation *in, detail *err) {
-  int64_t limit, threads, max_wall_s;
-  status st = command_integer(in, "limit", 1, INT64_MAX, -1, &limit, err);
+  int64_t threads, max_wall_s;
+  plan_part part;
+  status st = command_integer(in, "limit", 1, INT64_MAX, -1, &part.task_limit, err);
   if (!st) st = command_integer(in, "threads", 1, 1024, run_cores(), &threads, err);
   if (!st) st = command_duration(in, "max-wall", &max_wall_s, err);
+  if (!st) st = read_shard(in, &part.of, err);
   if (st) return st;
   run_options o = {.threads = (int)threads, .max_wall_ns = max_wall_s * 1000000000};
   int planned = command_flag(in, "dry-run") || command_flag(in, "explain");
@@ -264,8 +330,11 @@ static status run(const invocation *in, detail *err) {
   store *s = NULL;
   stop_install();
   st = jobs_load(&j, in->arguments[0], err);
-  if (!st) st = command_store(in, planned ? STORE_READ : STORE_WRITE, &s, err);
-  if (!st) st = run_in_store(in, j, s, limit, planned, &o, err);
+  if (!st) {
+    st = command_store(in, planned ? STORE_READ : STORE_WRITE, &s, err);
+    st = explain_lock(st, part.of, err);
+  }
+  if (!st) st = run_in_store(in, j, s, &part, planned, &o, err);
   status closed = store_close(s, st ? NULL : err);
   job_close(j);
   return st ? st : closed;
@@ -275,6 +344,7 @@ static const command_option options[] = {
     {"limit", "K", "the first K tasks of the set only"},
     {"max-wall", "T", "end after this time (45m, 8h), resumable, exit 75"},
     {"threads", "N", "workers (default: one a core); never changes a result"},
+    {"shard", "i/n", "this share of the samples only, into a store of its own; see docs/shards.md"},
     {"dry-run", NULL, "print the work, the time expected, the smallest difference it can see"},
     {"explain", NULL, "print which runs are there, and which field makes a run new"},
     {NULL, NULL, NULL}};
@@ -285,7 +355,8 @@ const command command_run = {
     .summary = "Runs a job, or continues it.",
     .more = "The same command again continues: what is done stays, what was in flight is done "
             "again.\nSIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 finish the samples in flight "
-            "and exit 75.\nThe keys of a job file: docs/jobs.md.\n",
+            "and exit 75.\nIn an array of SLURM, --shard is taken from SLURM_ARRAY_TASK_ID and "
+            "COUNT; --shard 1/1\nruns everything.\nThe keys of a job file: docs/jobs.md.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "pipeline/output.h"
+#include "pipeline/shard.h"
 #include "store/place.h"
 #include "store/query.h"
 
@@ -27,6 +28,7 @@ typedef struct overview {
   size_t count, capacity;
   last_process process; /* id 0: none ever ran */
   int64_t unasked;      /* samples that no condition asks for */
+  shard part;           /* that every process of the store ran; {0, 1}: not a shard's store */
   holder_state holder;
   char holder_name[320];
 } overview;
@@ -68,7 +70,9 @@ static status read_condition(store *s, const query *q, overview *o, detail *err)
   store_work_filter filter = {.run = p->run,
                               .task_limit = query_int(q, 3),
                               .repeats = (int32_t)query_int(q, 4),
-                              .attempts_max = (int32_t)query_int(q, 5) + 1};
+                              .attempts_max = (int32_t)query_int(q, 5) + 1,
+                              .shard = o->part.index,
+                              .shards = o->part.count};
   return store_work_count(s, &filter, &p->counts, err);
 }
 
@@ -127,6 +131,22 @@ static status read_process(store *s, last_process *p, detail *err) {
   return failed;
 }
 
+/* A shard's store holds its share only, and that is what it is expected to hold. */
+static status read_shard(store *s, shard *out, detail *err) {
+  query *q = NULL;
+  int row = 0;
+  *out = (shard){.count = 1};
+  status failed = query_open(&q, s,
+                             "SELECT min(shard) FROM (SELECT CASE WHEN json_valid(settings) THEN "
+                             "json_extract(settings, '$.shard') END AS shard FROM process) "
+                             "HAVING count(DISTINCT shard) = 1 AND count(shard) = count(*)",
+                             err);
+  if (!failed) failed = query_next(q, &row, err);
+  if (!failed && row && shard_read(query_text(q, 0), out, NULL)) *out = (shard){.count = 1};
+  query_close(q);
+  return failed;
+}
+
 /* Samples of runs that no job's conditions name: of jobs whose files changed. */
 static status read_unasked(store *s, int64_t *samples, detail *err) {
   query *q = NULL;
@@ -144,7 +164,8 @@ static status read_unasked(store *s, int64_t *samples, detail *err) {
 
 static status read_overview(const invocation *in, store *s, overview *o, detail *err) {
   o->holder = place_holder(in->db, o->holder_name, sizeof o->holder_name);
-  status failed = read_conditions(s, o, err);
+  status failed = read_shard(s, &o->part, err);
+  if (!failed) failed = read_conditions(s, o, err);
   if (!failed) failed = read_means(s, o, err);
   if (!failed) failed = read_unasked(s, &o->unasked, err);
   return failed ? failed : read_process(s, &o->process, err);
@@ -291,6 +312,11 @@ static json_t *process_json(const overview *o) {
       real_or_null(per_second(p, p->tokens_ref)), "seconds_left", real_or_null(seconds_left(o)));
 }
 
+static json_t *shard_json(shard part) {
+  char name[SHARD_NAME_BYTES];
+  return part.count > 1 ? json_string(shard_name(part, name)) : json_null();
+}
+
 static status print_json(const invocation *in, const overview *o, detail *err) {
   json_t *list = json_array();
   for (size_t i = 0; list && i < o->count; i++) {
@@ -299,8 +325,9 @@ static status print_json(const invocation *in, const overview *o, detail *err) {
     list = NULL;
   }
   return output_json(in,
-                     json_pack("{s:o, s:o, s:I}", "conditions", list, "process", process_json(o),
-                               "samples_unasked", (json_int_t)o->unasked),
+                     json_pack("{s:o, s:o, s:I, s:o}", "conditions", list, "process",
+                               process_json(o), "samples_unasked", (json_int_t)o->unasked, "shard",
+                               shard_json(o->part)),
                      err);
 }
 
@@ -309,6 +336,11 @@ static status print_overview(const invocation *in, const overview *o, detail *er
   text out;
   text_open(&out, OUTPUT_BYTES_MAX);
   put_conditions(o, &out);
+  if (o->part.count > 1) {
+    char name[SHARD_NAME_BYTES];
+    text_format(&out, "\nshard %s: its share of the samples is what is counted\n",
+                shard_name(o->part, name));
+  }
   if (o->unasked) {
     text_format(&out,
                 "\n%lld samples belong to no condition any more, since a job's file changed; their "

@@ -46,6 +46,10 @@ static status parse_option(invocation *in, const command *c, int argc, char **ar
     return OK;
   }
   int is_db = bytes == 2 && !memcmp(name, "db", 2);
+  if (is_db && c->names_stores) {
+    return fault(err, E_USAGE, "nightjar %s has no --db: it names its stores, as in %s %s", c->name,
+                 c->name, c->arguments);
+  }
   int i = find_option(c, name, bytes);
   if (i < 0 && !is_db) return unknown_option(c, argument, err);
   if (!is_db && !c->options[i].value) {
@@ -105,7 +109,9 @@ void command_help(const command *c, FILE *out) {
                    c->options[i].value ? c->options[i].value : "");
     (void)fprintf(out, "  %-28s %s\n", left, c->options[i].help);
   }
-  (void)fprintf(out, "  %-28s %s\n", "--db FILE", "the store (default nightjar.db)");
+  if (!c->names_stores) {
+    (void)fprintf(out, "  %-28s %s\n", "--db FILE", "the store (default nightjar.db)");
+  }
   if (c->prints_data) (void)fprintf(out, "  %-28s %s\n", "--json", "the data as JSON");
   if (c->more) (void)fprintf(out, "\n%s", c->more);
 }

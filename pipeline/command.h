@@ -29,11 +29,12 @@ typedef struct command {
   const char *more;              /* examples and what else --help says; may be NULL */
   const command_option *options; /* ends with a NULL name; --db, --json, --help are common to all */
   int arguments_min, arguments_max;
-  int prints_data; /* whether it has --json */
+  int prints_data;  /* whether it has --json */
+  int names_stores; /* as arguments, so that it has no --db */
   MUST_CHECK status (*run)(const invocation *in, detail *err);
 } command;
 
-enum { COMMAND_ARGUMENTS_MAX = 16, COMMAND_OPTIONS_MAX = 32 };
+enum { COMMAND_ARGUMENTS_MAX = 1024, COMMAND_OPTIONS_MAX = 32 };
 
 struct invocation {
   const command *command;
@@ -48,6 +49,24 @@ struct invocation {
   int *failed_samples; /* a run that finished with more failures than allowed sets it to 1 */
 };
 
+/* In the order of --help: each is the command_NAME of its file. */
+#define COMMAND_LIST(X)                                                                            \
+  X(tasks_make)                                                                                    \
+  X(tasks_list)                                                                                    \
+  X(tasks_show)                                                                                    \
+  X(demonstrate)                                                                                   \
+  X(run)                                                                                           \
+  X(status)                                                                                        \
+  X(trace)                                                                                         \
+  X(rescore)                                                                                       \
+  X(report)                                                                                        \
+  X(compare)                                                                                       \
+  X(merge)                                                                                         \
+  X(doctor)
+
+#define X(name) extern const command command_##name;
+COMMAND_LIST(X)
+#undef X
 /* Parses argv[first..] for a command. E_USAGE says what is wrong and what was meant. */
 MUST_CHECK status command_parse(invocation *in, const command *c, int argc, char **argv, int first,
                                 int *help, detail *err);

@@ -46,7 +46,7 @@ static status add_checker(planned_run *r, const plan *p, const job_condition *c,
   return OK;
 }
 
-static status plan_condition(plan *p, store *s, size_t at, int64_t limit, detail *err) {
+static status plan_condition(plan *p, store *s, size_t at, detail *err) {
   const job_condition *c = &p->job->conditions[at];
   text json;
   text_open(&json, JOB_BYTES_MAX);
@@ -68,21 +68,23 @@ static status plan_condition(plan *p, store *s, size_t at, int64_t limit, detail
     if (!st) st = store_run_find(s, r->identity, &r->run, err);
     r->fresh = r->run == 0;
     r->filter = (store_work_filter){.run = r->run,
-                                    .task_limit = limit,
+                                    .task_limit = p->task_count,
                                     .repeats = p->job->repeats,
                                     .attempts_max = 1 + p->job->retries,
-                                    .shard = 0,
-                                    .shards = 1};
-    r->counts.wanted = r->counts.left = p->task_count * p->job->repeats;
+                                    .shard = p->part.index,
+                                    .shards = p->part.count};
+    r->counts.wanted = r->counts.left = store_work_wanted(&r->filter, p->task_count);
     if (!st && r->run) st = store_work_count(s, &r->filter, &r->counts, err);
   }
   return st ? st : add_checker(r, p, c, err);
 }
 
-status plan_open(plan **out, store *s, job *j, int64_t task_limit, detail *err) {
+status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *err) {
   plan *p = memory_zeroed(1, sizeof *p);
   if (!p) return fault(err, E_MEMORY, "no memory for a plan");
+  int64_t limit = part ? part->task_limit : -1;
   p->job = j;
+  p->part = part ? part->of : (shard){.count = 1};
   p->runs = memory_zeroed(j->condition_count, sizeof *p->runs);
   p->run_of = memory_zeroed(j->condition_count, sizeof *p->run_of);
   status st = p->runs && p->run_of ? OK : fault(err, E_MEMORY, "no memory for a plan");
@@ -94,12 +96,12 @@ status plan_open(plan **out, store *s, job *j, int64_t task_limit, detail *err) 
                          p->tasks.kind);
   }
   if (!st) {
-    p->task_count = task_limit >= 0 && task_limit < p->tasks.tasks ? task_limit : p->tasks.tasks;
+    p->task_count = limit >= 0 && limit < p->tasks.tasks ? limit : p->tasks.tasks;
     if (p->task_count == 0)
       st = fault(err, E_INPUT, "no tasks to run: '%s' with this limit has none", j->tasks);
   }
   for (size_t i = 0; !st && i < j->condition_count; i++) {
-    st = plan_condition(p, s, i, task_limit, err);
+    st = plan_condition(p, s, i, err);
   }
   if (st) {
     plan_close(p);

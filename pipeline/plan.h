@@ -4,6 +4,7 @@
 #define PIPELINE_PLAN_H
 
 #include "pipeline/job.h"
+#include "pipeline/shard.h"
 #include "solvers/checker.h"
 #include "solvers/symbolic.h"
 #include "store/store.h"
@@ -26,14 +27,23 @@ typedef struct plan {
   const job *job;
   store_task_set tasks;
   int64_t task_count; /* of the set, or the limit */
+  shard part;         /* which of its samples are planned; counts are of these */
   planned_run *runs;  /* [run_count] in order of first use */
   size_t run_count;
   size_t *run_of; /* [job->condition_count] index into runs */
 } plan;
 
-/* Reads only. The job is borrowed until plan_close; conditions without a checker get the task
-   set's. E_INPUT: no such task set, a mode or checker that does not fit its kind. */
-MUST_CHECK status plan_open(plan **out, store *s, job *j, int64_t task_limit, detail *err);
+/* What of a job is to be done. */
+typedef struct plan_part {
+  int64_t task_limit; /* the first tasks of the set; negative: all */
+  shard of;           /* {0, 1}: everything */
+} plan_part;
+
+/* Reads only; part NULL is the whole job. A part changes which samples are planned and counted,
+   never what the job's conditions are, but for the tasks that a limit leaves. The job is borrowed
+   until plan_close; conditions without a checker get the task set's. E_INPUT: no such task set, a
+   mode or checker that does not fit its kind. */
+MUST_CHECK status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *err);
 /* Writes job, runs and conditions into the store, and judges what a new checker has not seen. */
 MUST_CHECK status plan_commit(plan *p, store *s, logger *messages, detail *err);
 void plan_close(plan *p);
