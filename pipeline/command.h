@@ -52,6 +52,7 @@ struct invocation {
 /* In the order of --help: each is the command_NAME of its file. */
 #define COMMAND_LIST(X)                                                                            \
   X(tasks_make)                                                                                    \
+  X(tasks_import)                                                                                  \
   X(tasks_list)                                                                                    \
   X(tasks_show)                                                                                    \
   X(demonstrate)                                                                                   \
@@ -61,12 +62,17 @@ struct invocation {
   X(rescore)                                                                                       \
   X(report)                                                                                        \
   X(compare)                                                                                       \
+  X(export)                                                                                        \
   X(merge)                                                                                         \
+  X(archive_pack)                                                                                  \
+  X(archive_unpack)                                                                                \
+  X(bench_store)                                                                                   \
   X(doctor)
 
 #define X(name) extern const command command_##name;
 COMMAND_LIST(X)
 #undef X
+
 /* Parses argv[first..] for a command. E_USAGE says what is wrong and what was meant. */
 MUST_CHECK status command_parse(invocation *in, const command *c, int argc, char **argv, int first,
                                 int *help, detail *err);

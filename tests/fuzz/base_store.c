@@ -55,7 +55,7 @@ static void run_job(store *s, const char *file) {
   run_totals totals;
   store_process process = {.version = "0", .device = "cpu", .settings_json = "{}"};
   REQUIRE(jobs_load(&j, file, &err) == OK);
-  REQUIRE(plan_open(&p, s, j, -1, &err) == OK);
+  REQUIRE(plan_open(&p, s, j, NULL, &err) == OK);
   REQUIRE(plan_commit(p, s, NULL, &err) == OK);
   REQUIRE(store_process_start(s, &process, &err) == OK);
   REQUIRE(run_plan(p, s, &(run_options){.threads = 1}, NULL, &totals, &err) == OK);

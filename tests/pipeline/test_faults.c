@@ -290,7 +290,7 @@ static status work_in(store *s, job *j, trial *said, detail *err) {
   plan *p = NULL;
   run_totals totals;
   store_process process = {.version = "1", .device = "cpu", .settings_json = "{}"};
-  status failed = plan_open(&p, s, j, -1, err);
+  status failed = plan_open(&p, s, j, NULL, err);
   if (!failed) failed = plan_commit(p, s, NULL, err);
   if (!failed) failed = store_process_start(s, &process, err);
   if (!failed) failed = run_plan(p, s, &(run_options){.threads = 2}, NULL, &totals, err);
