@@ -189,7 +189,8 @@ START_TEST(test_status_of_no_job) {
   ck_ended(o, 0);
   ck_assert_str_eq(o.out, "no job has run here; nightjar run JOB.yaml starts one\n");
   o = nightjar("status", "--db", db, "--json");
-  ck_assert_str_eq(o.out, "{\"conditions\":[],\"process\":null,\"samples_unasked\":0,\"shard\":null}\n");
+  ck_assert_str_eq(o.out,
+                   "{\"conditions\":[],\"process\":null,\"samples_unasked\":0,\"shard\":null}\n");
 }
 END_TEST
 
