@@ -42,8 +42,10 @@ static status read_median(times *t, query *q, const page *p, const char *conditi
   for (int row = 0; !failed && !(failed = query_next(q, &row, err)) && row;)
     failed = add_time(t, query_int(q, 0), err);
   if (failed) return failed;
+  *out = STATS_NONE;
+  if (!t->count) return OK;
   qsort(t->ns, t->count, sizeof *t->ns, by_time);
-  *out = t->count ? (double)t->ns[(t->count - 1) / 2] / 1e6 : STATS_NONE;
+  *out = (double)t->ns[(t->count - 1) / 2] / 1e6;
   return OK;
 }
 

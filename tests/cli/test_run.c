@@ -243,6 +243,14 @@ START_TEST(reports_show_what_the_store_holds) {
   ck_holds(o.out, program_sqlite(db, "SELECT verdict FROM comparison"));
   ck_holds(o.out, program_sqlite(db, "SELECT printf('%.1f', 100 * accuracy) FROM accuracy WHERE "
                                      "condition = 'sosp'"));
+  /* What is no more there is shown all the same, and kept for the next time. */
+  char *kept = strdup(program_sqlite(db, "SELECT count(*), min(p_holm) FROM comparison"));
+  (void)program_sqlite(db, "DELETE FROM comparison");
+  outcome again = nightjar("report", "--text", "--db", db);
+  ck_ended(again, 0);
+  ck_assert_str_eq(again.out, o.out);
+  ck_assert_str_eq(program_sqlite(db, "SELECT count(*), min(p_holm) FROM comparison"), kept);
+  free(kept);
   o = nightjar("compare", "apr beam=2", "sosp", "--db", db);
   ck_ended(o, 0);
   ck_ended(nightjar("compare", "apr beam=3", "sosp", "--db", db), 3);
