@@ -245,7 +245,7 @@ static void go_on(const char *path, const char *job_path) {
   pauses = 0;
   status failed = store_open(&s, path, STORE_WRITE, NULL, &err);
   if (!failed) failed = jobs_load(&j, job_path, &err);
-  if (!failed) failed = plan_open(&p, s, j, 2, &err);
+  if (!failed) failed = plan_open(&p, s, j, &(plan_part){.task_limit = 2, .of = {0, 1}}, &err);
   if (!failed) failed = run_left(p, s, &err);
   if (failed) fuzz_explained(failed, &err);
   plan_close(p);
