@@ -16,7 +16,7 @@ struct pack_writer {
   struct archive *members;
   locale_t names; /* UTF-8 for libarchive, which asks the thread's locale */
   int64_t unix_s;
-  status failed; /* inside a callback of libarchive */
+  status failed; /* of writing, inside libarchive */
   detail why;
 };
 
@@ -87,12 +87,13 @@ size_t pack_stem(const char *path) {
 /* ---- opening and ending -----------------------------------------------------------------------
  */
 
+/* A failure is kept here and not told to libarchive: its zip writer would leave the compressor of
+   an unfinished member behind. Nothing more is written, and every call is followed by a look. */
 static la_ssize_t write_out(struct archive *a, void *context, const void *bytes, size_t count) {
+  (void)a;
   pack_writer *w = context;
-  w->failed = newfile_write(&w->to, bytes, count, &w->why);
-  if (!w->failed) return (la_ssize_t)count;
-  archive_set_error(a, EIO, "%s", w->why.text);
-  return ARCHIVE_FATAL;
+  if (!w->failed) w->failed = newfile_write(&w->to, bytes, count, &w->why);
+  return (la_ssize_t)count;
 }
 
 static status start(pack_writer *w, int format, detail *err) {
@@ -138,7 +139,8 @@ static void release(pack_writer *w) {
 }
 
 status pack_finish(pack_writer *w, detail *err) {
-  status failed = archive_write_close(w->members) == ARCHIVE_OK ? OK : write_failed(w, err);
+  int code = archive_write_close(w->members);
+  status failed = code == ARCHIVE_OK && !w->failed ? OK : write_failed(w, err);
   if (!failed) failed = newfile_finish(&w->to, err);
   release(w);
   return failed;
@@ -169,8 +171,8 @@ static status add_header(pack_writer *w, const char *name, int64_t bytes, detail
 }
 
 static status add_data(pack_writer *w, const void *bytes, size_t count, detail *err) {
-  return archive_write_data(w->members, bytes, count) == (la_ssize_t)count ? OK
-                                                                           : write_failed(w, err);
+  la_ssize_t taken = archive_write_data(w->members, bytes, count);
+  return taken == (la_ssize_t)count && !w->failed ? OK : write_failed(w, err);
 }
 
 status pack_add_bytes(pack_writer *w, const char *name, const void *bytes, size_t count,

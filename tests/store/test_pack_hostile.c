@@ -149,7 +149,8 @@ static const char *zip_of(const char *name, uint32_t flags, uint32_t mode) {
   text_put(&t, "PK\1\2");
   put_number(&t, 3 << 8 | 20, 2); /* made on Unix */
   put_entry(&t, flags, strlen(name));
-  put_number(&t, 0, 6);
+  put_number(&t, 0, 4);
+  put_number(&t, 0, 2);
   put_number(&t, mode << 16, 4);
   put_number(&t, 0, 4);
   text_put(&t, name);
