@@ -57,10 +57,19 @@ static void put_json(text *out, const char *bytes, size_t count) {
   text_cut(out, out->bytes - 2);
 }
 
+/* How many bytes at the start are ASCII and need no care, within quotes or without. */
+static size_t easy_run(const char *bytes, size_t count) {
+  size_t run = 0;
+  while (run < count && bytes[run] > 0 && bytes[run] != '"')
+    run++;
+  return run;
+}
+
 /* As it is, but well-formed; quotes are doubled where the field stands in some. */
 static void put_plain(text *out, const char *bytes, size_t count, int quoted) {
   while (count) {
-    size_t taken = *bytes ? text_utf8_length(bytes, count) : 0;
+    size_t taken = easy_run(bytes, count);
+    if (!taken && *bytes) taken = text_utf8_length(bytes, count);
     if (taken) {
       text_add(out, bytes, taken);
       if (quoted && *bytes == '"') text_char(out, '"');
