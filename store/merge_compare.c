@@ -26,19 +26,20 @@ enum { COLUMN_BYTES = 64, VALUE_BYTES = 60, SHARED_BYTES = 12, NAME_BYTES = 700 
 /* A table of which both sides have rows: m is temp.merge_sample, a ours, b the input's. */
 typedef struct compared {
   const char *table, *columns;
-  const char *key; /* a row's place within its sample */
-  const char *ours, *theirs;
+  const char *key;   /* a row's place within its sample */
+  const char *ours;  /* what finds the row of ours to one of theirs */
+  const char *of;    /* the column that is a sample's rowid */
   const char *which; /* of the rows of one key are compared */
 } compared;
 
 static const compared TABLES[] = {
-    {"sample", merge_sample_promised, "repeat", "a.id = m.out", "b.id = m.source", "1"},
+    {"sample", merge_sample_promised, "repeat", "a.id = m.out", "id", "1"},
     {"thread", merge_thread_promised, "ordinal", "a.sample = m.out AND a.ordinal = b.ordinal",
-     "b.sample = m.source", "1"},
-    {"trace", merge_trace_promised, "thread", "a.sample = m.out AND a.thread = b.thread",
-     "b.sample = m.source", "1"},
+     "sample", "1"},
+    {"trace", merge_trace_promised, "thread", "a.sample = m.out AND a.thread = b.thread", "sample",
+     "1"},
     {"verdict", "correct, reason, score", "thread",
-     "a.sample = m.out AND a.thread = b.thread AND a.checker = b.checker", "b.sample = m.source",
+     "a.sample = m.out AND a.thread = b.thread AND a.checker = b.checker", "sample",
      "a.version = b.version"}};
 
 /* A row that was found to differ. */
@@ -86,9 +87,10 @@ static void put_difference(const compared *c, const char *column, text *out) {
 
 static void put_joined(const compared *c, text *out) {
   text_format(out,
-              " FROM temp.merge_sample m CROSS JOIN source.%s b ON %s CROSS JOIN main.%s a ON %s "
-              "WHERE m.action = 'compare' AND %s AND ",
-              c->table, c->theirs, c->table, c->ours, c->which);
+              " FROM source.%s b CROSS JOIN temp.merge_sample m ON m.source = b.%s "
+              "CROSS JOIN main.%s a ON %s WHERE b.%s " MERGE_CHUNK(
+                  "") " AND m.action = 'compare' AND %s AND ",
+              c->table, c->of, c->table, c->ours, c->of, c->which);
 }
 
 /* ---- finding ----------------------------------------------------------------------------------
@@ -126,25 +128,22 @@ static status find_other_bits(merging *m, const compared *c, found *f, int *row,
   return failed;
 }
 
-/* Rows of the side whose rowids are in the column `of`, without one on the other side. */
-static void put_single(const compared *c, const char *side, const char *of, const char *other,
-                       const char *of_other, text *out) {
-  text_format(out,
-              "SELECT m.source, x.%s, %d FROM temp.merge_sample m CROSS JOIN %s.%s x "
-              "ON x.sample = m.%s WHERE m.action = 'compare' AND NOT EXISTS "
-              "(SELECT 1 FROM %s.%s y WHERE y.sample = m.%s AND y.%s = x.%s)",
-              c->key, strcmp(side, "source") ? -1 : 1, side, c->table, of, other, c->table,
-              of_other, c->key, c->key);
-}
-
 /* A thread or a trace that only one side has. Verdicts are united. */
 static status find_single(merging *m, const compared *c, found *f, int *row, detail *err) {
   text sql;
   text_open(&sql, 1 << 16);
-  put_single(c, "source", "source", "main", "out", &sql);
-  text_put(&sql, " UNION ALL ");
-  put_single(c, "main", "out", "source", "source", &sql);
-  text_put(&sql, " ORDER BY 1, 2 LIMIT 1");
+  text_format(&sql,
+              "SELECT m.source, b.%s, 1 FROM source.%s b CROSS JOIN temp.merge_sample m "
+              "ON m.source = b.sample WHERE b.sample " MERGE_CHUNK(
+                  "") " AND m.action = 'compare' AND NOT EXISTS (SELECT 1 FROM main.%s a "
+                      "WHERE a.sample = m.out AND a.%s = b.%s) UNION ALL ",
+              c->key, c->table, c->table, c->key, c->key);
+  text_format(
+      &sql,
+      "SELECT m.source, a.%s, -1 FROM temp.merge_sample m CROSS JOIN main.%s a "
+      "ON a.sample = m.out WHERE m.action = 'compare' AND (m.source, a.%s) NOT IN "
+      "(SELECT sample, %s FROM source.%s WHERE sample " MERGE_CHUNK("") ") ORDER BY 1, 2 LIMIT 1",
+      c->key, c->table, c->key, c->key, c->table);
   status failed = find(m, &sql, f, row, err);
   text_close(&sql);
   return failed;

@@ -43,6 +43,11 @@ MUST_CHECK status merge_runs(merging *m, detail *err);
 MUST_CHECK status merge_jobs(merging *m, detail *err);
 MUST_CHECK status merge_samples(merging *m, detail *err);
 
+/* Rows of the input that belong to the samples of temp.merge_sample. */
+#define MERGE_CHUNK(column)                                                                        \
+  column " BETWEEN (SELECT min(source) FROM temp.merge_sample) AND "                               \
+         "(SELECT max(source) FROM temp.merge_sample)"
+
 /* ---- merge_compare.c ------------------------------------------------------------------------- */
 
 /* Columns by table, separated by ", ": promised ones must be equal where both sides have a sample,

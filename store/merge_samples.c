@@ -13,18 +13,15 @@ static status fill_chunk(merging *m, int64_t from, detail *err) {
   if (failed) return failed;
   call k = merge_call(
       m,
-      "INSERT INTO temp.merge_sample SELECT s.id, r.out, t.id, s.repeat, p.out, o.id, "
+      "INSERT INTO temp.merge_sample SELECT s.id, r.out, t.out, s.repeat, p.out, o.id, "
       "CASE WHEN o.id IS NULL THEN 'add' "
       "WHEN s.status = 'failed' AND o.status = 'failed' AND s.attempt > o.attempt THEN 'replace' "
       "WHEN s.status = 'failed' THEN 'keep' WHEN o.status = 'failed' THEN 'replace' "
       "ELSE 'compare' END FROM source.sample s "
       "LEFT JOIN temp.merge_run r ON r.source = s.run "
       "LEFT JOIN temp.merge_process p ON p.source = s.process "
-      "LEFT JOIN source.task u ON u.id = s.task "
-      "LEFT JOIN temp.merge_task_set w ON w.source = u.task_set "
-      "LEFT JOIN main.task t ON t.task_set = w.out AND t.ordinal = u.ordinal "
-      "AND w.out = r.task_set "
-      "LEFT JOIN main.sample o ON o.run = r.out AND o.task = t.id AND o.repeat = s.repeat "
+      "LEFT JOIN temp.merge_task t ON t.source = s.task AND t.task_set = r.task_set "
+      "LEFT JOIN main.sample o ON o.run = r.out AND o.task = t.out AND o.repeat = s.repeat "
       "WHERE s.id >= ? ORDER BY s.id LIMIT ?");
   call_int(&k, from);
   call_int(&k, CHUNK_SAMPLES);
@@ -75,10 +72,9 @@ static status copy_samples(merging *m, detail *err) {
   if (!failed) {
     failed = copy(m,
                   "INSERT INTO main.sample (run, task, repeat, process, #) "
-                  "SELECT m.run, m.task, m.repeat, m.process, # FROM (SELECT source, run, task, "
-                  "repeat, process FROM temp.merge_sample m WHERE " FRESH ") m CROSS JOIN "
-                  "(SELECT id AS original, # FROM source.sample) s ON s.original = m.source "
-                  "ORDER BY m.source",
+                  "SELECT m.run, m.task, m.repeat, m.process, # FROM source.sample s "
+                  "CROSS JOIN temp.merge_sample m ON m.source = s.id "
+                  "WHERE " MERGE_CHUNK("s.id") " AND " FRESH " ORDER BY s.id",
                   merge_sample_promised, merge_sample_measured, err);
   }
   if (failed) return failed;
@@ -91,14 +87,14 @@ static status copy_samples(merging *m, detail *err) {
 static status copy_threads(merging *m, detail *err) {
   status failed = copy(m,
                        "INSERT INTO main.thread (sample, ordinal, #) SELECT m.out, ordinal, # "
-                       "FROM temp.merge_sample m CROSS JOIN source.thread t "
-                       "ON t.sample = m.source WHERE " FRESH " ORDER BY m.source, ordinal",
+                       "FROM source.thread t CROSS JOIN temp.merge_sample m ON m.source = t.sample "
+                       "WHERE " MERGE_CHUNK("t.sample") " AND " FRESH " ORDER BY m.source, ordinal",
                        merge_thread_promised, merge_thread_measured, err);
   if (failed) return failed;
   return copy(m,
               "INSERT INTO main.trace (sample, thread, #) SELECT m.out, thread, # "
-              "FROM temp.merge_sample m CROSS JOIN source.trace x ON x.sample = m.source "
-              "WHERE " FRESH " ORDER BY m.source, thread",
+              "FROM source.trace x CROSS JOIN temp.merge_sample m ON m.source = x.sample "
+              "WHERE " MERGE_CHUNK("x.sample") " AND " FRESH " ORDER BY m.source, thread",
               merge_trace_promised, merge_trace_measured, err);
 }
 
@@ -108,11 +104,13 @@ static status copy_verdicts(merging *m, detail *err) {
       m,
       "INSERT INTO main.verdict (sample, thread, checker, version, correct, reason, score) "
       "SELECT m.out, v.thread, v.checker, v.version, v.correct, v.reason, v.score "
-      "FROM temp.merge_sample m CROSS JOIN source.verdict v ON v.sample = m.source "
-      "WHERE m.action <> 'keep' ORDER BY m.source "
-      "ON CONFLICT (sample, thread, checker) DO UPDATE SET version = excluded.version, "
-      "correct = excluded.correct, reason = excluded.reason, score = excluded.score "
-      "WHERE excluded.version > verdict.version",
+      "FROM source.verdict v CROSS JOIN temp.merge_sample m ON m.source = v.sample "
+      "WHERE " MERGE_CHUNK("v.sample") " AND m.action <> 'keep' ORDER BY m.source "
+                                       "ON CONFLICT (sample, thread, checker) DO UPDATE SET "
+                                       "version = excluded.version, "
+                                       "correct = excluded.correct, reason = excluded.reason, "
+                                       "score = excluded.score "
+                                       "WHERE excluded.version > verdict.version",
       err);
   if (!failed) m->counts->verdicts += sqlite3_changes64(m->out->on.db);
   return failed;

@@ -54,7 +54,8 @@ static status add_to_set(const merging *m, const call *k, checked_set *set, deta
 static status check_tasks(merging *m, detail *err) {
   call k = merge_call(
       m, "SELECT w.id, w.name, w.version, w.hash, t.ordinal, t.question, t.target, t.hash "
-         "FROM source.task_set w LEFT JOIN source.task t ON t.task_set = w.id "
+         "FROM source.task_set w LEFT JOIN source.task t ON "
+         "t.task_set = w.id "
          "ORDER BY w.id, t.ordinal");
   checked_set set = {0};
   int row, open = 0;
@@ -123,18 +124,22 @@ static status copy_tasks(merging *m, detail *err) {
       m,
       "INSERT INTO main.task (task_set, ordinal, name, hash, question, target, cluster, split, "
       "data) SELECT w.out, t.ordinal, t.name, t.hash, t.question, t.target, t.cluster, t.split, "
-      "t.data FROM temp.merge_task_set w CROSS JOIN source.task t ON t.task_set = w.source "
+      "t.data FROM source.task t CROSS JOIN temp.merge_task_set w ON w.source = t.task_set "
       "WHERE w.added ORDER BY w.source, t.ordinal",
       err);
   if (failed) return failed;
   m->counts->tasks = sqlite3_changes64(m->out->on.db);
+  failed = merge_run(m,
+                     "INSERT INTO temp.merge_task SELECT t.id, o.id, w.out FROM source.task t "
+                     "CROSS JOIN temp.merge_task_set w ON w.source = t.task_set "
+                     "CROSS JOIN main.task o ON o.task_set = w.out AND o.ordinal = t.ordinal",
+                     err);
+  if (failed) return failed;
   return merge_number(
       m,
-      "SELECT count(*) FROM temp.merge_task_set w CROSS JOIN source.task t "
-      "ON t.task_set = w.source CROSS JOIN main.task o "
-      "ON o.task_set = w.out AND o.ordinal = t.ordinal WHERE NOT w.added AND "
-      "(o.name IS NOT t.name OR o.cluster IS NOT t.cluster OR o.split IS NOT t.split OR "
-      "o.data IS NOT t.data)",
+      "SELECT count(*) FROM source.task t CROSS JOIN temp.merge_task k ON k.source = t.id "
+      "CROSS JOIN main.task o ON o.id = k.out WHERE o.name IS NOT t.name OR "
+      "o.cluster IS NOT t.cluster OR o.split IS NOT t.split OR o.data IS NOT t.data",
       &m->counts->tasks_differing, err);
 }
 
