@@ -375,15 +375,16 @@ static TCase *add_case(Suite *suite, const char *name) {
 int main(int argc, char **argv) {
   if (argc > 1) stride = atoll(argv[1]);
   Suite *suite = suite_create("faults");
-  TCase *memory = add_case(suite, "memory"), *files = add_case(suite, "files");
-  tcase_add_test(memory, make_without_an_allocation);
-  tcase_add_test(memory, make_without_memory);
-  tcase_add_test(memory, run_without_an_allocation);
-  tcase_add_test(memory, run_without_memory);
-  tcase_add_test(files, make_on_a_broken_disk);
-  tcase_add_test(files, make_on_a_full_disk);
-  tcase_add_test(files, run_on_a_broken_disk);
-  tcase_add_test(files, run_on_a_full_disk);
+  TCase *make_memory = add_case(suite, "make memory"), *make_files = add_case(suite, "make files");
+  TCase *run_memory = add_case(suite, "run memory"), *run_files = add_case(suite, "run files");
+  tcase_add_test(make_memory, make_without_an_allocation);
+  tcase_add_test(make_memory, make_without_memory);
+  tcase_add_test(make_files, make_on_a_broken_disk);
+  tcase_add_test(make_files, make_on_a_full_disk);
+  tcase_add_test(run_memory, run_without_an_allocation);
+  tcase_add_test(run_memory, run_without_memory);
+  tcase_add_test(run_files, run_on_a_broken_disk);
+  tcase_add_test(run_files, run_on_a_full_disk);
   tcase_add_test(add_case(suite, "disk"), a_disk_gets_full_and_is_made_room_on);
   TCase *looks = add_case(suite, "looks");
   tcase_add_loop_test(looks, look_without_an_allocation, 0, LOOK_COUNT);
