@@ -300,7 +300,10 @@ status plan_judge(const planned_run *r, const checker *c, const char *target, co
                       .trace_bytes = trace_bytes,
                       .parameters = r->first->parameters};
   checker_verdict v;
+  int64_t failures = memory_failures();
   status s = c->judge(&in, &v, err);
+  /* A verdict of what memory cut short is no verdict; checkers themselves are pure. */
+  if (!s && memory_failures() != failures) s = fault(err, E_MEMORY, "no memory to judge a sample");
   if (s) return s;
   *out = (store_verdict){.thread = -1,
                          .checker = c->name,

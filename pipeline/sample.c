@@ -1,5 +1,7 @@
 #include "pipeline/sample.h"
 
+#include "base/memory.h"
+
 #include <string.h>
 
 enum { ANSWER_BYTES_MAX = 1 << 20 };
@@ -39,12 +41,15 @@ static status solve(workpiece *piece, const sample_work *w, arena *memory, detai
 static status judge(workpiece *piece, const sample_work *w, detail *err) {
   const text *root = &piece->result.threads[0]->written;
   countdown_protocol protocol = symbolic_protocol(piece->drawn.kind);
+  int64_t failures = memory_failures();
   piece->has_answer = countdown_answer(protocol, text_string(root), root->bytes, &piece->answer);
   const char *answer = piece->has_answer ? text_string(&piece->answer) : NULL;
   piece->has_vote_key =
       countdown_vote_key(&piece->problem, answer, piece->answer.bytes, &piece->vote_key);
   status s = text_state(&piece->answer, err);
   if (!s) s = text_state(&piece->vote_key, err);
+  /* A key that is built of expressions which memory cut short would be another one, or none. */
+  if (!s && memory_failures() != failures) s = fault(err, E_MEMORY, "no memory to judge a sample");
   for (int i = 0; !s && i < w->run->checker_count; i++) {
     s = plan_judge(w->run, w->run->checkers[i], w->target, answer, text_string(root), root->bytes,
                    &piece->verdicts[i], err);

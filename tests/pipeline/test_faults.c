@@ -1,7 +1,8 @@
 /* Every allocation and every operation on a file fails in turn while a job of three samples runs:
    each time a clear end, a sound store, and the same command afterwards ends as if nothing had
    been. Argument: how many allocations lie between two that fail (1: every one does). Operations
-   on files are fewer: every eleventh fails, or every one when every allocation does. */
+   on files are fewer: every eleventh fails, or every one when every allocation does. A second
+   argument: the first allocation that fails, to look at what a longer search has found. */
 #include "base/random.h"
 #include "pipeline/jobs.h"
 #include "pipeline/run.h"
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int64_t stride = 499;
+static int64_t stride = 499, first = 0;
 
 static const char JOB[] = "name: faults\n"
                           "tasks: three\n"
@@ -197,7 +198,7 @@ static subject looking(int at) {
  */
 
 static void fail_allocations(subject s, trouble_kind kind) {
-  try_all(&s, (trouble){.kind = kind}, stride);
+  try_all(&s, (trouble){.kind = kind, .files = {.number = first}}, stride);
 }
 
 /* What a full disk has no room for; all else fails on a broken one only. */
@@ -374,6 +375,7 @@ static TCase *add_case(Suite *suite, const char *name) {
 
 int main(int argc, char **argv) {
   if (argc > 1) stride = atoll(argv[1]);
+  if (argc > 2) first = atoll(argv[2]);
   Suite *suite = suite_create("faults");
   TCase *make_memory = add_case(suite, "make memory"), *make_files = add_case(suite, "make files");
   TCase *run_memory = add_case(suite, "run memory"), *run_files = add_case(suite, "run files");
