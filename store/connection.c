@@ -21,8 +21,15 @@ status connection_open(connection *c, const char *file, const char *path, int fl
     connection_close(c);
     return failed;
   }
-  /* A store comes from other people: its views may call only what cannot do harm. */
-  status failed = connection_run(c, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON", err);
+  /* A store comes from other people: its views may call only what cannot do harm, triggers that
+     somebody put into it are not run, and its pages are checked as they are read. */
+  code = sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+  status failed = code ? connection_failed(c, code, err) : OK;
+  if (!failed) {
+    failed = connection_run(
+        c, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON",
+        err);
+  }
   if (failed) connection_close(c);
   return failed;
 }

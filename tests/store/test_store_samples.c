@@ -41,6 +41,19 @@ static void put_tree(store *s, int64_t task) {
   ck_ok(store_flush(s, &err));
 }
 
+/* A store may come from anybody. */
+START_TEST(a_stranger_s_trigger_is_not_run) {
+  detail err;
+  store *s = open_ready("trigger.db", 2);
+  ck_ok(query_run(s, "CREATE TRIGGER gone AFTER INSERT ON sample BEGIN DELETE FROM sample; END",
+                  &err));
+  put_plain(s, 1, 0, "done");
+  ck_ok(store_flush(s, &err));
+  ck_assert_int_eq(number(s, "SELECT count(*) FROM sample"), 1);
+  close_store(s);
+}
+END_TEST
+
 START_TEST(what_is_put_is_read) {
   store *s = open_ready("put.db", 2);
   put_tree(s, 1);
@@ -399,6 +412,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("store samples");
   TCase *cases = tcase_create("samples, verdicts and queries");
+  tcase_add_test(cases, a_stranger_s_trigger_is_not_run);
   tcase_add_test(cases, what_is_put_is_read);
   tcase_add_test(cases, traces_are_in_sqlar_s_form);
   tcase_add_test(cases, noise_is_stored_raw);
