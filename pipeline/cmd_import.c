@@ -403,9 +403,11 @@ static status run_import(const invocation *in, detail *err) {
   status failed = open_import(&w, in, err);
   if (!failed) failed = import_files(&w, err);
   if (!failed) failed = finish(&w, &set, &added, err);
-  if (failed && w.begun) store_task_set_abandon(w.s);
-  status closed = store_close(w.s, failed ? NULL : err);
-  if (!failed) failed = closed;
+  if (failed) {
+    store_discard(w.s); /* with the set that was begun, and a file that was made for it alone */
+  } else {
+    failed = store_close(w.s, err);
+  }
   if (!failed) failed = w.check ? print_check(&w, err) : output_task_set(in, &set, added, err);
   close_import(&w);
   return failed;

@@ -144,6 +144,21 @@ static subject making(void) {
   return s;
 }
 
+/* ---- tasks import -----------------------------------------------------------------------------
+ */
+
+static subject importing(void) {
+  static const char *arguments[] = {"tasks", "import", NULL, "--name", "three", "--db", NULL, NULL};
+  subject s = {.arguments = arguments, .db = support_path("in.db"), .out = support_path("in.out")};
+  arguments[2] = support_path("three.jsonl");
+  arguments[6] = s.db;
+  support_write(arguments[2], "{\"nums\":[3,5,7,2],\"target\":24}\n"
+                              "{\"nums\":[11,5,4,2],\"target\":30,\"cluster\":\"a cluster\"}\n"
+                              "{\"nums\":[90,88,18,81],\"target\":27,\"split\":\"test\"}\n");
+  prepare(&s);
+  return s;
+}
+
 /* ---- run --------------------------------------------------------------------------------------
  */
 
@@ -240,6 +255,21 @@ END_TEST
 
 START_TEST(make_on_a_full_disk) {
   fail_files(making(), ENOSPC, 0);
+}
+END_TEST
+
+START_TEST(import_without_an_allocation) {
+  fail_allocations(importing(), TROUBLE_ALLOCATION);
+}
+END_TEST
+
+START_TEST(import_without_memory) {
+  fail_allocations(importing(), TROUBLE_ALLOCATIONS);
+}
+END_TEST
+
+START_TEST(import_on_a_full_disk) {
+  fail_files(importing(), ENOSPC, 0);
 }
 END_TEST
 
@@ -381,6 +411,10 @@ int main(int argc, char **argv) {
   TCase *run_memory = add_case(suite, "run memory"), *run_files = add_case(suite, "run files");
   tcase_add_test(make_memory, make_without_an_allocation);
   tcase_add_test(make_memory, make_without_memory);
+  TCase *import = add_case(suite, "import");
+  tcase_add_test(import, import_without_an_allocation);
+  tcase_add_test(import, import_without_memory);
+  tcase_add_test(import, import_on_a_full_disk);
   tcase_add_test(make_files, make_on_a_broken_disk);
   tcase_add_test(make_files, make_on_a_full_disk);
   tcase_add_test(run_memory, run_without_an_allocation);

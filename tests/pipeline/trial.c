@@ -82,9 +82,10 @@ typedef struct line {
 } line;
 
 static const command *const commands[] = {
-    &command_tasks_make, &command_tasks_list, &command_tasks_show, &command_demonstrate,
-    &command_run,        &command_status,     &command_trace,      &command_rescore,
-    &command_report,     &command_compare};
+#define X(name) &command_##name,
+    COMMAND_LIST(X)
+#undef X
+};
 
 static const command *find(const char *const *arguments, int *first) {
   char two[64];
