@@ -111,7 +111,7 @@ START_TEST(killed_shards_merge_into_one_run) {
   int64_t sum = 0;
   const char *stores[SHARDS_MOST];
   for (int i = 0; i < count; i++) {
-    char part[16];
+    char part[32];
     (void)snprintf(part, sizeof part, "%d/%d", i + 1, count);
     order[i] = i;
     stores[i] = shard_store(i + 1, count);
@@ -205,7 +205,7 @@ START_TEST(a_shard_counts_its_share) {
   ck_holds(o.out, "sosp beam=2: run 5 is there, 0 of 4 samples left");
   o = nightjar("run", job, "--db", db, "--shard", "3/7", "--dry-run");
   ck_ended(o, 0);
-  ck_holds(o.out, "all                                                 340        40       300");
+  ck_holds(o.out, " 340        40       300\n");
   o = nightjar("status", "--db", db);
   ck_holds(o.out, "shard 3/7: its share of the samples is what is counted");
   json_t *said = program_json(nightjar("status", "--db", db, "--json").out);
