@@ -50,7 +50,9 @@ status json_read(json_t **out, const char *bytes, size_t count, const char *name
   }
   if (!value) {
     int line = problem.line > 0 ? first_line + problem.line - 1 : first_line;
-    return fault_at(err, E_INPUT, name, line, "not JSON: %s", problem.text);
+    int is_short = json_error_code(&problem) == json_error_premature_end_of_input;
+    return fault_at(err, E_INPUT, name, line, "not JSON: %s%s", problem.text,
+                    is_short ? "; it may be cut off" : "");
   }
   *out = value;
   return OK;

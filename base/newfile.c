@@ -15,9 +15,12 @@ static status exists_already(const char *path, detail *err) {
 }
 
 static status cannot_write(const char *path, int cause, detail *err) {
-  int full = cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
-  return fault(err, E_IO, "cannot write %s: %s%s", path, strerror(cause),
-               full ? "; free some space or write elsewhere" : "");
+  const char *remedy = "see to it and run again";
+  if (cause == ENOENT) remedy = "make the folder first";
+  if (cause == EACCES || cause == EROFS) remedy = "choose a folder that can be written";
+  if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG)
+    remedy = "free some space or write elsewhere";
+  return fault(err, E_IO, "cannot write %s: %s; %s", path, strerror(cause), remedy);
 }
 
 static status open_part(newfile *f, detail *err) {

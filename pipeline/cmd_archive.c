@@ -322,9 +322,10 @@ static status unpack_members(unpacking *u, detail *err) {
   return failed;
 }
 
-static status make_folder(const char *path, detail *err) {
+static status make_folder(const unpacking *u, const char *path, detail *err) {
   if (mkdir(path, 0777) == 0) return OK;
-  return fault(err, E_IO, "cannot make the folder %s: %s", path, strerror(errno));
+  return fault(err, E_IO, "cannot make the folder %s: %s; choose another place with -o", u->folder,
+               strerror(errno));
 }
 
 static status make_folders(unpacking *u, detail *err) {
@@ -333,7 +334,7 @@ static status make_folders(unpacking *u, detail *err) {
   char *part = memory_take(bytes);
   if (!part) return no_memory(err);
   (void)snprintf(part, bytes, "%s.%ld.part", u->folder, (long)getpid());
-  status failed = make_folder(part, err);
+  status failed = make_folder(u, part, err);
   if (failed) {
     memory_free(part);
     return failed;
@@ -341,7 +342,7 @@ static status make_folders(unpacking *u, detail *err) {
   u->part = part;
   text_open(&jobs, PATH_MAX);
   failed = part_path(u, "jobs", &jobs, err);
-  if (!failed) failed = make_folder(text_string(&jobs), err);
+  if (!failed) failed = make_folder(u, text_string(&jobs), err);
   text_close(&jobs);
   return failed;
 }

@@ -175,13 +175,30 @@ typedef struct totals {
   double seconds;
 } totals;
 
-static status write_slot(const slot *s, FILE *out, totals *sum, detail *err) {
+/* A regular file appears under its name when it is whole; standard output and devices are written
+   as they are. */
+typedef struct target {
+  FILE *file;
+  const char *path;
+  char *part; /* NULL: written directly */
+} target;
+
+static status cannot_write(const target *t, int cause, detail *err) {
+  const char *remedy = "see to it and run again";
+  if (cause == ENOENT) remedy = "make the folder first";
+  if (cause == EACCES || cause == EROFS) remedy = "choose a folder that can be written";
+  if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG) remedy = "make room and run again";
+  return fault(err, E_IO, "cannot write %s (%s): %s", t->part ? t->path : "the records",
+               strerror(cause), remedy);
+}
+
+static status write_slot(const slot *s, const target *t, totals *sum, detail *err) {
   if (s->failed) {
     if (err) *err = s->why;
     return s->failed;
   }
-  if (fwrite(text_string(&s->records), 1, s->records.bytes, out) != s->records.bytes) {
-    return fault(err, E_IO, "cannot write the records: %s", strerror(errno));
+  if (fwrite(text_string(&s->records), 1, s->records.bytes, t->file) != s->records.bytes) {
+    return cannot_write(t, errno, err);
   }
   sum->records += s->record_count;
   sum->solved += s->solved;
@@ -189,13 +206,14 @@ static status write_slot(const slot *s, FILE *out, totals *sum, detail *err) {
   return OK;
 }
 
-static status write_all(production *p, FILE *out, logger *messages, totals *sum, detail *err) {
+static status write_all(production *p, const target *t, logger *messages, totals *sum,
+                        detail *err) {
   status failed = OK;
   int64_t start = clock_monotonic_ns(), count = p->recipe->count;
   for (int64_t i = 0; !failed && i < count; i++) {
     slot *next = wait_slot(p, i);
     failed = stop_signal() ? fault(err, E_STOPPED, "stopped; nothing is kept of what was written")
-                           : write_slot(next, out, sum, err);
+                           : write_slot(next, t, sum, err);
     release_slot(p, next, failed != OK);
     sum->seconds = (double)(clock_monotonic_ns() - start) / 1e9;
     log_progress(messages, "%lld of %lld problems, %.0f a second", (long long)(i + 1),
@@ -205,14 +223,14 @@ static status write_all(production *p, FILE *out, logger *messages, totals *sum,
 }
 
 /* Fewer threads than asked for still make the same bytes; none is an error. */
-static status produce_with(production *p, int threads, FILE *out, logger *messages, totals *sum,
-                           detail *err) {
+static status produce_with(production *p, int threads, const target *t, logger *messages,
+                           totals *sum, detail *err) {
   pthread_t *ids = memory_take((size_t)threads * sizeof *ids);
   if (!ids) return fault(err, E_MEMORY, "no memory for %d threads", threads);
   int started = 0;
   while (started < threads && pthread_create(&ids[started], NULL, work, p) == 0)
     started++;
-  status failed = started ? write_all(p, out, messages, sum, err)
+  status failed = started ? write_all(p, t, messages, sum, err)
                           : fault(err, E_MEMORY, "no thread could be started");
   for (int i = 0; i < started; i++)
     REQUIRE(pthread_join(ids[i], NULL) == 0);
@@ -220,8 +238,8 @@ static status produce_with(production *p, int threads, FILE *out, logger *messag
   return failed;
 }
 
-static status produce(const recipe *what, int threads, FILE *out, logger *messages, totals *sum,
-                      detail *err) {
+static status produce(const recipe *what, int threads, const target *t, logger *messages,
+                      totals *sum, detail *err) {
   production p = {.recipe = what, .slot_count = (int64_t)SLOTS_A_THREAD * threads};
   p.slots = memory_zeroed((size_t)p.slot_count, sizeof *p.slots);
   if (!p.slots) return fault(err, E_MEMORY, "no memory for %d threads", threads);
@@ -229,7 +247,7 @@ static status produce(const recipe *what, int threads, FILE *out, logger *messag
     text_open(&p.slots[i].records, RECORDS_BYTES_MAX);
   REQUIRE(pthread_mutex_init(&p.lock, NULL) == 0);
   REQUIRE(pthread_cond_init(&p.room, NULL) == 0 && pthread_cond_init(&p.filled, NULL) == 0);
-  status failed = produce_with(&p, threads, out, messages, sum, err);
+  status failed = produce_with(&p, threads, t, messages, sum, err);
   (void)pthread_cond_destroy(&p.filled);
   (void)pthread_cond_destroy(&p.room);
   (void)pthread_mutex_destroy(&p.lock);
@@ -240,14 +258,6 @@ static status produce(const recipe *what, int threads, FILE *out, logger *messag
 }
 
 /* ---- where it goes --------------------------------------------------------------------------- */
-
-/* A regular file appears under its name when it is whole; standard output and devices are written
-   as they are. */
-typedef struct target {
-  FILE *file;
-  const char *path;
-  char *part; /* NULL: written directly */
-} target;
 
 static status open_target(const invocation *in, target *t, detail *err) {
   const char *path = t->path = command_value(in, "output");
@@ -271,7 +281,7 @@ static status open_target(const invocation *in, target *t, detail *err) {
     (void)snprintf(t->part, bytes + 32, "%s.%ld.part", path, (long)getpid());
   }
   t->file = fopen(t->part ? t->part : path, "we");
-  return t->file ? OK : fault(err, E_IO, "cannot write %s: %s", path, strerror(errno));
+  return t->file ? OK : cannot_write(t, errno, err);
 }
 
 /* Ends the file: under its own name when nothing failed, otherwise away. */
@@ -282,7 +292,7 @@ static status close_target(const invocation *in, target *t, status failed, detai
     if (t->file != in->out && fclose(t->file) != 0) wrong = 1;
     if (!wrong && !failed && t->part) wrong = rename(t->part, t->path) != 0;
     if (wrong && !failed) {
-      failed = fault(err, E_IO, "cannot write %s: %s", t->path, strerror(errno));
+      failed = cannot_write(t, errno, err);
     }
     if (failed && t->part) (void)unlink(t->part);
   }
@@ -424,7 +434,7 @@ static status run_demonstrate(const invocation *in, detail *err) {
   if (!s) s = command_integer(in, "threads", 1, THREADS_MAX, run_cores(), &threads, err);
   if (!s) s = open_target(in, &out, err);
   stop_install();
-  if (!s) s = produce(&what, (int)threads, out.file, in->messages, &sum, err);
+  if (!s) s = produce(&what, (int)threads, &out, in->messages, &sum, err);
   s = close_target(in, &out, s, err);
   if (s) return s;
   log_progress_end(in->messages);

@@ -163,7 +163,7 @@ static status import_member(importing *w, pack_reader *pack, const char *label,
   int64_t before = w->records;
   failed = read_records(w, r, label, err);
   if (!failed && w->records == before) {
-    failed = fault_at(err, E_INPUT, label, 0, "there are no records in it");
+    failed = fault_at(err, E_INPUT, label, 0, "there are no records in it; check that it is whole");
   }
   if (!failed && records_unended(r)) {
     log_warn(w->in->messages,
@@ -261,8 +261,8 @@ static status import_files(importing *w, detail *err) {
              (long long)w->passed_over - PASSED_OVER_SHOWN);
   }
   if (failed || !w->member || w->member_found) return failed;
-  return fault(err, E_INPUT, "no member is called '%s'; there are %s", w->member,
-               w->names.bytes ? text_string(&w->names) : "none");
+  return fault_at(err, E_INPUT, w->in->arguments[0], 0, "no member is called '%s'; there are %s",
+                  w->member, w->names.bytes ? text_string(&w->names) : "none");
 }
 
 /* ---- the set --------------------------------------------------------------------------------- */

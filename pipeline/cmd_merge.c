@@ -19,8 +19,8 @@ static status check_inputs(const invocation *in, int *made, detail *err) {
   *made = stat(in->arguments[0], &out) != 0;
   for (int i = 1; i < in->argument_count; i++) {
     if (stat(in->arguments[i], &one) != 0) {
-      return fault(err, E_INPUT, "cannot merge %s: %s; nothing was merged", in->arguments[i],
-                   strerror(errno));
+      return fault(err, E_INPUT, "cannot merge %s (%s): check its name; nothing was merged",
+                   in->arguments[i], strerror(errno));
     }
     if (!*made && one.st_dev == out.st_dev && one.st_ino == out.st_ino) {
       return fault(err, E_INPUT,

@@ -154,7 +154,9 @@ static status find_job(const invocation *in, store *s, text *out, detail *err) {
   int row = 0;
   if (!st) st = query_next(q, &row, err);
   if (!st && (!row || query_int(q, 1) > 1)) {
-    st = fault(err, E_INPUT, row ? "several jobs in %s; say which with --job" : "no job in %s yet",
+    st = fault(err, E_INPUT,
+               row ? "several jobs in %s; say which with --job"
+                   : "no job in %s yet; nightjar run stores one",
                in->db);
   }
   if (!st) text_put(out, query_text(q, 0));

@@ -243,10 +243,10 @@ static status conclude(const invocation *in, const plan *p, store *s, const run_
   status st = count_failed(p, s, &failed, &again, err);
   if (!st && failed > p->job->allowed_failures) {
     log_error(in->messages,
-              "%lld samples failed, %lld are allowed; see the view failures. The next run tries "
+              "%lld sample%s failed, %lld are allowed; see the view failures. The next run tries "
               "%lld of them again: each gets %d attempts in all (retries)",
-              (long long)failed, (long long)p->job->allowed_failures, (long long)again,
-              1 + p->job->retries);
+              (long long)failed, failed == 1 ? "" : "s", (long long)p->job->allowed_failures,
+              (long long)again, 1 + p->job->retries);
     *in->failed_samples = 1;
   }
   return st;

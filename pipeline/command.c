@@ -20,15 +20,27 @@ static int find_option(const command *c, const char *name, size_t bytes) {
 }
 
 static status unknown_option(const command *c, const char *argument, detail *err) {
+  size_t dashes = strspn(argument, "-");
   const char *known[COMMAND_OPTIONS_MAX + 3] = {"db", "json", "help"};
   size_t count = 3;
   for (int i = 0; i < option_count(c); i++)
     known[count++] = c->options[i].name;
-  const char *near = text_nearest(argument + 2, known, count);
+  const char *near = text_nearest(argument + dashes, known, count);
   if (near) {
     return fault(err, E_USAGE, "unknown option '%s'; did you mean --%s?", argument, near);
   }
   return fault(err, E_USAGE, "unknown option '%s'; see nightjar %s --help", argument, c->name);
+}
+
+/* The last of two values would win in silence. */
+static status keep_value(const char **place, const char *option, size_t option_bytes,
+                         const char *value, detail *err) {
+  if (*place) {
+    return fault(err, E_USAGE, "%.*s is given twice, as %s and %s; give it once", (int)option_bytes,
+                 option, *place, value);
+  }
+  *place = value;
+  return OK;
 }
 
 /* "--name=value" or "--name value"; *at moves over what was used. */
@@ -39,7 +51,7 @@ static status parse_option(invocation *in, const command *c, int argc, char **ar
   const char *name = argument + 2;
   if (bytes == 4 && !memcmp(name, "json", 4) && !equals) {
     if (!c->prints_data) {
-      return fault(err, E_USAGE, "nightjar %s has no --json: it prints messages, not data",
+      return fault(err, E_USAGE, "nightjar %s has no --json, for it prints no data; remove it",
                    c->name);
     }
     in->json = 1;
@@ -53,19 +65,20 @@ static status parse_option(invocation *in, const command *c, int argc, char **ar
   int i = find_option(c, name, bytes);
   if (i < 0 && !is_db) return unknown_option(c, argument, err);
   if (!is_db && !c->options[i].value) {
-    if (equals) return fault(err, E_USAGE, "--%.*s takes no value", (int)bytes, name);
+    if (equals) {
+      return fault(err, E_USAGE, "'%s': this option takes no value; say --%.*s", argument,
+                   (int)bytes, name);
+    }
     in->values[i] = "";
     return OK;
   }
   const char *value = equals ? equals + 1 : NULL;
   if (!value && *at + 1 < argc) value = argv[++*at];
-  if (!value || !*value) return fault(err, E_USAGE, "--%.*s needs a value", (int)bytes, name);
-  if (is_db) {
-    in->db = value;
-  } else {
-    in->values[i] = value;
+  if (!value || !*value) {
+    return fault(err, E_USAGE, "--%.*s needs a value, as in --%.*s %s", (int)bytes, name,
+                 (int)bytes, name, is_db ? "FILE" : c->options[i].value);
   }
-  return OK;
+  return keep_value(is_db ? &in->db : &in->values[i], argument, bytes + 2, value, err);
 }
 
 status command_parse(invocation *in, const command *c, int argc, char **argv, int first, int *help,
@@ -85,8 +98,13 @@ status command_parse(invocation *in, const command *c, int argc, char **argv, in
       status s = parse_option(in, c, argc, argv, &i, err);
       if (s) return s;
     } else if (!only_arguments && !strcmp(argv[i], "-o") && find_option(c, "output", 6) >= 0) {
-      if (i + 1 == argc) return fault(err, E_USAGE, "-o needs a file name");
-      in->values[find_option(c, "output", 6)] = argv[++i];
+      if (i + 1 == argc) return fault(err, E_USAGE, "-o needs a value, as in -o FILE");
+      const char **place = &in->values[find_option(c, "output", 6)];
+      status s = keep_value(place, argv[i], 2, argv[i + 1], err);
+      if (s) return s;
+      i++;
+    } else if (!only_arguments && argv[i][0] == '-' && argv[i][1]) {
+      return unknown_option(c, argv[i], err);
     } else if (in->argument_count == c->arguments_max) {
       return fault(err, E_USAGE, "unexpected '%s'; usage: nightjar %s %s", argv[i], c->name,
                    c->arguments);
@@ -95,8 +113,10 @@ status command_parse(invocation *in, const command *c, int argc, char **argv, in
     }
   }
   if (in->argument_count < c->arguments_min) {
-    return fault(err, E_USAGE, "usage: nightjar %s %s", c->name, c->arguments);
+    return fault(err, E_USAGE, "an argument is missing; usage: nightjar %s %s", c->name,
+                 c->arguments);
   }
+  if (!in->db) in->db = "nightjar.db";
   return OK;
 }
 
@@ -140,8 +160,10 @@ status command_integer(const invocation *in, const char *name, int64_t low, int6
   if (!value) return OK;
   char *end;
   if (!read_integer(value, &end, out) || *end || *out < low || *out > high) {
-    return fault(err, E_USAGE, "--%s must be an integer from %lld to %lld, not '%s'", name,
-                 (long long)low, (long long)high, value);
+    char most[32] = " on";
+    if (high < INT64_MAX) (void)snprintf(most, sizeof most, " to %lld", (long long)high);
+    return fault(err, E_USAGE, "--%s must be an integer from %lld%s, not '%s'", name,
+                 (long long)low, most, value);
   }
   return OK;
 }
@@ -182,7 +204,8 @@ status command_print(const invocation *in, const text *t, detail *err) {
   if (s) return s;
   if (fwrite(text_string(t), 1, t->bytes, in->out) != t->bytes || fflush(in->out)) {
     if (errno == EPIPE) return OK; /* the reader has had enough */
-    return fault(err, E_IO, "cannot write the output: %s", strerror(errno));
+    return fault(err, E_IO, "cannot write the output (%s): make room, or send it elsewhere",
+                 errno == EBADF ? "it is closed" : strerror(errno));
   }
   return OK;
 }

@@ -149,7 +149,7 @@ status import_lacks(const json_t *record, const char *path, const char *wanted, 
 static status lacks_field(const import *i, import_field f, const json_t *record, detail *err) {
   char wanted[80];
   (void)snprintf(wanted, sizeof wanted, "the task's %s by %s", field_names[f],
-                 i->mapped[f] ? "--map" : "the first record");
+                 i->mapped[f] ? "--map" : "the first record (--map tells another)");
   return import_lacks(record, i->path[f], wanted, err);
 }
 

@@ -131,7 +131,7 @@ static status check_pairing(const job_reader *r, const yaml_node *node,
                     "at without axis: expected what the budgets count, as axis: tokens_ref");
   }
   if (strcmp(found[CONTRAST_A]->text, found[CONTRAST_B]->text) == 0) {
-    return fault_at(r->err, E_INPUT, r->source->name, node->line, "a and b are the same");
+    return fault_at(r->err, E_INPUT, r->source->name, node->line, "a and b are the same; name two");
   }
   return OK;
 }
@@ -355,7 +355,9 @@ static status job_fill(job_reader *r, const yaml_node *root) {
   if (!s) s = check_name(r, found[JOB_NAME], "");
   if (!s) s = copy_text(r, found[JOB_NAME]->text, &j->name);
   if (!s) s = copy_text(r, found[JOB_TASKS]->text, &j->tasks);
+  if (!s) s = copy_text(r, r->source->name, &j->file);
   if (s) return s;
+  j->tasks_line = found[JOB_TASKS]->line;
   j->seed = integer_or(found[JOB_SEED], 0);
   j->repeats = (int32_t)integer_or(found[JOB_REPEATS], 1);
   j->retries = (int32_t)integer_or(found[JOB_RETRIES], RETRIES);

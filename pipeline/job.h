@@ -55,7 +55,9 @@ typedef struct job_contrast {
 } job_contrast;
 
 typedef struct job {
+  const char *file; /* for messages */
   const char *name, *tasks;
+  int tasks_line;
   int64_t seed, allowed_failures;
   int32_t repeats, retries;
   job_condition *conditions; /* [condition_count] in the order of the sweep */

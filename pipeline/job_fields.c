@@ -29,9 +29,9 @@ status unknown_word(const job_reader *r, int line, const char *what, const char 
   for (; listed < known_count && list.bytes + strlen(known[listed]) + 16 < LIST_BYTES; listed++)
     text_format(&list, "%s%s", listed ? ", " : "", known[listed]);
   if (listed < known_count) text_put(&list, ", ...");
-  status s = fault_at(r->err, E_INPUT, r->source->name, line, "unknown %s \"%s\"%s%s%s; known: %s",
+  status s = fault_at(r->err, E_INPUT, r->source->name, line, "unknown %s \"%s\"%s%s%s known: %s",
                       what, yaml_shown(word, shown), nearest ? "; did you mean \"" : "",
-                      nearest ? nearest : "", nearest ? "\"?" : "", text_string(&list));
+                      nearest ? nearest : "", nearest ? "\"?" : ";", text_string(&list));
   text_close(&list);
   return s;
 }

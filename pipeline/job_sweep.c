@@ -112,8 +112,9 @@ static status read_values(const job_reader *r, parameter *p, const yaml_node *no
     for (size_t i = 0; i < json_array_size(p->values); i++) {
       if (!json_equal(json_array_get(p->values, i), read)) continue;
       json_decref(read);
-      return fault_at(r->err, E_INPUT, r->source->name, value->line, "%s: value %s a second time",
-                      p->option->key, value->text);
+      return fault_at(r->err, E_INPUT, r->source->name, value->line,
+                      "%s: value %s a second time; a sweep names each once", p->option->key,
+                      value->text);
     }
     if (json_array_append_new(p->values, read)) return no_memory(r);
     if (json_array_size(p->values) > JOB_CONDITIONS_MAX) break; /* refused when it is multiplied */

@@ -10,17 +10,23 @@
 
 static status read_file(const char *path, text *out, detail *err) {
   FILE *file = fopen(path, "rb");
-  if (!file) return fault_at(err, E_INPUT, path, 0, "cannot open the job: %s", strerror(errno));
+  if (!file) {
+    return fault_at(err, E_INPUT, path, 0, "cannot open the job (%s): %s", strerror(errno),
+                    errno == ENOENT ? "check its name, or copy one from jobs/"
+                                    : "make the file readable");
+  }
   struct stat info;
   status s = OK;
   if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
-    s = fault_at(err, E_INPUT, path, 0, "a folder, not a job file");
+    s = fault_at(err, E_INPUT, path, 0, "a folder, not a job file; name the file in it");
   }
   char buffer[65536];
   for (size_t count; !s && (count = fread(buffer, 1, sizeof buffer, file)) > 0;) {
     text_add(out, buffer, count);
     if (out->failed == E_LIMIT) {
-      s = fault_at(err, E_INPUT, path, 0, "more than %d bytes: not a job file", (int)JOB_BYTES_MAX);
+      s = fault_at(err, E_INPUT, path, 0,
+                   "more than %d bytes, as no job has; name another file, or split it",
+                   (int)JOB_BYTES_MAX);
     }
   }
   if (!s && ferror(file)) s = fault_at(err, E_INPUT, path, 0, "cannot read: %s", strerror(errno));

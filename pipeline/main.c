@@ -1,6 +1,7 @@
 #include "pipeline/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,19 +30,20 @@ static void print_usage(FILE *out) {
               out);
 }
 
-/* "tasks" alone, or with something that is none of its commands. */
-static int print_group(int argc, char **argv) {
-  size_t bytes = strlen(argv[1]);
-  int found = 0, asked = argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"));
-  FILE *out = asked ? stdout : stderr;
+static int is_in_group(const command *c, const char *group) {
+  size_t bytes = strlen(group);
+  return !strncmp(c->name, group, bytes) && c->name[bytes] == ' ';
+}
+
+/* "tasks --help"; 0 where there is no such group. */
+static int print_group(const char *group) {
+  int found = 0;
   for (int i = 0; i < COMMANDS; i++) {
-    if (strncmp(commands[i]->name, argv[1], bytes) != 0 || commands[i]->name[bytes] != ' ')
-      continue;
-    if (!found++) (void)fprintf(out, "usage: nightjar %s COMMAND [options]\n\n", argv[1]);
-    (void)fprintf(out, "  %-28s %s\n", commands[i]->name, commands[i]->summary);
+    if (!is_in_group(commands[i], group)) continue;
+    if (!found++) (void)printf("usage: nightjar %s COMMAND [options]\n\n", group);
+    (void)printf("  %-28s %s\n", commands[i]->name, commands[i]->summary);
   }
-  if (!found) return -1;
-  return asked ? 0 : 2;
+  return found;
 }
 
 /* The command that argv names; *first is the first argument behind its name. */
@@ -57,18 +59,32 @@ static const command *find_command(int argc, char **argv, int *first) {
   return NULL;
 }
 
-static int unknown_command(int argc, char **argv) {
+static status unknown_command(const char *first, const char *second, detail *err) {
   char given[128];
-  (void)snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 ? " " : "",
-                 argc > 2 ? argv[2] : "");
-  const char *names[2 * COMMANDS];
-  for (int i = 0; i < COMMANDS; i++)
+  const char *names[COMMANDS];
+  int grouped = 0;
+  for (int i = 0; i < COMMANDS; i++) {
     names[i] = commands[i]->name;
-  const char *near = text_nearest(argv[1], names, COMMANDS);
-  if (!near) near = text_nearest(given, names, COMMANDS);
-  (void)fprintf(stderr, "nightjar: unknown command '%s'", argv[1]);
-  (void)fprintf(stderr, near ? "; did you mean '%s'?\n" : "; see nightjar --help\n", near);
-  return 2;
+    grouped |= is_in_group(commands[i], first);
+  }
+  (void)snprintf(given, sizeof given, "%s%s%s", first, second ? " " : "", second ? second : "");
+  const char *near = text_nearest(given, names, COMMANDS);
+  if (!near) near = text_nearest(first, names, COMMANDS);
+  if (near) {
+    return fault(err, E_USAGE, "unknown command '%s'; did you mean '%s'?", grouped ? given : first,
+                 near);
+  }
+  if (!grouped) return fault(err, E_USAGE, "unknown command '%s'; see nightjar --help", first);
+  return fault(err, E_USAGE, "%s '%s'; see nightjar %s --help",
+               second ? "unknown command" : "a command is missing behind", given, first);
+}
+
+/* A file that is opened where an output was closed would be printed into: the place is taken by
+   what cannot be written. */
+static void keep_streams(void) {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+    if (fcntl(stream, F_GETFD) < 0) (void)open("/dev/null", O_RDONLY);
+  }
 }
 
 /* The exit code after a page of help: what was asked for and could not be written is no success,
@@ -100,6 +116,7 @@ static void print_failure(logger *messages, status s, const detail *err) {
 }
 
 int main(int argc, char **argv) {
+  keep_streams();
   if (argc < 2) {
     print_usage(stderr);
     return 2;
@@ -117,19 +134,20 @@ int main(int argc, char **argv) {
   (void)signal(SIGPIPE, SIG_IGN);
   int first = 0, help = 0, failed_samples = 0;
   const command *c = find_command(argc, argv, &first);
-  if (!c) {
-    int code = print_group(argc, argv);
-    return code >= 0 ? code : unknown_command(argc, argv);
+  const char *second = argc > 2 ? argv[2] : NULL;
+  if (!c && second && (!strcmp(second, "--help") || !strcmp(second, "-h")) &&
+      print_group(argv[1])) {
+    return printed();
   }
 
   detail err = {0};
   int terminal = isatty(STDERR_FILENO), plain = getenv("NO_COLOR") != NULL;
-  invocation in = {.db = "nightjar.db",
-                   .out = stdout,
+  invocation in = {.out = stdout,
                    .color = !plain && isatty(STDOUT_FILENO),
                    .width = terminal_width(),
                    .failed_samples = &failed_samples};
   status s = log_open(&in.messages, stderr, terminal, terminal && !plain, &err);
+  if (!s && !c) s = unknown_command(argv[1], second, &err);
   if (!s) s = command_parse(&in, c, argc, argv, first, &help, &err);
   if (!s && help) {
     command_help(c, stdout);

@@ -32,8 +32,10 @@ static planned_run *find_run(plan *p, char *own_identity, size_t *index) {
 static status add_checker(planned_run *r, const plan *p, const job_condition *c, detail *err) {
   const checker *wanted = checker_find(c->checker);
   if (!wanted || strcmp(wanted->kind, p->tasks.kind) != 0) {
-    return fault(err, E_INPUT, "condition '%s': checker '%s' does not judge tasks of kind '%s'",
-                 c->name, c->checker, p->tasks.kind);
+    return fault_at(err, E_INPUT, p->job->file, c->line,
+                    "condition '%s': checker '%s' does not judge tasks of kind '%s'; name another, "
+                    "or leave it out",
+                    c->name, c->checker, p->tasks.kind);
   }
   for (int i = 0; i < r->checker_count; i++) {
     if (r->checkers[i] == wanted) return OK;
@@ -79,6 +81,12 @@ static status plan_condition(plan *p, store *s, size_t at, detail *err) {
   return st ? st : add_checker(r, p, c, err);
 }
 
+static status find_tasks(plan *p, store *s, detail *err) {
+  detail why = {0};
+  status st = store_task_set_find(s, p->job->tasks, &p->tasks, &why);
+  return st ? fault_at(err, st, p->job->file, p->job->tasks_line, "%s", why.text) : OK;
+}
+
 status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *err) {
   plan *p = memory_zeroed(1, sizeof *p);
   if (!p) return fault(err, E_MEMORY, "no memory for a plan");
@@ -88,12 +96,15 @@ status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *er
   p->runs = memory_zeroed(j->condition_count, sizeof *p->runs);
   p->run_of = memory_zeroed(j->condition_count, sizeof *p->run_of);
   status st = p->runs && p->run_of ? OK : fault(err, E_MEMORY, "no memory for a plan");
-  if (!st) st = store_task_set_find(s, j->tasks, &p->tasks, err);
+  if (!st) st = find_tasks(p, s, err);
   if (!st) {
     const char *by_kind = default_checker(p->tasks.kind);
-    st = by_kind ? job_default_checker(j, by_kind, err)
-                 : fault(err, E_INPUT, "no mode of this build solves tasks of kind '%s'",
-                         p->tasks.kind);
+    st = by_kind
+             ? job_default_checker(j, by_kind, err)
+             : fault_at(err, E_INPUT, j->file, j->tasks_line,
+                        "no mode of this build solves tasks of kind '%s', as those of '%s' are; "
+                        "name a set of kind countdown",
+                        p->tasks.kind, j->tasks);
   }
   if (!st) {
     p->task_count = limit >= 0 && limit < p->tasks.tasks ? limit : p->tasks.tasks;

@@ -95,7 +95,8 @@ static status find_task(store *s, int64_t run, const char *word, arena *memory, 
                         run, word, memory, &near, err);
   if (failed) return failed;
   return fault(err, E_INPUT, "the condition's task set has no task '%s'%s%s%s", word,
-               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+               near ? "; did you mean '" : "; nightjar tasks show lists them", near ? near : "",
+               near ? "'?" : "");
 }
 
 static status no_sample(store *s, int64_t run, int64_t task, const char *repeat, detail *err) {

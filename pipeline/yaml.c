@@ -128,6 +128,20 @@ static int is_printable(const char *s, size_t count) {
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
 
+/* libyaml speaks of tokens and contexts; these two are what people meet. */
+static const char *plainer(const reader *r, int line) {
+  const char *at = r->bytes, *end = r->bytes + r->count;
+  for (int passed = 1; passed < line && at < end; at++)
+    passed += *at == '\n';
+  while (at < end && *at == ' ')
+    at++;
+  if (at < end && *at == '\t') return "a tab; indent with spaces";
+  if (strstr(r->parser.problem, "mapping values are not allowed")) {
+    return "a second ': ' in one line; quote a text that holds one";
+  }
+  return r->parser.problem;
+}
+
 static status parser_problem(const reader *r) {
   const yaml_parser_t *p = &r->parser;
   if (p->error == YAML_MEMORY_ERROR)
@@ -135,7 +149,7 @@ static status parser_problem(const reader *r) {
   int line =
       p->error == YAML_READER_ERROR ? line_at(r, p->problem_offset) : line_of(p->problem_mark);
   if (line == line_of(p->context_mark) || !p->context) {
-    return fault_at(r->err, E_INPUT, r->name, line, "not YAML: %s", p->problem);
+    return fault_at(r->err, E_INPUT, r->name, line, "not YAML: %s", plainer(r, line));
   }
   return fault_at(r->err, E_INPUT, r->name, line, "not YAML: %s (%s from line %d)", p->problem,
                   p->context, line_of(p->context_mark));
@@ -154,9 +168,12 @@ static status refuse_extras(const reader *r, int line, const yaml_char_t *anchor
                     yaml_shown((const char *)anchor, shown));
   }
   if (tag) {
+    static const char whole[] = "tag:yaml.org,2002:"; /* what "!!" stands for */
+    const char *name = (const char *)tag;
+    int is_short = !strncmp(name, whole, sizeof whole - 1);
     return fault_at(r->err, E_INPUT, r->name, line,
-                    "tag %s: tags are not read; quotes make a value text",
-                    yaml_shown((const char *)tag, shown));
+                    "tag %s%s: tags are not read; quotes make a value text", is_short ? "!!" : "",
+                    yaml_shown(is_short ? name + sizeof whole - 1 : name, shown));
   }
   return OK;
 }
@@ -306,7 +323,8 @@ static status read_stream(reader *r, yaml_node **out) {
       s = fault_at(r->err, E_INPUT, r->name, line_of(event.start_mark),
                    "a second document; a file holds one");
     } else if (type == YAML_STREAM_END_EVENT && !root) {
-      s = fault_at(r->err, E_INPUT, r->name, 1, "the file is empty");
+      s = fault_at(r->err, E_INPUT, r->name, 1,
+                   "the file is empty; docs/jobs.md says what a job holds");
     } else if (type != YAML_STREAM_START_EVENT && type != YAML_STREAM_END_EVENT &&
                type != YAML_DOCUMENT_START_EVENT && type != YAML_DOCUMENT_END_EVENT) {
       s = read_node(r, &event, 0, &root);

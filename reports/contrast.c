@@ -14,7 +14,7 @@ static status unknown_name(const scores *all, const char *name, detail *err) {
   }
   const char *nearest = text_nearest(name, known, 2 * all->count);
   return fault(err, E_INPUT, "job '%s' has neither a condition nor a family '%s'%s%s%s", all->job,
-               name, nearest ? "; did you mean '" : "; `nightjar status` lists its conditions",
+               name, nearest ? "; did you mean '" : "; nightjar status lists its conditions",
                nearest ? nearest : "", nearest ? "'?" : "");
 }
 

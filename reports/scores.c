@@ -25,7 +25,7 @@ int scores_axis(const char *name) {
 }
 
 status scores_no_job(const store *s, const char *job, detail *err) {
-  return fault(err, E_INPUT, "no job '%s' in %s; `nightjar status` lists the jobs it has", job,
+  return fault(err, E_INPUT, "no job '%s' in %s; nightjar status lists the jobs it has", job,
                store_path(s));
 }
 
@@ -55,8 +55,10 @@ static status load_job(scores *all, store *s, const char *job, detail *err) {
 
 /* A store may come from anybody: what does not fit its own counts is not followed. */
 static status damaged(const char *what, int64_t value, detail *err) {
-  return fault(err, E_STORE, "the store holds a %s of %lld, which nightjar never writes", what,
-               (long long)value);
+  return fault(
+      err, E_STORE,
+      "the store is damaged (it holds a %s of %lld, which nightjar never writes): restore a copy",
+      what, (long long)value);
 }
 
 static status load_condition(scores *all, scores_condition *c, const query *q, detail *err) {

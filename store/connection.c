@@ -1,8 +1,11 @@
 #include "store/store_internal.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 static const char *const statement_sql[] = {
 #define X(name, sql) sql,
@@ -89,6 +92,24 @@ static int is_full(int code, int cause) {
          code != SQLITE_IOERR_SHORT_READ && code != SQLITE_IOERR_NOMEM;
 }
 
+/* A reader that may not write cannot take up the log of a run that was killed. */
+static status left_behind(const connection *c, detail *err) {
+  return fault(err, E_STORE,
+               "%s was left in the middle of a write and cannot be repaired without writing: open "
+               "it once where it can be written, or copy it with the files beside it",
+               c->path);
+}
+
+/* SQLite says only that it could not open something: the file, or the index of its log. */
+static status not_opened(const connection *c, const char *said, detail *err) {
+  char wal[PATH_MAX];
+  int cause = c->db ? sqlite3_system_errno(c->db) : 0;
+  (void)snprintf(wal, sizeof wal, "%s-wal", c->path);
+  if (cause == ENOENT && access(wal, F_OK) == 0) return left_behind(c, err);
+  return fault(err, E_IO, "%s cannot be opened (%s): make it and its folder readable", c->path,
+               cause ? strerror(cause) : said);
+}
+
 status connection_failed(const connection *c, int code, detail *err) {
   int cause = errno;
   const char *said = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
@@ -100,11 +121,7 @@ status connection_failed(const connection *c, int code, detail *err) {
   }
   if (code == SQLITE_READONLY_RECOVERY || code == SQLITE_READONLY_ROLLBACK ||
       code == SQLITE_READONLY_CANTINIT) {
-    return fault(
-        err, E_STORE,
-        "%s was left in the middle of a write and cannot be repaired without writing: open "
-        "it once where it can be written, or copy it with the files beside it",
-        c->path);
+    return left_behind(c, err);
   }
   switch (code & 0xff) {
   case SQLITE_NOMEM: return fault(err, E_MEMORY, "no memory to use %s", c->path);
@@ -121,8 +138,12 @@ status connection_failed(const connection *c, int code, detail *err) {
                  "%s is damaged (%s): restore a copy, or save what can be read with "
                  "sqlite3's .recover",
                  c->path, said);
-  case SQLITE_IOERR: return fault(err, E_IO, "%s cannot be read or written: %s", c->path, said);
-  case SQLITE_CANTOPEN: return fault(err, E_IO, "%s cannot be opened: %s", c->path, said);
+  case SQLITE_IOERR:
+    return fault(err, E_IO,
+                 "%s cannot be read or written (%s): see to the disk and run again; what was "
+                 "committed stays",
+                 c->path, said);
+  case SQLITE_CANTOPEN: return not_opened(c, said, err);
   default: return fault(err, E_STORE, "%s: %s", c->path, said);
   }
 }

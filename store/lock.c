@@ -15,8 +15,10 @@ static status open_failed(const char *path, const char *lock_path, detail *err) 
   int cause = errno;
   if (is_no_room(cause)) return no_room(path, err);
   status code = cause == EACCES || cause == EROFS || cause == EPERM ? E_STORE : E_IO;
-  return fault(err, code, "%s cannot be written, since %s cannot be made: %s", path, lock_path,
-               strerror(cause));
+  return fault(err, code, "%s cannot be written, since %s cannot be made (%s): %s", path, lock_path,
+               strerror(cause),
+               code == E_STORE ? "make the folder writable, or choose another with --db"
+                               : "see to it and run again");
 }
 
 /* Who holds it wrote "123 on host" inside. The holder may be between taking it and writing. */

@@ -437,9 +437,12 @@ static status open_file(source *s, const char *path, detail *err) {
   if (!s->path || !s->raw.bytes) return fault_at(err, E_MEMORY, path, 0, "no memory to read it");
   s->file = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
   if (s->file < 0 || fstat(s->file, &info) != 0) {
-    return fault_at(err, E_INPUT, s->path, 0, "cannot open: %s", strerror(errno));
+    return fault_at(err, E_INPUT, s->path, 0, "cannot open it (%s): %s", strerror(errno),
+                    errno == ENOENT ? "check its name" : "make it readable");
   }
-  if (S_ISDIR(info.st_mode)) return fault_at(err, E_INPUT, s->path, 0, "a folder, not a file");
+  if (S_ISDIR(info.st_mode)) {
+    return fault_at(err, E_INPUT, s->path, 0, "a folder, not a file; name the files in it");
+  }
   s->size = S_ISREG(info.st_mode) && lseek(s->file, 0, SEEK_CUR) == 0 ? info.st_size : -1;
   return OK;
 }

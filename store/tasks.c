@@ -94,9 +94,9 @@ static status suggest(store *s, const char *wanted, detail *err) {
   call_end(&k);
   if (!failed) {
     const char *nearest = text_nearest(wanted, list, count);
-    failed = fault(err, E_INPUT, "no task set '%s' in %s%s%s%s; `nightjar tasks list` shows all",
-                   wanted, s->path, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                   nearest ? "'?" : "");
+    failed = fault(err, E_INPUT, "no task set '%s' in %s; %s%s%snightjar tasks list shows all",
+                   wanted, s->path, nearest ? "did you mean '" : "", nearest ? nearest : "",
+                   nearest ? "'? " : "");
   }
   arena_close(names);
   return failed;

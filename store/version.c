@@ -146,7 +146,8 @@ static status refuse_foreign(const store *s, const signature *f, detail *err) {
         s->path, (long long)f->version, (int)STORE_VERSION);
   }
   if (f->version < 1) {
-    return fault(err, E_STORE, "%s is damaged: it says store version %lld, which never was",
+    return fault(err, E_STORE,
+                 "%s is damaged (it says store version %lld, which never was): restore a copy",
                  s->path, (long long)f->version);
   }
   return OK;
@@ -158,7 +159,11 @@ status version_check(store *s, detail *err) {
   if (!failed && f.pages > 0) failed = refuse_foreign(s, &f, err);
   if (failed) return failed;
   if (!s->writes) {
-    return f.pages ? OK : fault(err, E_STORE, "%s is empty: no run has been stored in it", s->path);
+    return f.pages ? OK
+                   : fault(err, E_STORE,
+                           "%s is empty: make tasks in it with nightjar tasks make, or "
+                           "name another with --db",
+                           s->path);
   }
   if (sqlite3_db_readonly(s->on.db, "main") == 1) {
     return fault(err, E_STORE, "%s is read-only; make it writable or choose another with --db",

@@ -200,7 +200,7 @@ START_TEST(failed_samples_are_tried_again) {
   write_job("seed: 5\nretries: 1", "  - {name: a, mode: symbolic, search: sosp, beam: 3}\n");
   outcome o = nightjar("run", job, "--db", db);
   ck_ended(o, 1);
-  ck_holds(o.err, "1 samples failed, 0 are allowed");
+  ck_holds(o.err, "1 sample failed, 0 are allowed");
   is("SELECT status, count(*), max(attempt) FROM sample GROUP BY status", "done|9|1\nfailed|1|1");
   ck_assert_str_ne(program_sqlite(db, "SELECT error FROM sample WHERE status = 'failed'"), "");
   ck_ended(nightjar("run", job, "--db", db), 1);
