@@ -29,17 +29,17 @@ run() { # preset, further ctest options
 
 build dev
 if [ "$full" -eq 0 ]; then
-  run dev -LE slow
+  run dev -LE 'slow|long'
   exit 0
 fi
 
 build asan
-run asan -LE slow
+run asan -LE 'slow|long'
 scripts/install.sh --fuzz
 scripts/fuzz.sh 20
 build tsan
 # What runs in one thread has nothing to race with.
-run tsan -L 'unit|cli' -LE slow -E '^(search|grammar|countdown|check|includes|includes_refuses)$'
+run tsan -L 'unit|cli' -LE 'slow|long' -E '^(search|grammar|countdown|check|includes|includes_refuses)$'
 # README's first command, twice: the second time nothing is left to do.
 scripts/quickstart.sh --limit 100
 scripts/quickstart.sh --limit 100 2>&1 | tee quickstart-again.log
@@ -49,4 +49,4 @@ rm quickstart-again.log
 cmake -S . -B build/plain -G Ninja >/dev/null
 cmake --build build/plain
 build/plain/nightjar --version
-run dev
+run dev -LE long

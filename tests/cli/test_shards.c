@@ -339,7 +339,7 @@ START_TEST(merge_says_what_is_wrong) {
   ck_assert_int_ne(access(fresh, F_OK), 0);
   o = nightjar("merge", fresh, a, support_path("none.db"));
   ck_ended(o, 3);
-  ck_holds(o.err, "none.db: No such file");
+  ck_holds(o.err, "none.db (No such file");
   ck_assert_int_ne(access(fresh, F_OK), 0);
   o = nightjar("merge", a, b, a);
   ck_ended(o, 3);
