@@ -60,16 +60,17 @@ static status merge_inputs(const invocation *in, store *s, store_merged *counts,
   return OK;
 }
 
-/* The first job behind this name; empty behind the last. A query that is open while the store is
-   written to would see it change, so each is closed. */
-static status next_job(store *s, text *name, detail *err) {
+/* The name of the job with this number, from 0 on. A query that is open while the store is written
+   to would see it change, so each is closed; and by number, since a name of a stranger's store may
+   be cut short by a zero in it and come again for ever. */
+static status read_job(store *s, int64_t number, text *name, int *found, detail *err) {
   query *q = NULL;
-  int row = 0;
-  status st = query_open(&q, s, "SELECT name FROM job WHERE name > ? ORDER BY name LIMIT 1", err);
-  if (!st) query_bind_text(q, 1, text_string(name));
-  if (!st) st = query_next(q, &row, err);
+  *found = 0;
+  status st = query_open(&q, s, "SELECT name FROM job ORDER BY name LIMIT 1 OFFSET ?", err);
+  if (!st) query_bind_int(q, 1, number);
+  if (!st) st = query_next(q, found, err);
   text_clear(name);
-  if (!st && row) text_put(name, query_text(q, 0));
+  if (!st && *found) text_put(name, query_text(q, 0));
   query_close(q);
   return st ? st : text_state(name, err);
 }
@@ -78,8 +79,9 @@ static status next_job(store *s, text *name, detail *err) {
 static status compare_again(const invocation *in, store *s, detail *err) {
   text name;
   text_open(&name, 1 << 16);
-  status st = next_job(s, &name, err);
-  while (!st && name.bytes) {
+  int found;
+  status st = read_job(s, 0, &name, &found, err);
+  for (int64_t number = 1; !st && found; number++) {
     detail refused = {0};
     status compared = report_comparisons(s, text_string(&name), &refused);
     if (compared == E_INPUT) log_warn(in->messages, "%s", refused.text);
@@ -87,7 +89,7 @@ static status compare_again(const invocation *in, store *s, detail *err) {
       st = compared;
       if (err) *err = refused;
     }
-    if (!st) st = next_job(s, &name, err);
+    if (!st) st = read_job(s, number, &name, &found, err);
   }
   text_close(&name);
   return st;

@@ -64,20 +64,21 @@ static status fill_report(const invocation *in, store *s, text *out, detail *err
   return report_text(s, &o, out, err);
 }
 
-/* The first job behind this name ("" at first) that --job lets pass; "" where there is none. */
-static status next_job(const invocation *in, store *s, text *name, detail *err) {
+/* The job with this number, from 0 on, of those that --job lets pass. Not the one behind a name: a
+   zero in a stranger's name cuts it short, and it would come again for ever. */
+static status read_job(const invocation *in, store *s, int64_t number, text *name, int *found,
+                       detail *err) {
   query *q = NULL;
-  int row = 0;
   status failed = query_open(&q, s,
-                             "SELECT coalesce(min(name), '') FROM job "
-                             "WHERE name > ?1 AND (name = ?2 OR ?2 IS NULL)",
+                             "SELECT name FROM job WHERE name = ?1 OR ?1 IS NULL "
+                             "ORDER BY name LIMIT 1 OFFSET ?2",
                              err);
   if (failed) return failed;
-  query_bind_text(q, 1, text_string(name));
-  query_bind_text(q, 2, command_value(in, "job"));
-  failed = query_next(q, &row, err);
+  query_bind_text(q, 1, command_value(in, "job"));
+  query_bind_int(q, 2, number);
+  failed = query_next(q, found, err);
   text_clear(name);
-  if (!failed && row) text_put(name, query_text(q, 0));
+  if (!failed && *found) text_put(name, query_text(q, 0));
   query_close(q);
   return failed ? failed : text_state(name, err);
 }
@@ -92,11 +93,12 @@ static void keep_comparisons(const invocation *in) {
   if (place_holder(in->db, who, sizeof who) == HOLDER_ALIVE) return;
   text_open(&name, 1 << 16);
   status failed = store_open(&s, in->db, STORE_WRITE, NULL, &ignored);
-  if (!failed) failed = next_job(in, s, &name, &ignored);
-  while (!failed && name.bytes) {
+  int found = 0;
+  if (!failed) failed = read_job(in, s, 0, &name, &found, &ignored);
+  for (int64_t number = 1; !failed && found; number++) {
     failed = report_comparisons(s, text_string(&name), &ignored);
     if (failed == E_INPUT) failed = OK; /* the page has said why its contrasts are refused */
-    if (!failed) failed = next_job(in, s, &name, &ignored);
+    if (!failed) failed = read_job(in, s, number, &name, &found, &ignored);
   }
   text_close(&name);
   (void)store_close(s, NULL);

@@ -398,6 +398,16 @@ START_TEST(test_report_of_wild_names) {
 }
 END_TEST
 
+/* A zero in a name cuts it short for everyone who reads it: no command may wait for the next. */
+START_TEST(test_names_cut_short) {
+  const char *db = closed_store("cut.db"), *into = closed_store("into.db");
+  (void)program_sqlite(db, "INSERT INTO job SELECT name || char(0) || 'b', '{}' FROM job");
+  (void)nightjar("report", "--text", "--db", db);
+  ck_ended(nightjar("merge", into, db), 0);
+  ck_ended(nightjar("merge", db, into), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("look");
   TCase *states = tcase_create("status"), *trace = tcase_create("trace");
@@ -413,6 +423,7 @@ int main(void) {
   tcase_add_test(trace, test_trace_json);
   tcase_add_test(trace, test_colors);
   tcase_add_test(states, test_report_of_wild_names);
+  tcase_add_test(states, test_names_cut_short);
   suite_add_tcase(suite, states);
   suite_add_tcase(suite, trace);
   return support_run(suite);

@@ -12,11 +12,10 @@
 #include "store/query.h"
 #include "tests/fuzz/base_store.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { STEPS_BETWEEN = 1000, PAUSES_MAX = 2000, VALUE_BYTES_MAX = 1 << 20 };
 enum { SQLITE_HEAP_BYTES = 256 << 20, ROWS = 100, SAMPLES_MAX = 12 };
@@ -85,18 +84,16 @@ static void make_file(const char *path, const char *bytes, size_t count) {
   run_sql(path, bytes, bytes + count);
 }
 
-/* Journals, locks and backups with it. */
-static void remove_files(const char *path) {
-  char folder[512], file[1024];
-  (void)snprintf(folder, sizeof folder, "%s", path);
-  *strrchr(folder, '/') = 0;
-  DIR *all = opendir(folder);
-  REQUIRE(all != NULL);
-  for (struct dirent *entry; (entry = readdir(all)) != NULL;) {
-    (void)snprintf(file, sizeof file, "%s/%s", folder, entry->d_name);
-    (void)unlink(file);
-  }
-  (void)closedir(all);
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk) {
+  (void)info, (void)type;
+  return walk->level ? remove(path) : 0;
+}
+
+/* With journals, locks, backups, and what commands made beside it. */
+static void remove_files(void) {
+  char folder[512];
+  (void)snprintf(folder, sizeof folder, "%s", fuzz_path(""));
+  REQUIRE(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -120,9 +117,12 @@ static void check_json(const char *bytes, size_t count) {
   }
 }
 
+/* What an output must be; what is exported are the bytes of the store. */
+typedef enum form { AS_TEXT, AS_JSON, AS_DATA } form;
+
 /* Runs a command as main does; arguments end with a NULL. */
 static status run_command(const command *c, const char *path, const char *const *arguments,
-                          int json) {
+                          form as) {
   char *argv[COMMAND_ARGUMENTS_MAX], *out = NULL;
   size_t out_bytes = 0;
   int count = 0, help = 0, failed_samples = 0;
@@ -134,18 +134,18 @@ static status run_command(const command *c, const char *path, const char *const 
   REQUIRE(!failed && !help);
   in.out = open_memstream(&out, &out_bytes);
   REQUIRE(in.out != NULL);
-  in.json = json;
+  in.json = as == AS_JSON;
   pauses = 0;
   failed = c->run(&in, &err);
   if (failed) fuzz_explained(failed, &err);
   (void)fclose(in.out);
-  if (!json) check_text(out, out_bytes);
-  if (json && !failed) check_json(out, out_bytes);
+  if (as == AS_TEXT) check_text(out, out_bytes);
+  if (as == AS_JSON && !failed) check_json(out, out_bytes);
   free(out);
   return failed;
 }
-#define COMMAND(c, json, ...)                                                                      \
-  run_command(&command_##c, path, (const char *const[]){__VA_ARGS__, NULL}, (json))
+#define COMMAND(c, as, ...)                                                                        \
+  run_command(&command_##c, path, (const char *const[]){__VA_ARGS__, NULL}, (as))
 
 /* The text that a query gives first, "" where there is none; at most bytes of it. */
 static void first_text(store *s, const char *sql, char *out, size_t bytes) {
@@ -204,22 +204,49 @@ static void read_views(const char *path) {
   REQUIRE(store_close(s, &err) == OK);
 }
 
-static void look(const char *path, const names *n, int json) {
-  (void)COMMAND(tasks_list, json, "--");
-  (void)COMMAND(tasks_show, json, "--", n->set);
-  (void)COMMAND(status, json, "--");
+static void look(const char *path, const names *n, form as) {
+  (void)COMMAND(tasks_list, as, "--");
+  (void)COMMAND(tasks_show, as, "--", n->set);
+  (void)COMMAND(status, as, "--");
 }
 
-static void look_closer(const char *path, const names *n, int json) {
-  (void)COMMAND(trace, json, "--", n->address);
-  (void)COMMAND(trace, json, "1");
+static void look_closer(const char *path, const names *n, form as) {
+  (void)COMMAND(trace, as, "--", n->address);
+  (void)COMMAND(trace, as, "1");
 }
 
-static void compare(const char *path, const names *n, int json) {
+static void compare(const char *path, const names *n, form as) {
   if (!*n->job) return;
-  (void)COMMAND(compare, json, "--job", n->job, "--", n->a, n->b);
-  (void)COMMAND(compare, json, "--job", n->job, "--axis", "tokens_ref", "--at", "100,300", "--",
-                n->a, n->b);
+  (void)COMMAND(compare, as, "--job", n->job, "--", n->a, n->b);
+  (void)COMMAND(compare, as, "--job", n->job, "--axis", "tokens_ref", "--at", "100,300", "--", n->a,
+                n->b);
+}
+
+static void export(const char *path, const names *n) {
+  (void)COMMAND(export, AS_DATA, "samples");
+  (void)COMMAND(export, AS_DATA, "traces", "--format", "jsonl");
+  (void)COMMAND(export, AS_DATA, "tasks", "--format", "jsonl", "--set", *n->set ? n->set : "few");
+}
+
+/* Into a whole store that holds the same runs; again it adds nothing that could be refused. */
+static void merge(const char *path, form as) {
+  char out[512];
+  fuzz_part base = base_store();
+  (void)snprintf(out, sizeof out, "%s", fuzz_path("out.db"));
+  fuzz_write(out, base.bytes, base.count);
+  status failed = COMMAND(merge, as, out, path);
+  if (!failed) REQUIRE(COMMAND(merge, as, out, path) == OK);
+  fuzz_write(out, base.bytes, base.count);
+  (void)COMMAND(merge, as, path, out); /* the last: it writes into the stranger's */
+}
+
+/* What is packed can be unpacked. */
+static void archive(const char *path) {
+  char file[512], folder[512];
+  (void)snprintf(file, sizeof file, "%s", fuzz_path("all.zip"));
+  (void)snprintf(folder, sizeof folder, "%s", fuzz_path("all"));
+  if (COMMAND(archive_pack, AS_TEXT, file)) return;
+  REQUIRE(COMMAND(archive_unpack, AS_TEXT, file, "--output", folder) == OK);
 }
 
 /* ---- going on with it ------------------------------------------------------------------------ */
@@ -257,19 +284,23 @@ static void go_on(const char *path, const char *job_path) {
 
 /* ---- the target ------------------------------------------------------------------------------ */
 
-/* One of the ways to use a store, with its output as text or as JSON. */
-static void use(const char *path, const names *n, int way, int json) {
+/* One of the ways to use a store. The first four look, and print as text or as JSON. */
+enum { WAYS_TO_LOOK = 4, WAYS = 9 };
+static void use(const char *path, const names *n, int way, form as) {
   switch (way) {
-  case 0: look(path, n, json); return;
-  case 1: look_closer(path, n, json); return;
-  case 2: (void)COMMAND(report, json, "--text"); return;
-  case 3: compare(path, n, json); return;
+  case 0: look(path, n, as); return;
+  case 1: look_closer(path, n, as); return;
+  case 2: (void)COMMAND(report, as, "--text"); return;
+  case 3: compare(path, n, as); return;
   case 4: read_views(path); return;
+  case 5: export(path, n); return;
+  case 6: archive(path); return;
+  case 7: merge(path, as); return;
   default: {
     char job_path[512];
     (void)snprintf(job_path, sizeof job_path, "%s", fuzz_path("fuzz.yaml"));
     fuzz_write(job_path, n->document, strlen(n->document));
-    (void)COMMAND(rescore, json, job_path);
+    (void)COMMAND(rescore, as, job_path);
     go_on(path, job_path);
   }
   }
@@ -278,7 +309,6 @@ static void use(const char *path, const names *n, int way, int json) {
 /* Opened for reading, and what is found used in turn: all ways are slow, so that a fuzzer tries one
    an input, told by its bytes. The writers come last. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  enum { WAYS = 6 };
   char path[512];
   static names n;
   store *s = NULL;
@@ -296,10 +326,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   } else {
     read_names(s, &n);
     REQUIRE(store_close(s, &err) == OK);
-    for (int i = 0; i < 2 * WAYS; i++) {
-      if (fuzz_replays || i == h.bytes[0] % (2 * WAYS)) use(path, &n, i / 2, i % 2);
+    for (int i = 0; i < WAYS + WAYS_TO_LOOK; i++) {
+      if (!fuzz_replays && i != h.bytes[0] % (WAYS + WAYS_TO_LOOK)) continue;
+      use(path, &n, i < WAYS_TO_LOOK ? i : i - WAYS_TO_LOOK, i < WAYS_TO_LOOK ? AS_JSON : AS_TEXT);
     }
   }
-  remove_files(path);
+  remove_files();
   return 0;
 }
