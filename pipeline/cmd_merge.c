@@ -8,21 +8,20 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- before anything is written ---------------------------------------------------------------
  */
 
 /* A name that is wrong is found before the first input is merged. */
-static status check_inputs(const invocation *in, int *made, detail *err) {
+static status check_inputs(const invocation *in, detail *err) {
   struct stat out, one;
-  *made = stat(in->arguments[0], &out) != 0;
+  int there = stat(in->arguments[0], &out) == 0;
   for (int i = 1; i < in->argument_count; i++) {
     if (stat(in->arguments[i], &one) != 0) {
       return fault(err, E_INPUT, "cannot merge %s (%s): check its name; nothing was merged",
                    in->arguments[i], strerror(errno));
     }
-    if (!*made && one.st_dev == out.st_dev && one.st_ino == out.st_ino) {
+    if (there && one.st_dev == out.st_dev && one.st_ino == out.st_ino) {
       return fault(err, E_INPUT,
                    "%s is both the store that is merged into and one of the others; name it once, "
                    "first",
@@ -35,16 +34,15 @@ static status check_inputs(const invocation *in, int *made, detail *err) {
 /* ---- merging ----------------------------------------------------------------------------------
  */
 
-/* Says which inputs are in, since those before the one that failed stay. */
+/* Says which inputs are in, since those before the one that failed stay. Takes no memory: there may
+   be none. */
 static void name_merged(const invocation *in, int merged, detail *err) {
-  if (!err || !merged) return;
-  text said;
-  text_open(&said, sizeof err->text - 1);
-  text_format(&said, "%.560s; merged before it and in %.60s:", err->text, in->arguments[0]);
-  for (int i = 1; i <= merged; i++)
-    text_format(&said, "%s %s", i > 1 ? "," : "", in->arguments[i]);
-  (void)snprintf(err->text, sizeof err->text, "%s", text_string(&said));
-  text_close(&said);
+  size_t used = strlen(err->text), size = sizeof err->text;
+  for (int i = 1; i <= merged && used < size; i++) {
+    const char *before = i == 1 ? "; merged before it: " : ", ";
+    int count = snprintf(err->text + used, size - used, "%s%s", before, in->arguments[i]);
+    used += count > 0 ? (size_t)count : 0;
+  }
 }
 
 static status merge_inputs(const invocation *in, store *s, store_merged *counts, int *merged,
@@ -52,7 +50,7 @@ static status merge_inputs(const invocation *in, store *s, store_merged *counts,
   for (int i = 1; i < in->argument_count; i++) {
     status st = store_merge(s, in->arguments[i], &counts[i], err);
     if (st) {
-      name_merged(in, *merged, err);
+      if (err) name_merged(in, *merged, err);
       return st;
     }
     *merged = i;
@@ -196,13 +194,14 @@ static status print_merged(const invocation *in, store *s, const store_merged *c
 /* ---- the command ------------------------------------------------------------------------------
  */
 
-static status merge_into(const invocation *in, store *s, int *merged, detail *err) {
+static status merge_into(const invocation *in, store *s, detail *err) {
+  int merged = 0;
   store_merged *counts = memory_zeroed((size_t)in->argument_count, sizeof *counts);
   if (!counts) return fault(err, E_MEMORY, "no memory to merge");
-  status st = merge_inputs(in, s, counts, merged, err);
+  status st = merge_inputs(in, s, counts, &merged, err);
   /* What is in is compared again even when a later input failed. */
   detail why = {0};
-  status compared = *merged ? compare_again(in, s, &why) : OK;
+  status compared = merged ? compare_again(in, s, &why) : OK;
   if (!st && compared) {
     st = compared;
     if (err) *err = why;
@@ -213,17 +212,13 @@ static status merge_into(const invocation *in, store *s, int *merged, detail *er
 }
 
 static status run(const invocation *in, detail *err) {
-  int made = 0, merged = 0;
   store *s = NULL;
-  const char *path = in->arguments[0];
-  status st = check_inputs(in, &made, err);
-  if (st) return st;
-  st = store_open(&s, path, STORE_WRITE, in->messages, err);
-  made = made && !st;
-  if (!st) st = merge_into(in, s, &merged, err);
-  status closed = store_close(s, st ? NULL : err);
-  if (made && !merged && unlink(path) == 0) log_info(in->messages, "%s was not made", path);
-  return st ? st : closed;
+  status st = check_inputs(in, err);
+  if (!st) st = store_open(&s, in->arguments[0], STORE_WRITE, in->messages, err);
+  if (!st) st = merge_into(in, s, err);
+  if (!st) return store_close(s, err);
+  store_discard(s); /* a store that was made for inputs of which none came in goes again */
+  return st;
 }
 
 const command command_merge = {

@@ -162,15 +162,12 @@ static status read_shard(const invocation *in, shard *out, detail *err) {
   return st;
 }
 
-/* Two shards that were given one store: the second finds it locked. */
+/* Two shards that were given one store: the second finds it locked. What does not fit is cut. */
 static status explain_lock(status st, shard part, detail *err) {
   if (st != E_BUSY || part.count == 1 || !err) return st;
-  text said;
-  text_open(&said, sizeof err->text);
-  text_format(&said, "%.600s; each shard needs its own --db, merged at the end with nightjar merge",
-              err->text);
-  (void)snprintf(err->text, sizeof err->text, "%s", text_string(&said));
-  text_close(&said);
+  size_t used = strlen(err->text);
+  (void)snprintf(err->text + used, sizeof err->text - used,
+                 "; each shard needs its own --db, merged at the end with nightjar merge");
   return st;
 }
 

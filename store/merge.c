@@ -59,7 +59,7 @@ call merge_call(merging *m, const char *sql) {
 status merge_row(merging *m, call *k, int *row, detail *err) {
   *row = 0;
   if (!k->code) {
-    int code = sqlite3_step(k->statement);
+    int code = step_whole(k->statement);
     *row = code == SQLITE_ROW;
     if (code == SQLITE_ROW || code == SQLITE_DONE) return OK;
     k->code = code;

@@ -329,7 +329,7 @@ START_TEST(merge_says_what_is_wrong) {
   ck_ended(o, 5);
   ck_holds(o.err, "killed/");
   ck_holds(o.err, "'s bits_hash is ");
-  ck_holds(o.err, "merged before it and in");
+  ck_holds(o.err, "; merged before it: ");
   ck_holds(o.err, a);
   ck_assert_int_eq(samples_in(out), 4 * 2 * CONDITIONS); /* a's, which had ended */
   ck_assert_str_eq(program_sqlite(out, "SELECT count(*) FROM comparison"), "1");

@@ -212,6 +212,32 @@ static subject looking(int at) {
 /* ---- what fails -------------------------------------------------------------------------------
  */
 
+/* ---- merge ------------------------------------------------------------------------------------
+ */
+
+/* Into a store that is not there, or into the other shard's. */
+static subject merging(int into_one) {
+  static const char *arguments[] = {"merge", NULL, NULL, NULL, NULL};
+  subject made = making(), s = {.db = support_path("merged.db")};
+  const char *file = support_path("file.yaml"), *out = support_path("ran.out");
+  const char *shards[] = {support_path("one.db"), support_path("two.db")};
+  support_write(file, COMPARED);
+  for (int i = 0; i < 2; i++) {
+    const char *run[] = {"run", file, "--shard", i ? "2/2" : "1/2", "--db", shards[i], NULL};
+    trial_place(made.db, shards[i]);
+    ck_assert_int_eq(trial_command(&none, run, out).ended, OK);
+  }
+  s.before = into_one ? shards[0] : NULL;
+  arguments[1] = s.db;
+  arguments[2] = shards[1];
+  arguments[3] = into_one ? NULL : shards[0];
+  s.arguments = arguments;
+  s.out = support_path("merged.out");
+  prepare(&s);
+  ck_assert_int_eq(s.samples, 6);
+  return s;
+}
+
 static void fail_allocations(subject s, trouble_kind kind) {
   try_all(&s, (trouble){.kind = kind, .files = {.number = first}}, stride);
 }
@@ -305,6 +331,26 @@ END_TEST
 
 START_TEST(look_on_a_broken_disk) {
   fail_files(looking(_i), EIO, 1);
+}
+END_TEST
+
+START_TEST(merge_without_an_allocation) {
+  fail_allocations(merging(_i), TROUBLE_ALLOCATION);
+}
+END_TEST
+
+START_TEST(merge_without_memory) {
+  fail_allocations(merging(_i), TROUBLE_ALLOCATIONS);
+}
+END_TEST
+
+START_TEST(merge_on_a_broken_disk) {
+  fail_files(merging(_i), EIO, 0);
+}
+END_TEST
+
+START_TEST(merge_on_a_full_disk) {
+  fail_files(merging(_i), ENOSPC, 0);
 }
 END_TEST
 
@@ -421,6 +467,12 @@ int main(int argc, char **argv) {
   tcase_add_test(run_memory, run_without_memory);
   tcase_add_test(run_files, run_on_a_broken_disk);
   tcase_add_test(run_files, run_on_a_full_disk);
+  TCase *merge_memory = add_case(suite, "merge memory"),
+        *merge_files = add_case(suite, "merge files");
+  tcase_add_loop_test(merge_memory, merge_without_an_allocation, 0, 2);
+  tcase_add_loop_test(merge_memory, merge_without_memory, 0, 2);
+  tcase_add_loop_test(merge_files, merge_on_a_broken_disk, 0, 2);
+  tcase_add_loop_test(merge_files, merge_on_a_full_disk, 0, 2);
   tcase_add_test(add_case(suite, "disk"), a_disk_gets_full_and_is_made_room_on);
   TCase *looks = add_case(suite, "looks");
   tcase_add_loop_test(looks, look_without_an_allocation, 0, LOOK_COUNT);
