@@ -107,7 +107,7 @@ static status run_line(void *context, trial *said, detail *err) {
   while (l->arguments[argc])
     argc++;
   FILE *messages = fopen("/dev/null", "we");
-  invocation in = {.db = "nightjar.db", .failed_samples = &failed_samples};
+  invocation in = {.failed_samples = &failed_samples};
   in.out = fopen(l->out, "we");
   ck_assert(messages && in.out);
   status s = log_open(&in.messages, messages, 0, 0, err);
