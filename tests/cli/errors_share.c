@@ -61,8 +61,9 @@ static const situation rows[] = {
      .says = {"nightjar.db is being written by process "},
      .remedy = "wait for it or stop it, then merge"},
     {.what = "a store to merge with other bits in one run",
-     .before = SHARDS "nightjar merge all.db 1.db 2.db\n"
-                      "sqlite3 1.db \"UPDATE sample SET answer = '1 + 1' WHERE id = 1\"\n",
+     .before =
+         SHARDS "nightjar merge all.db 1.db 2.db\n"
+                "sqlite3 1.db \"UPDATE sample SET answer = '1 + 1' WHERE run = 1 AND task = 1\"\n",
      .command = "nightjar merge all.db 1.db",
      .code = 5,
      .says = {"/", "answer", "nothing of 1.db was merged"},

@@ -85,7 +85,7 @@ static const situation rows[] = {
      .remedy = "restore a copy"},
     {.what = "pages in the middle of the store are overwritten",
      .before = RUN_ONCE "size=$(stat -c %s nightjar.db)\n"
-                        "head -c $((size - 8192)) /dev/urandom |\n"
+                        "head -c $((size - 8192)) /dev/zero | tr '\\0' X |\n"
                         "  dd of=nightjar.db bs=4096 seek=2 conv=notrunc\n",
      .command = "nightjar report --text",
      .code = 5,

@@ -54,13 +54,17 @@ START_TEST(the_document_is_what_was_said) {
   } else {
     struct stat info;
     char *kept = stat(DOCUMENT, &info) ? strdup("") : support_read(DOCUMENT, NULL);
-    size_t same = 0, line = 1;
-    for (; kept[same] && kept[same] == document[same]; same++)
-      line += kept[same] == '\n';
-    ck_assert_msg(!strcmp(kept, document),
-                  "%s:%zu is not what the program says; after a look at why, renew it with\n  "
-                  "NIGHTJAR=build/dev/nightjar build/dev/tests/test_errors --write %s",
-                  DOCUMENT, line, DOCUMENT);
+    size_t same = 0, line = 1, start = 0; /* of the line that differs */
+    for (; kept[same] && kept[same] == document[same]; same++) {
+      if (kept[same] != '\n') continue;
+      line++;
+      start = same + 1;
+    }
+    ck_assert_msg(
+        !strcmp(kept, document),
+        "%s:%zu is not what the program says:\n  %.*s\nafter a look at why, renew it with\n  "
+        "NIGHTJAR=build/dev/nightjar build/dev/tests/test_errors --write %s",
+        DOCUMENT, line, (int)strcspn(document + start, "\n"), document + start, DOCUMENT);
     free(kept);
   }
   free(document);
