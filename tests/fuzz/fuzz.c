@@ -61,3 +61,12 @@ fuzz_part fuzz_next_part(const char **at, const char *end) {
   *at = end;
   return part;
 }
+
+/* strndup may look behind the bytes, as far as strict checks of strings go. */
+char *fuzz_copy(fuzz_part part) {
+  char *copy = malloc(part.count + 1);
+  REQUIRE(copy != NULL);
+  if (part.count) memcpy(copy, part.bytes, part.count);
+  copy[part.count] = 0;
+  return copy;
+}

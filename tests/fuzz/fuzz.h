@@ -27,5 +27,7 @@ typedef struct fuzz_part {
   size_t count;
 } fuzz_part;
 fuzz_part fuzz_next_part(const char **at, const char *end);
+/* A terminated copy, up to a zero among the bytes; the caller frees it. */
+char *fuzz_copy(fuzz_part part);
 
 #endif

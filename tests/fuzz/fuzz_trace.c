@@ -9,13 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A terminated copy of a part's first bytes that hold no zero. */
-static char *copied(fuzz_part part) {
-  char *copy = strndup(part.bytes, part.count);
-  REQUIRE(copy != NULL);
-  return copy;
-}
-
 /* A target that is read is written as one that is read as the same. */
 static void check_target(const countdown_problem *p) {
   detail err;
@@ -91,7 +84,7 @@ static void judge_all(const char *target, const char *answer, fuzz_part trace) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *at = (const char *)data, *end = at + size;
-  char *target = copied(fuzz_next_part(&at, end)), *answer = copied(fuzz_next_part(&at, end));
+  char *target = fuzz_copy(fuzz_next_part(&at, end)), *answer = fuzz_copy(fuzz_next_part(&at, end));
   fuzz_part trace = {at, (size_t)(end - at)};
   /* An empty answer stands for none. */
   judge_all(target, *answer ? answer : NULL, trace);
