@@ -24,11 +24,11 @@ void manifest_close(manifest *m) {
   *m = (manifest){0};
 }
 
-/* "jobs/NAME.json" with the letters that a job's name may have, so that no name can lead elsewhere
-   or be two files on one file system and one on another. */
+/* "jobs/NAME.json" with the letters that a job's name may have, and the ~ that merging gives it, so
+   that no name can lead elsewhere. */
 static int is_job(const char *name) {
   static const char letters[] =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-~";
   if (strncmp(name, "jobs/", 5) != 0) return 0;
   size_t bytes = strspn(name + 5, letters);
   return bytes > 5 && bytes <= MANIFEST_JOB_BYTES_MAX + 5 && !name[5 + bytes] &&

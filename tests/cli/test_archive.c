@@ -163,6 +163,24 @@ START_TEST(one_job_may_be_packed) {
 }
 END_TEST
 
+/* Merging keeps a job of a taken name as NAME~2. */
+START_TEST(a_job_that_merging_named_is_packed) {
+  const char *db = make_store(), *file = support_path("seed.yaml"), *out = support_path("m.db");
+  char document[400];
+  (void)snprintf(document, sizeof document, "seed: 8\n%s", job);
+  support_write(file, document);
+  const char *other = support_path("o.db"), *a = support_path("a.zip");
+  ck_ended(nightjar("tasks", "make", "countdown", "--name", "c", "--count", "20", "--seed", "1",
+                    "--db", other),
+           0);
+  ck_ended(nightjar("run", file, "--db", other), 0);
+  ck_ended(nightjar("merge", out, db, other), 0);
+  ck_ended(nightjar("archive", "pack", a, "--db", out), 0);
+  ck_ended(nightjar("archive", "unpack", a, "-o", support_path("out")), 0);
+  ck_assert(there(within("jobs/little.json")) && there(within("jobs/little~2.json")));
+}
+END_TEST
+
 /* ---- hostile archives -------------------------------------------------------------------------
  */
 
@@ -360,6 +378,7 @@ int main(void) {
   tcase_add_loop_test(tests, the_folder_has_the_archives_name, 0, FORMATS);
   tcase_add_test(tests, a_run_may_write_meanwhile);
   tcase_add_test(tests, one_job_may_be_packed);
+  tcase_add_test(tests, a_job_that_merging_named_is_packed);
   tcase_add_test(tests, what_is_not_as_listed_is_refused);
   tcase_add_test(tests, names_that_are_not_ours_are_refused);
   tcase_add_test(tests, manifests_that_are_none_are_refused);
