@@ -152,7 +152,8 @@ static status read_shard(const invocation *in, shard *out, detail *err) {
   shard_array array = {.id = getenv("SLURM_ARRAY_TASK_ID"),
                        .count = getenv("SLURM_ARRAY_TASK_COUNT"),
                        .min = getenv("SLURM_ARRAY_TASK_MIN"),
-                       .step = getenv("SLURM_ARRAY_TASK_STEP")};
+                       .step = getenv("SLURM_ARRAY_TASK_STEP"),
+                       .max = getenv("SLURM_ARRAY_TASK_MAX")};
   status st = shard_of_array(&array, out, &found, err);
   char name[SHARD_NAME_BYTES];
   if (!st && found) {

@@ -43,15 +43,17 @@ static status read_variable(const char *name, const char *value, int64_t *out, d
 }
 
 status shard_of_array(const shard_array *a, shard *out, int *found, detail *err) {
-  int64_t id, count, min, step;
-  *found = a->id || a->count || a->min || a->step;
+  int64_t id, count, min, step, max = 0;
+  *found = a->id || a->count || a->min || a->step || a->max;
   if (!*found) return OK;
   status st = read_variable("SLURM_ARRAY_TASK_ID", a->id, &id, err);
   if (!st) st = read_variable("SLURM_ARRAY_TASK_COUNT", a->count, &count, err);
   if (!st) st = read_variable("SLURM_ARRAY_TASK_MIN", a->min, &min, err);
   if (!st) st = read_variable("SLURM_ARRAY_TASK_STEP", a->step, &step, err);
+  if (!st && a->max) st = read_variable("SLURM_ARRAY_TASK_MAX", a->max, &max, err);
   if (st) return st;
   int even = step > 0 && id >= min && (id - min) % step == 0;
+  if (even && a->max) even = max >= id && (max - min) / step == count - 1;
   if (!even || count < 1 || count > SHARDS_MAX || (id - min) / step >= count) {
     return fault(err, E_USAGE,
                  "task %lld of a job array of %lld from %lld in steps of %lld has no place among "

@@ -15,14 +15,15 @@ typedef struct shard {
 /* "i/n" with 1 <= i <= n. E_USAGE. */
 MUST_CHECK status shard_read(const char *word, shard *out, detail *err);
 
-/* What SLURM says of an array's task in SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _STEP; NULL where a
-   variable is not set. */
+/* What SLURM says of an array's task in SLURM_ARRAY_TASK_ID, _COUNT, _MIN, _STEP and _MAX; NULL
+   where a variable is not set. */
 typedef struct shard_array {
-  const char *id, *count, *min, *step;
+  const char *id, *count, *min, *step, *max;
 } shard_array;
 
 /* *found is 0 where none of them is set. E_USAGE: some are missing or no numbers, or the array has
-   gaps, so that its tasks cannot be numbered from 1. */
+   gaps, so that its tasks cannot be numbered from 1. Without max, which may be missing, only the
+   tasks behind a gap can tell. */
 MUST_CHECK status shard_of_array(const shard_array *a, shard *out, int *found, detail *err);
 
 /* "3/8"; returns out. */

@@ -223,11 +223,13 @@ START_TEST(a_shard_counts_its_share) {
 }
 END_TEST
 
-static void in_array(const char *id, const char *count, const char *min, const char *step) {
-  const char *values[] = {id, count, min, step};
+static void in_array(const char *id, const char *count, const char *min, const char *step,
+                     const char *max) {
+  const char *values[] = {id, count, min, step, max};
   static const char *const names[] = {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT",
-                                      "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"};
-  for (int i = 0; i < 4; i++)
+                                      "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP",
+                                      "SLURM_ARRAY_TASK_MAX"};
+  for (int i = 0; i < 5; i++)
     ck_assert_int_eq(values[i] ? setenv(names[i], values[i], 1) : unsetenv(names[i]), 0);
 }
 
@@ -235,7 +237,7 @@ START_TEST(a_cluster_names_the_shard) {
   prepare();
   const char *db = copy_of(tasks_db, "array.db"), *by_hand = shard_store(3, 4);
   ck_ended(nightjar("run", job, "--db", by_hand, "--shard", "3/4", "--limit", "20"), 0);
-  in_array("14", "4", "10", "2");
+  in_array("14", "4", "10", "2", "16");
   ck_assert_int_eq(setenv("SLURM_JOB_ID", "4711", 1), 0);
   ck_assert_int_eq(setenv("SLURM_RESTART_COUNT", "2\"", 1), 0);
   outcome o = nightjar("run", job, "--db", db, "--limit", "20");
@@ -252,24 +254,27 @@ START_TEST(a_cluster_names_the_shard) {
 END_TEST
 
 static const struct {
-  const char *id, *count, *min, *step, *says;
-} ARRAYS[] = {{"3", NULL, NULL, NULL, "SLURM_ARRAY_TASK_COUNT is not set"},
-              {NULL, "4", "1", "1", "SLURM_ARRAY_TASK_ID is not set"},
-              {"3", "4", NULL, "1", "SLURM_ARRAY_TASK_MIN is not set"},
-              {"3", "4", "1", NULL, "SLURM_ARRAY_TASK_STEP is not set"},
-              {"", "4", "1", "1", "SLURM_ARRAY_TASK_ID is '', not a number"},
-              {"3x", "4", "1", "1", "SLURM_ARRAY_TASK_ID is '3x', not a number"},
-              {"-3", "4", "1", "1", "not a number"},
-              {"9", "3", "1", "1", "task 9 of a job array of 3 from 1 in steps of 1"},
-              {"4", "4", "1", "2", "use an array without gaps"},
-              {"3", "4", "1", "0", "has no place"},
-              {"1", "0", "1", "1", "has no place"},
-              {"1", "99999999999999999999", "1", "1", "not a number"}};
+  const char *id, *count, *min, *step, *max, *says;
+} ARRAYS[] = {{"3", NULL, NULL, NULL, NULL, "SLURM_ARRAY_TASK_COUNT is not set"},
+              {NULL, "4", "1", "1", NULL, "SLURM_ARRAY_TASK_ID is not set"},
+              {"3", "4", NULL, "1", NULL, "SLURM_ARRAY_TASK_MIN is not set"},
+              {"3", "4", "1", NULL, NULL, "SLURM_ARRAY_TASK_STEP is not set"},
+              {"", "4", "1", "1", NULL, "SLURM_ARRAY_TASK_ID is '', not a number"},
+              {"3x", "4", "1", "1", NULL, "SLURM_ARRAY_TASK_ID is '3x', not a number"},
+              {"-3", "4", "1", "1", NULL, "not a number"},
+              {"9", "3", "1", "1", NULL, "task 9 of a job array of 3 from 1 in steps of 1"},
+              {"4", "4", "1", "2", NULL, "use an array without gaps"},
+              {"3", "4", "1", "0", NULL, "has no place"},
+              {"1", "0", "1", "1", NULL, "has no place"},
+              {"1", "99999999999999999999", "1", "1", NULL, "not a number"},
+              {"3", "2", "3", "1", "5", "use an array without gaps"}, /* 3,5 */
+              {"1", "3", "1", "1", "5", "use an array without gaps"}, /* 1,4,5 */
+              {"1", "4", "1", "1", "x", "SLURM_ARRAY_TASK_MAX is 'x', not a number"}};
 
 START_TEST(arrays_that_make_no_shards_are_refused) {
   prepare();
   const char *db = copy_of(tasks_db, "array.db");
-  in_array(ARRAYS[_i].id, ARRAYS[_i].count, ARRAYS[_i].min, ARRAYS[_i].step);
+  in_array(ARRAYS[_i].id, ARRAYS[_i].count, ARRAYS[_i].min, ARRAYS[_i].step, ARRAYS[_i].max);
   outcome o = nightjar("run", job, "--db", db, "--limit", "1");
   ck_ended(o, 2);
   ck_holds(o.err, ARRAYS[_i].says);
