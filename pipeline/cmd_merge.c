@@ -96,7 +96,9 @@ static status compare_again(const invocation *in, store *s, detail *err) {
 /* ---- printing ---------------------------------------------------------------------------------
  */
 
-/* What the store holds now, and what its jobs still want of it. */
+/* What the store holds now, and what its jobs still want of it. Of a run that conditions share, one
+   may want more tasks and another more repeats: what they want together is counted in steps, each
+   number of repeats with the most tasks that are wanted so often. */
 typedef struct totals {
   int64_t samples, left;
 } totals;
@@ -106,10 +108,13 @@ static status read_totals(store *s, totals *t, detail *err) {
   int row = 0;
   status st = query_open(
       &q, s,
-      "SELECT (SELECT count(*) FROM sample), coalesce(sum(a.tasks * a.repeats - (SELECT count(*) "
-      "FROM sample s JOIN task t ON t.id = s.task WHERE s.run = a.run AND s.repeat < a.repeats "
-      "AND t.ordinal < a.tasks AND s.status <> 'failed')), 0) FROM (SELECT run, max(tasks) AS "
-      "tasks, max(repeats) AS repeats FROM condition GROUP BY run) a",
+      "WITH step AS MATERIALIZED (SELECT run, repeats, max(max(tasks)) OVER (PARTITION BY run "
+      "ORDER BY repeats DESC) AS tasks, repeats - lead(repeats, 1, 0) OVER (PARTITION BY run "
+      "ORDER BY repeats DESC) AS high FROM condition GROUP BY run, repeats) "
+      "SELECT (SELECT count(*) FROM sample), coalesce((SELECT sum(tasks * high) FROM step), 0) - "
+      "(SELECT count(*) FROM sample s JOIN task t ON t.id = s.task WHERE s.status <> 'failed' AND "
+      "EXISTS (SELECT 1 FROM step w WHERE w.run = s.run AND s.repeat < w.repeats AND "
+      "t.ordinal < w.tasks))",
       err);
   if (!st) st = query_next(q, &row, err);
   if (row) *t = (totals){.samples = query_int(q, 0), .left = query_int(q, 1)};

@@ -323,6 +323,33 @@ START_TEST(one_store_is_one_shards) {
 }
 END_TEST
 
+/* Of one run the first tasks often and all tasks once: together no more than that is missing. */
+START_TEST(what_jobs_want_together_is_counted_once) {
+  prepare();
+  const char *db = copy_of(tasks_db, "both.db"), *out = support_path("out.db");
+  const char *often = support_path("often.yaml"), *all = support_path("all.yaml");
+  static const char rest[] = "tasks: kill\nconditions:\n"
+                             "  - {name: dfs, mode: symbolic, search: dfs}\n";
+  char document[300];
+  (void)snprintf(document, sizeof document, "name: often\nrepeats: 3\n%s", rest);
+  support_write(often, document);
+  (void)snprintf(document, sizeof document, "name: all\n%s", rest);
+  support_write(all, document);
+  ck_ended(nightjar("run", often, "--db", db, "--limit", "5"), 0);
+  ck_ended(nightjar("run", all, "--db", db), 0);
+  outcome o = nightjar("merge", out, db);
+  ck_ended(o, 0);
+  ck_holds(o.out, "holds 130 samples, all that its jobs want");
+  (void)program_sqlite(out, "PRAGMA foreign_keys = ON; DELETE FROM sample WHERE repeat = 2 "
+                            "OR task IN (SELECT id FROM task WHERE ordinal IN (1, 100))");
+  o = nightjar("merge", "--json", out, shard_store(1, 1));
+  ck_ended(o, 0);
+  json_t *said = program_json(o.out);
+  ck_assert_int_eq(json_integer_value(json_object_get(said, "samples_left")), 5 + 2 + 1);
+  json_decref(said);
+}
+END_TEST
+
 START_TEST(merge_says_what_is_wrong) {
   prepare();
   const char *a = shard_store(1, 2), *b = shard_store(2, 2), *out = support_path("out.db");
@@ -368,6 +395,7 @@ int main(void) {
                       sizeof ARRAYS / sizeof ARRAYS[0]);
   tcase_add_test(all, odd_shards_are_refused);
   tcase_add_test(all, one_store_is_one_shards);
+  tcase_add_test(all, what_jobs_want_together_is_counted_once);
   tcase_add_test(all, merge_says_what_is_wrong);
   suite_add_tcase(suite, all);
   return support_run(suite);
