@@ -173,7 +173,11 @@ status merge_jobs(merging *m, detail *err) {
   int row;
   status failed;
   while (!(failed = merge_row(m, &k, &row, err)) && row) {
-    failed = merge_job(m, merge_text(&k, 0), merge_text(&k, 1), err);
+    const char *name = merge_text(&k, 0), *document = merge_text(&k, 1);
+    int whole = strlen(name) == (size_t)sqlite3_column_bytes(k.statement, 0) &&
+                strlen(document) == (size_t)sqlite3_column_bytes(k.statement, 1);
+    failed = whole ? merge_job(m, name, document, err)
+                   : merge_refuse(m, err, "a zero byte is in its job '%.60s'", name);
     if (failed) break;
   }
   merge_end(&k);

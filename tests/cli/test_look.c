@@ -403,7 +403,9 @@ START_TEST(test_names_cut_short) {
   const char *db = closed_store("cut.db"), *into = closed_store("into.db");
   (void)program_sqlite(db, "INSERT INTO job SELECT name || char(0) || 'b', '{}' FROM job");
   (void)nightjar("report", "--text", "--db", db);
-  ck_ended(nightjar("merge", into, db), 0);
+  outcome o = nightjar("merge", into, db);
+  ck_ended(o, 5);
+  ck_holds(o.err, "a zero byte is in its job");
   ck_ended(nightjar("merge", db, into), 0);
 }
 END_TEST

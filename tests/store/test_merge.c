@@ -423,6 +423,8 @@ static const struct {
     {"UPDATE verdict SET sample = 77 WHERE sample = 2", "table verdict"},
     {"DELETE FROM thread WHERE sample = 2", "table trace"},
     {"DELETE FROM job", "table condition"},
+    {"INSERT INTO job VALUES ('a' || char(0) || 'b', '{}')", "a zero byte is in its job 'a'"},
+    {"INSERT INTO job VALUES ('a', '{}' || char(0))", "a zero byte is in its job 'a'"},
     {"UPDATE condition SET run = 77", "table condition"},
     {"PRAGMA ignore_check_constraints = ON; UPDATE sample SET status = 'odd' WHERE id = 2",
      "CHECK constraint failed"},
