@@ -58,27 +58,12 @@ static status merge_inputs(const invocation *in, store *s, store_merged *counts,
   return OK;
 }
 
-/* The name of the job with this number, from 0 on. A query that is open while the store is written
-   to would see it change, so each is closed; and by number, since a name of a stranger's store may
-   be cut short by a zero in it and come again for ever. */
-static status read_job(store *s, int64_t number, text *name, int *found, detail *err) {
-  query *q = NULL;
-  *found = 0;
-  status st = query_open(&q, s, "SELECT name FROM job ORDER BY name LIMIT 1 OFFSET ?", err);
-  if (!st) query_bind_int(q, 1, number);
-  if (!st) st = query_next(q, found, err);
-  text_clear(name);
-  if (!st && *found) text_put(name, query_text(q, 0));
-  query_close(q);
-  return st ? st : text_state(name, err);
-}
-
 /* Comparisons are derived: every job's are computed again where its samples changed. */
 static status compare_again(const invocation *in, store *s, detail *err) {
   text name;
   text_open(&name, 1 << 16);
   int found;
-  status st = read_job(s, 0, &name, &found, err);
+  status st = command_job_at(s, NULL, 0, &name, &found, err);
   for (int64_t number = 1; !st && found; number++) {
     detail refused = {0};
     status compared = report_comparisons(s, text_string(&name), &refused);
@@ -87,7 +72,7 @@ static status compare_again(const invocation *in, store *s, detail *err) {
       st = compared;
       if (err) *err = refused;
     }
-    if (!st) st = read_job(s, number, &name, &found, err);
+    if (!st) st = command_job_at(s, NULL, number, &name, &found, err);
   }
   text_close(&name);
   return st;

@@ -64,29 +64,11 @@ static status fill_report(const invocation *in, store *s, text *out, detail *err
   return report_text(s, &o, out, err);
 }
 
-/* The job with this number, from 0 on, of those that --job lets pass. Not the one behind a name: a
-   zero in a stranger's name cuts it short, and it would come again for ever. */
-static status read_job(const invocation *in, store *s, int64_t number, text *name, int *found,
-                       detail *err) {
-  query *q = NULL;
-  status failed = query_open(&q, s,
-                             "SELECT name FROM job WHERE name = ?1 OR ?1 IS NULL "
-                             "ORDER BY name LIMIT 1 OFFSET ?2",
-                             err);
-  if (failed) return failed;
-  query_bind_text(q, 1, command_value(in, "job"));
-  query_bind_int(q, 2, number);
-  failed = query_next(q, found, err);
-  text_clear(name);
-  if (!failed && *found) text_put(name, query_text(q, 0));
-  query_close(q);
-  return failed ? failed : text_state(name, err);
-}
-
 /* Writes the comparisons of the jobs that were shown into the store, if it may be written and
    nobody else does: otherwise the next report computes them again. */
 static void keep_comparisons(const invocation *in) {
   char who[320];
+  const char *only = command_value(in, "job");
   store *s = NULL;
   text name;
   detail ignored = {0};
@@ -94,11 +76,11 @@ static void keep_comparisons(const invocation *in) {
   text_open(&name, 1 << 16);
   status failed = store_open(&s, in->db, STORE_WRITE, NULL, &ignored);
   int found = 0;
-  if (!failed) failed = read_job(in, s, 0, &name, &found, &ignored);
+  if (!failed) failed = command_job_at(s, only, 0, &name, &found, &ignored);
   for (int64_t number = 1; !failed && found; number++) {
     failed = report_comparisons(s, text_string(&name), &ignored);
     if (failed == E_INPUT) failed = OK; /* the page has said why its contrasts are refused */
-    if (!failed) failed = read_job(in, s, number, &name, &found, &ignored);
+    if (!failed) failed = command_job_at(s, only, number, &name, &found, &ignored);
   }
   text_close(&name);
   (void)store_close(s, NULL);

@@ -1,5 +1,7 @@
 #include "pipeline/command.h"
 
+#include "store/query.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +220,24 @@ status command_store(const invocation *in, store_access access, store **out, det
                  in->db);
   }
   return store_open(out, in->db, access, in->messages, err);
+}
+
+status command_job_at(store *s, const char *only, int64_t place, text *name, int *found,
+                      detail *err) {
+  query *q = NULL;
+  status failed = query_open(&q, s,
+                             "SELECT name FROM job WHERE name = ?1 OR ?1 IS NULL ORDER BY name "
+                             "LIMIT 1 OFFSET ?2",
+                             err);
+  *found = 0;
+  text_clear(name);
+  if (failed) return failed;
+  query_bind_text(q, 1, only);
+  query_bind_int(q, 2, place);
+  failed = query_next(q, found, err);
+  if (!failed && *found) text_put(name, query_text(q, 0));
+  query_close(q);
+  return failed ? failed : text_state(name, err);
 }
 
 int command_exit_code(status s, int failed_samples) {

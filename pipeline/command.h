@@ -100,4 +100,11 @@ MUST_CHECK status command_print(const invocation *in, const text *t, detail *err
 MUST_CHECK status command_store(const invocation *in, store_access access, store **out,
                                 detail *err);
 
+/* The name of the job at this place, from 0, of those that are called only (NULL: of all); *found
+   is 0 behind the last. No query stays open, so that the store may be written to between two
+   places; and by place, since a name of a stranger's store may be cut short by a zero in it and
+   would come again for ever behind itself. */
+MUST_CHECK status command_job_at(store *s, const char *only, int64_t place, text *name, int *found,
+                                 detail *err);
+
 #endif
