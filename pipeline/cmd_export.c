@@ -10,11 +10,14 @@ enum { NAMES_MAX = 200, NAMES_BYTES_MAX = 1 << 20, SQL_BYTES_MAX = 64 << 10 };
 
 typedef struct names {
   arena *memory;
+  const char *wanted;
+  int found; /* also where it is not among those that are kept */
   const char *name[NAMES_MAX];
   size_t count;
 } names;
 
 static status add_name(names *n, const char *name, detail *err) {
+  n->found |= !strcmp(name, n->wanted);
   if (n->count == NAMES_MAX) return OK; /* enough to suggest one */
   n->name[n->count] = arena_text(n->memory, name, strlen(name));
   if (!n->name[n->count]) return arena_full(n->memory, err);
@@ -34,20 +37,13 @@ static status read_names(store *s, const char *sql, names *out, detail *err) {
   return failed;
 }
 
-static int has_name(const names *n, const char *name) {
-  for (size_t i = 0; i < n->count; i++) {
-    if (!strcmp(n->name[i], name)) return 1;
-  }
-  return 0;
-}
-
 static status check_name(store *s, const char *sql, const char *name, const char *what, status code,
                          detail *err) {
-  names known = {0};
+  names known = {.wanted = name};
   status failed = arena_open(&known.memory, NAMES_BYTES_MAX, err);
   if (failed) return failed;
   failed = read_names(s, sql, &known, err);
-  if (!failed && !has_name(&known, name)) {
+  if (!failed && !known.found) {
     const char *near = text_nearest(name, known.name, known.count);
     if (!near && known.count) near = known.name[0];
     failed = fault(err, code, "%s has no %s '%s'%s%s%s", store_path(s), what, name,

@@ -321,6 +321,11 @@ START_TEST(one_job_may_be_asked_for) {
   o = nightjar("export", "samples", "--job", "tow", "--db", db);
   ck_ended(o, 3);
   ck_holds(o.err, "no job 'tow'; there is 'two'");
+  /* However many there are before it. */
+  (void)program_sqlite(db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                           "i < 300) INSERT INTO job SELECT 'a' || i, document FROM n, job WHERE "
+                           "name = 'two'");
+  ck_ended(nightjar("export", "accuracy", "--job", "two", "--db", db), 0);
 }
 END_TEST
 
