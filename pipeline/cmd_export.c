@@ -125,7 +125,8 @@ static status view_sql(const invocation *in, store *s, const char *view, text *o
 /* ---- tasks ------------------------------------------------------------------------------------
 
    In the form that tasks import reads: a Countdown problem by nums and target, a question by
-   question and target, and no column that would be empty, since an empty field says something. */
+   question and target, and no column that would be empty, since an empty field says something: so
+   none of answers in a set of questions without them. */
 
 #define OF_SETS                                                                                    \
   "FROM task t JOIN task_set w ON w.id = t.task_set "                                              \
@@ -158,7 +159,8 @@ static status tasks_sql(const invocation *in, store *s, int64_t set, rows_format
   int row = 0;
   status failed = query_open(&q, s,
                              "SELECT sum(w.kind = 'countdown'), count(t.cluster), count(t.split), "
-                             "sum(t.data <> '{}'), sum(w.kind <> 'countdown') " OF_SETS,
+                             "sum(t.data <> '{}'), "
+                             "count(*) = 0 OR sum(t.target <> '{\"answer\":null}') > 0 " OF_SETS,
                              err);
   if (failed) return failed;
   bind_tasks(in, q, set);
@@ -166,7 +168,7 @@ static status tasks_sql(const invocation *in, store *s, int64_t set, rows_format
   text_put(out, "SELECT ");
   if (!set) text_put(out, "w.name || '@' || w.version AS task_set, ");
   text_put(out, "t.name AS name, t.question");
-  put_target(out, query_int(q, 0) > 0, format);
+  if (query_int(q, 4)) put_target(out, query_int(q, 0) > 0, format);
   if (query_int(q, 1)) text_put(out, ", t.cluster");
   if (query_int(q, 2)) text_put(out, ", t.split");
   if (query_int(q, 3)) {

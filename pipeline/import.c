@@ -240,7 +240,10 @@ static status choose_questions(import *i, const json_t *record, detail *err) {
   for (int f = FIELD_QUESTION; f <= FIELD_ANSWER; f++) {
     status failed = choose(i, (import_field)f, record, err);
     if (failed) return failed;
-    if (!i->path[f] || !*i->path[f]) return unknown_place(record, (import_field)f, err);
+    int left_out = f == FIELD_ANSWER && i->mapped[f] && !*i->path[f];
+    if (!left_out && (!i->path[f] || !*i->path[f])) {
+      return unknown_place(record, (import_field)f, err);
+    }
   }
   return OK;
 }
@@ -280,7 +283,7 @@ const import_counts *import_counted(const import *i) {
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
-/* {"answer": VALUE}: a scalar or a list, null where a batch has none. */
+/* {"answer": VALUE}: a scalar or a list, null where a batch has none or the map takes none. */
 static status put_answer(import *i, const json_t *record, detail *err) {
   const char *path = i->path[FIELD_ANSWER];
   const json_t *value = path && *path ? import_find(record, path) : NULL;

@@ -308,11 +308,12 @@ START_TEST(a_map_names_the_fields) {
 }
 END_TEST
 
-static void comes_back(const char *set, const char *file) {
+static void comes_back(const char *set, const char *file, const char *map) {
   const char *from = support_path("t.db"), *to = support_path("copy.db");
   const char *path = support_path(file);
   ck_ended(nightjar("export", "tasks", "--set", set, "-o", path, "--replace", "--db", from), 0);
-  outcome o = nightjar("tasks", "import", path, "--name", set, "--db", to);
+  outcome o =
+      nightjar("tasks", "import", path, "--name", set, "--db", to, map ? "--map" : NULL, map);
   ck_ended(o, 0);
   ck_lacks(o.err, "of its tasks got"); /* when it comes back a second time, in another format */
   ck_assert_str_eq(hash_of_set(from, set), hash_of_set(to, set));
@@ -332,10 +333,17 @@ START_TEST(what_export_wrote_comes_back) {
                      "{\"id\":\"q\",\"question\":\"a, b\",\"answer\":\"c\"}\n",
                      "--name", "b"),
            0);
-  comes_back("a", "a.csv");
-  comes_back("a", "a.jsonl");
-  comes_back("b", "b.jsonl");
-  comes_back("b", "b.csv");
+  comes_back("a", "a.csv", NULL);
+  comes_back("a", "a.jsonl", NULL);
+  comes_back("b", "b.jsonl", NULL);
+  comes_back("b", "b.csv", NULL);
+  ck_ended(import_as("n.jsonl",
+                     "{\"custom_id\":\"r\",\"body\":{\"messages\":[{\"role\":\"user\","
+                     "\"content\":\"2 + 2?\"}]}}\n",
+                     "--name", "n"),
+           0);
+  comes_back("n", "n.jsonl", "answer=");
+  comes_back("n", "n.csv", "answer=");
   ck_ended(import_as("y.jsonl",
                      "{\"question\":\"q\",\"target\":1,\"data\":{\"k\":1},\"level\":2}\n", "--name",
                      "y"),
