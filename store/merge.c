@@ -222,6 +222,30 @@ status merge_check_rows(merging *m, detail *err) {
   return failed;
 }
 
+/* What views read for every job at once is right in each row: one text that is no JSON would end
+   every query of the store that it came into. */
+status merge_check_values(merging *m, detail *err) {
+  const char *sql =
+      "SELECT 'run', 'parameters' FROM source.run WHERE NOT json_valid(parameters) "
+      "UNION ALL SELECT 'condition', 'axes' FROM source.condition WHERE NOT json_valid(axes) "
+      "UNION ALL SELECT 'job', 'document' FROM source.job WHERE NOT json_valid(document) "
+      "UNION ALL SELECT 'task_set', 'origin' FROM source.task_set WHERE NOT json_valid(origin) "
+      "UNION ALL SELECT 'process', 'settings' FROM source.process WHERE NOT json_valid(settings) "
+      "UNION ALL SELECT 'condition', 'repeats' FROM source.condition WHERE repeats > ? "
+      "UNION ALL SELECT 'condition', 'tasks' FROM source.condition c JOIN source.run r ON "
+      "r.id = c.run JOIN source.task_set w ON w.id = r.task_set WHERE c.tasks > w.tasks LIMIT 1";
+  int row;
+  call k = merge_call(m, sql);
+  call_int(&k, STORE_REPEATS_MAX);
+  status failed = merge_row(m, &k, &row, err);
+  if (!failed && row) {
+    failed = merge_refuse(m, err, "column %s of its table %s holds what a store never does",
+                          merge_text(&k, 1), merge_text(&k, 0));
+  }
+  merge_end(&k);
+  return failed;
+}
+
 /* ---- merging ----------------------------------------------------------------------------------
  */
 
@@ -250,8 +274,8 @@ static status forget_counts(merging *m, detail *err) {
 
 static status merge_all(merging *m, detail *err) {
   static status (*const steps[])(merging *, detail *) = {
-      forget_counts, merge_check_rows, merge_task_sets, merge_processes,
-      merge_runs,    merge_jobs,       merge_samples};
+      forget_counts,   merge_check_rows, merge_check_values, merge_task_sets,
+      merge_processes, merge_runs,       merge_jobs,         merge_samples};
   status failed = merge_run(m, MAPS, err);
   for (size_t i = 0; !failed && i < sizeof steps / sizeof steps[0]; i++)
     failed = steps[i](m, err);

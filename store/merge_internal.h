@@ -37,6 +37,7 @@ MUST_CHECK status merge_number(merging *m, const char *sql, int64_t *out, detail
 
 MUST_CHECK status merge_check_shape(merging *m, detail *err); /* before the transaction */
 MUST_CHECK status merge_check_rows(merging *m, detail *err);
+MUST_CHECK status merge_check_values(merging *m, detail *err);
 MUST_CHECK status merge_task_sets(merging *m, detail *err);
 MUST_CHECK status merge_processes(merging *m, detail *err);
 MUST_CHECK status merge_runs(merging *m, detail *err);

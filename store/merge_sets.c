@@ -8,7 +8,7 @@
 
 /* A set that is being read through. */
 typedef struct checked_set {
-  int64_t id, tasks;
+  int64_t id, tasks, tasks_said;
   hash said;
   hash_parts parts;
   char name[160];
@@ -23,12 +23,13 @@ static int read_hash(const call *k, int column, hash *out) {
 
 static status end_set(const merging *m, checked_set *set, detail *err) {
   hash found = hash_end(&set->parts);
-  if (hash_equal(&found, &set->said)) return OK;
+  if (hash_equal(&found, &set->said) && set->tasks == set->tasks_said) return OK;
   return merge_refuse(m, err, "the tasks of its set %s are not those that were hashed", set->name);
 }
 
 static status begin_set(const merging *m, const call *k, checked_set *set, detail *err) {
-  *set = (checked_set){.id = sqlite3_column_int64(k->statement, 0)};
+  *set = (checked_set){.id = sqlite3_column_int64(k->statement, 0),
+                       .tasks_said = sqlite3_column_int64(k->statement, 8)};
   (void)snprintf(set->name, sizeof set->name, "%s@%s", merge_text(k, 1), merge_text(k, 2));
   hash_start(&set->parts);
   if (read_hash(k, 3, &set->said)) return OK;
@@ -53,7 +54,8 @@ static status add_to_set(const merging *m, const call *k, checked_set *set, deta
 /* Sets are found by their hash, so it has to be that of the tasks. */
 static status check_tasks(merging *m, detail *err) {
   call k = merge_call(
-      m, "SELECT w.id, w.name, w.version, w.hash, t.ordinal, t.question, t.target, t.hash "
+      m, "SELECT w.id, w.name, w.version, w.hash, t.ordinal, t.question, t.target, t.hash, "
+         "w.tasks "
          "FROM source.task_set w LEFT JOIN source.task t ON "
          "t.task_set = w.id "
          "ORDER BY w.id, t.ordinal");
