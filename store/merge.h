@@ -21,9 +21,10 @@
    - Comparisons are derived: they are not copied, and have to be computed again.
 
    An input is one transaction: one that cannot be merged whole leaves nothing of itself. It is only
-   read, a journal that a killed process left beside it included. It comes from other people: what
-   lacks the tables of our schema, points to rows that are not there, holds what would break a view,
-   or does not hash to what it says is refused. */
+   read, a journal that a killed process left beside it included; but one of an older store version
+   is brought up first, as by any opening. It comes from other people: what lacks the tables of our
+   schema, points to rows that are not there, holds what would break a view, or does not hash to
+   what it says is refused. */
 #ifndef STORE_MERGE_H
 #define STORE_MERGE_H
 

@@ -1,4 +1,5 @@
 /* Stores of earlier versions: each becomes one of this version with nothing lost, after a copy. */
+#include "store/merge.h"
 #include "tests/store/fixture.h"
 #include "tests/support/program.h"
 
@@ -83,6 +84,21 @@ START_TEST(a_reader_brings_it_up_too) {
 }
 END_TEST
 
+START_TEST(so_does_a_merge_of_it) {
+  const char *old = unpack(1);
+  hash before = program_promised(old);
+  detail err;
+  store_merged counts;
+  store *s = open_store("out.db", STORE_WRITE);
+  ck_ok(store_merge(s, old, &counts, &err));
+  close_store(s);
+  ck_assert_int_eq(counts.samples, 24);
+  hash after = program_promised(support_path("out.db"));
+  ck_assert(hash_equal(&before, &after));
+  ck_assert_int_eq(access(beside(".version-1"), F_OK), 0);
+}
+END_TEST
+
 START_TEST(views_that_a_user_added_stay) {
   const char *old = unpack(1);
   (void)program_sqlite(old, "CREATE VIEW mine AS SELECT count(*) AS n FROM samples");
@@ -136,6 +152,7 @@ int main(void) {
   TCase *all = tcase_create("migrate");
   tcase_add_loop_test(all, each_version_is_brought_up, 1, STORE_VERSION);
   tcase_add_test(all, a_reader_brings_it_up_too);
+  tcase_add_test(all, so_does_a_merge_of_it);
   tcase_add_test(all, views_that_a_user_added_stay);
   tcase_add_test(all, one_that_fails_stays_as_it_was);
   tcase_add_test(all, a_snapshot_is_one_whole_file);
