@@ -10,6 +10,9 @@ room(base PkgConfig::libmd Threads::Threads ${UTF8PROC_LIBRARY})
 target_include_directories(base PRIVATE ${UTF8PROC_INCLUDE} ${RANDOM123_INCLUDE})
 target_link_libraries(base PUBLIC PkgConfig::jansson)
 
+room(kernels Threads::Threads m)
+target_link_libraries(kernels PUBLIC base)
+
 room(solvers)
 target_link_libraries(solvers PUBLIC base)
 
