@@ -17,7 +17,7 @@ const kernels *kernels_find(const char *name) {
   return NULL;
 }
 
-size_t kernels_activation_bytes(compute c) {
+size_t kernels_activation_bytes(compute_type c) {
   return c == COMPUTE_FP32 ? sizeof(float) : sizeof(uint16_t);
 }
 

@@ -13,7 +13,7 @@ struct device {
 };
 
 /* The head of every host weight. */
-struct weight {
+struct packed_weight {
   int n, k;
   void *data;
 };
@@ -61,12 +61,12 @@ void check_gather(const device *d, const gather_args *a);
 void check_sample(const device *d, const sample_args *a);
 
 /* Activations as the compute stores them. */
-static inline float activation_get(compute c, const void *from, size_t index) {
+static inline float activation_get(compute_type c, const void *from, size_t index) {
   if (c == COMPUTE_FP32) return ((const float *)from)[index];
   return number_from_bf16(((const uint16_t *)from)[index]);
 }
 
-static inline void activation_put(compute c, void *to, size_t index, float value) {
+static inline void activation_put(compute_type c, void *to, size_t index, float value) {
   if (c == COMPUTE_FP32) {
     ((float *)to)[index] = value;
   } else {
@@ -74,7 +74,7 @@ static inline void activation_put(compute c, void *to, size_t index, float value
   }
 }
 
-static inline float activation_rounded(compute c, float value) {
+static inline float activation_rounded(compute_type c, float value) {
   return c == COMPUTE_FP32 ? value : number_from_bf16(number_to_bf16(value));
 }
 

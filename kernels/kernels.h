@@ -50,8 +50,12 @@ enum {
   KERNELS_THREADS_MAX = 256
 };
 
-typedef enum compute { COMPUTE_BF16, COMPUTE_FP32 } compute;
-typedef enum element { ELEMENT_BF16, ELEMENT_FP16, ELEMENT_FP32 } element; /* as files store it */
+typedef enum compute_type { COMPUTE_BF16, COMPUTE_FP32 } compute_type;
+typedef enum element_type {
+  ELEMENT_BF16,
+  ELEMENT_FP16,
+  ELEMENT_FP32
+} element_type; /* as files store it */
 
 /* Ways of the cpu backend, as bits of a mask. All give the same bytes. CPU_TILES runs AMX's loop on
    an emulated tile instruction: slow, never chosen unless it alone is asked for, and there so that
@@ -65,7 +69,7 @@ typedef enum cpu_path {
 } cpu_path;
 
 typedef struct device_options {
-  compute compute;
+  compute_type compute;
   int threads;                     /* 1 to KERNELS_THREADS_MAX, the caller's included */
   unsigned paths;                  /* of cpu: those that may be chosen; 0 for all */
   int layers, kv_heads, head_size; /* of the cache; head_size is even, at most KERNELS_HEAD_MAX */
@@ -73,13 +77,14 @@ typedef struct device_options {
 } device_options;
 
 typedef struct device device;
-typedef struct weight weight; /* a packed matrix [n, k]; belongs to its device, the caller frees */
+typedef struct packed_weight
+    packed_weight; /* a packed matrix [n, k]; belongs to its device, the caller frees */
 
 /* One matrix stacked from parts along n, each [n, k] row-major in host memory that may go once
    weight_pack has returned. Under COMPUTE_BF16 fp32 and fp16 are rounded to bf16 once. */
 typedef struct weight_part {
   const void *data; /* [n, k] */
-  element element;
+  element_type element;
   int n;
 } weight_part;
 
@@ -107,8 +112,8 @@ typedef struct step_plan {
 /* residual[r, i] = table[token[r], i], exact. */
 typedef struct embed_args {
   const step_plan *plan;
-  const weight *table; /* [vocabulary, width] */
-  float *residual;     /* [rows, width] */
+  const packed_weight *table; /* [vocabulary, width] */
+  float *residual;            /* [rows, width] */
 } embed_args;
 
 /* residual += delta, then the root-mean-square norm (Zhang and Sennrich 2019):
@@ -126,10 +131,10 @@ typedef struct norm_add_args {
 /* y[r, j] = dot(x[r], w[j], k), plus bias[j] by one addition where there is a bias. */
 typedef struct product_args {
   int rows;
-  const void *x;     /* [rows, k] activations */
-  const weight *w;   /* [n, k] */
-  const float *bias; /* [n], or NULL */
-  float *y;          /* [rows, n] */
+  const void *x;          /* [rows, k] activations */
+  const packed_weight *w; /* [n, k] */
+  const float *bias;      /* [n], or NULL */
+  float *y;               /* [rows, n] */
 } product_args;
 
 /* Per row and head: the norm of the head where there is a gain (as in norm_add, over head_size, not
@@ -245,9 +250,9 @@ typedef struct kernels {
   MUST_CHECK status (*get)(device *d, void *to_host, const void *from, size_t bytes, detail *err);
 
   /* E_MEMORY; E_LIMIT where n * k has no size. */
-  MUST_CHECK status (*weight_pack)(device *d, weight **out, const weight_source *source,
+  MUST_CHECK status (*weight_pack)(device *d, packed_weight **out, const weight_source *source,
                                    detail *err);
-  void (*weight_free)(device *d, weight *w); /* NULL is a no-op */
+  void (*weight_free)(device *d, packed_weight *w); /* NULL is a no-op */
 
   MUST_CHECK status (*embed)(device *d, const embed_args *a, detail *err);
   MUST_CHECK status (*norm_add)(device *d, const norm_add_args *a, detail *err);
@@ -262,7 +267,7 @@ typedef struct kernels {
 /* The backend of this name ("reference", "cpu"), or NULL. */
 const kernels *kernels_find(const char *name);
 
-size_t kernels_activation_bytes(compute c); /* 2 or 4 */
+size_t kernels_activation_bytes(compute_type c); /* 2 or 4 */
 
 /* The paths of `cpu` that this machine has, CPU_TILES included. */
 unsigned kernels_cpu_paths(void);

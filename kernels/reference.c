@@ -31,23 +31,24 @@ static const char *path(const device *d) {
   return "reference";
 }
 
-static void free_weight(device *d, weight *w) {
+static void free_weight(device *d, packed_weight *w) {
   (void)d;
   if (!w) return;
   host_free(w->data);
   host_free(w);
 }
 
-static status pack_weight(device *d, weight **out, const weight_source *source, detail *err) {
+static status pack_weight(device *d, packed_weight **out, const weight_source *source,
+                          detail *err) {
   int n;
   size_t bytes;
-  compute c = d->options.compute;
+  compute_type c = d->options.compute;
   status failed = backend_source_rows(source, &n, err);
   if (failed) return failed;
   size_t row_bytes = (size_t)source->k * kernels_activation_bytes(c);
   failed = backend_size(&bytes, (size_t)n, row_bytes, "a weight", err);
   if (failed) return failed;
-  weight *w = host_take(sizeof *w);
+  packed_weight *w = host_take(sizeof *w);
   if (w) w->data = host_take(bytes);
   if (!w || !w->data) {
     free_weight(d, w);

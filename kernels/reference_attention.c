@@ -88,7 +88,7 @@ static chunk chunk_of(const device *d, const step_plan *p, int32_t span, int fir
 /* q is rotated and rounded. */
 static void partial_of(const device *d, int layer, int kv_head, const float *q, const chunk *c,
                        partial *out) {
-  compute kind = d->options.compute;
+  compute_type kind = d->options.compute;
   int size = d->options.head_size;
   float p[KERNELS_CHUNK] = {0}, x[KERNELS_HEAD_MAX], ones[KERNELS_CHUNK];
   float scale = 1.0f / sqrtf((float)size);
