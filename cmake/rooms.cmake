@@ -12,6 +12,16 @@ target_link_libraries(base PUBLIC PkgConfig::jansson)
 
 room(kernels Threads::Threads m)
 target_link_libraries(kernels PUBLIC base)
+# Each path of the processor is compiled for its own instructions and entered only where the machine
+# has them. Their loops rely on constant bounds being unrolled, in every build.
+set_source_files_properties(kernels/cpu_portable.c kernels/cpu_tiles.c PROPERTIES COMPILE_OPTIONS -O3)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set_source_files_properties(kernels/cpu_avx2.c PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
+  set_source_files_properties(kernels/cpu_avx512.c PROPERTIES
+    COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma")
+  set_source_files_properties(kernels/cpu_amx.c PROPERTIES
+    COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma;-mamx-tile;-mamx-bf16")
+endif()
 
 room(solvers)
 target_link_libraries(solvers PUBLIC base)

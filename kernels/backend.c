@@ -10,7 +10,7 @@
 enum { ALIGNMENT = 64 };
 
 const kernels *kernels_find(const char *name) {
-  static const kernels *const all[] = {&kernels_reference};
+  static const kernels *const all[] = {&kernels_reference, &kernels_cpu};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     if (!strcmp(all[i]->name, name)) return all[i];
   }

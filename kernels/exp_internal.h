@@ -8,6 +8,7 @@
 
 #define EXP_LOWEST   (-0x1.5d589ep+6f) /* the first float whose result is surely normal */
 #define EXP_HIGHEST  0x1.62e42ep+6f    /* the last whose result is finite */
+#define EXP_ABOVE    0x1.62e430p+6f    /* the float after it */
 #define EXP_LOG2E    0x1.715476p+0f
 #define EXP_ROUND    0x1.8p+23f
 #define EXP_LN2_HIGH 0x1.62e430p-1f

@@ -1,0 +1,213 @@
+#include "kernels/cpu_internal.h"
+
+#include <string.h>
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static const cpu_ops *ops_of(cpu_path path) {
+  switch (path) {
+#if defined(__x86_64__)
+  case CPU_AMX: return &cpu_ops_amx;
+  case CPU_AVX512: return &cpu_ops_avx512;
+  case CPU_AVX2: return &cpu_ops_avx2;
+#endif
+  case CPU_TILES: return &cpu_ops_tiles;
+  default: return &cpu_ops_portable;
+  }
+}
+
+/* The best that the machine has among those allowed; CPU_TILES only where it alone is. */
+static status choose_path(cpu_device *d, detail *err) {
+  static const cpu_path order[] = {CPU_AMX, CPU_AVX512, CPU_AVX2, CPU_PORTABLE};
+  unsigned allowed = d->head.options.paths;
+  d->path = CPU_TILES;
+  if (allowed == CPU_TILES) return OK;
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+    d->path = order[i];
+    if ((!allowed || allowed & order[i]) && cpu_has(order[i])) return OK;
+  }
+  return fault(err, E_DEVICE, "this processor has none of the paths that are allowed (mask %u)",
+               allowed);
+}
+
+static void close_device(device *head) {
+  if (!head) return;
+  cpu_device *d = (cpu_device *)head;
+  pool_close(d->pool);
+  for (int t = 0; t < d->head.options.threads; t++) {
+    if (d->scratch[t]) {
+      host_free(d->scratch[t]->x);
+      host_free(d->scratch[t]->ids);
+    }
+    host_free(d->scratch[t]);
+  }
+  host_free(d->head.cache);
+  host_free(d);
+}
+
+static status take_memory(cpu_device *d, detail *err) {
+  const device_options *o = &d->head.options;
+  d->head_padded = padded(o->head_size, KERNELS_GROUP);
+  size_t bytes = (size_t)o->layers * 2 * (size_t)o->kv_heads * (size_t)o->page_keys *
+                 (size_t)d->head_padded * kernels_activation_bytes(o->compute);
+  status failed = backend_size(&bytes, (size_t)o->pages, bytes, "the cache", err);
+  if (failed) return failed;
+  d->head.cache = host_take(bytes);
+  if (!d->head.cache) return fault(err, E_MEMORY, "no memory for a cache of %zu bytes", bytes);
+  for (int t = 0; t < o->threads; t++) {
+    d->scratch[t] = host_take(sizeof *d->scratch[t]);
+    if (!d->scratch[t]) return fault(err, E_MEMORY, "no memory for thread %d of the device", t);
+  }
+  return OK;
+}
+
+static status open_device(device **out, const device_options *o, detail *err) {
+  status failed = backend_check_options(o, err);
+  if (failed) return failed;
+  cpu_device *d = host_take(sizeof *d);
+  if (!d) return fault(err, E_MEMORY, "no memory for a device");
+  d->head.options = *o;
+  failed = choose_path(d, err);
+  if (!failed) d->ops = ops_of(d->path);
+  if (!failed) failed = take_memory(d, err);
+  if (!failed) failed = pool_open(&d->pool, o->threads, err);
+  if (failed) {
+    close_device(&d->head);
+    return failed;
+  }
+  *out = &d->head;
+  return OK;
+}
+
+static const char *path(const device *d) {
+  return ((const cpu_device *)d)->ops->name;
+}
+
+static void free_weight(device *d, packed_weight *w) {
+  (void)d;
+  if (!w) return;
+  host_free(w->data);
+  host_free(w);
+}
+
+/* ---- operations: shares of rows, of panels, or of pairs of row and key head ------------------ */
+
+/* One operation as the threads see it. Sharing never changes an order of sums: no index that is
+   shared out is summed over. */
+typedef struct job {
+  cpu_device *d;
+  const void *args;
+  int count;    /* of what is shared out */
+  int adjacent; /* whether a thread gets one run of it, or every threads-th */
+  void (*share)(const struct job *j, int first, int last, cpu_scratch *s);
+} job;
+
+static void work(void *context, int thread) {
+  const job *j = context;
+  int threads = j->d->head.options.threads;
+  if (j->adjacent) {
+    int64_t count = j->count;
+    int first = (int)(count * thread / threads), last = (int)(count * (thread + 1) / threads);
+    if (first < last) j->share(j, first, last, j->d->scratch[thread]);
+    return;
+  }
+  for (int i = thread; i < j->count; i += threads)
+    j->share(j, i, i + 1, j->d->scratch[thread]);
+}
+
+static void share_embed(const job *j, int first, int last, cpu_scratch *s) {
+  (void)s;
+  cpu_embed(j->d, j->args, first, last);
+}
+
+static void share_norm_add(const job *j, int first, int last, cpu_scratch *s) {
+  (void)s;
+  j->d->ops->norm_add(j->d->head.options.compute, j->args, first, last);
+}
+
+static void share_product(const job *j, int first, int last, cpu_scratch *s) {
+  j->d->ops->product(j->d, j->args, first, last, s);
+}
+
+static void share_rope_append(const job *j, int first, int last, cpu_scratch *s) {
+  (void)s;
+  j->d->ops->rope_append(j->d, j->args, first, last);
+}
+
+static void share_attention(const job *j, int first, int last, cpu_scratch *s) {
+  int kv_heads = j->d->head.options.kv_heads;
+  for (int i = first; i < last; i++)
+    j->d->ops->attention(j->d, j->args, i / kv_heads, i % kv_heads, s);
+}
+
+static void share_swiglu(const job *j, int first, int last, cpu_scratch *s) {
+  (void)s;
+  j->d->ops->swiglu(j->d->head.options.compute, j->args, first, last);
+}
+
+static void share_gather(const job *j, int first, int last, cpu_scratch *s) {
+  (void)s;
+  const gather_args *a = j->args;
+  size_t bytes = (size_t)a->width * kernels_activation_bytes(j->d->head.options.compute);
+  for (int i = first; i < last; i++) {
+    const char *from = (const char *)a->from + (size_t)a->plan->output_row[i] * bytes;
+    memcpy((char *)a->to + (size_t)i * bytes, from, bytes);
+  }
+}
+
+static void share_sample(const job *j, int first, int last, cpu_scratch *s) {
+  for (int i = first; i < last; i++)
+    cpu_sample(j->d, j->args, i, s);
+}
+
+#define OPERATION(name, how_many, in_runs)                                                         \
+  static status name(device *d, const name##_args *a, detail *err) {                               \
+    (void)err;                                                                                     \
+    check_##name(d, a);                                                                            \
+    job j = {(cpu_device *)d, a, how_many, in_runs, share_##name};                                 \
+    pool_run(j.d->pool, work, &j);                                                                 \
+    return OK;                                                                                     \
+  }
+OPERATION(embed, a->plan->rows, 1)
+OPERATION(norm_add, a->rows, 1)
+OPERATION(product, padded(a->w->n, CPU_LANES) / CPU_LANES, 1)
+OPERATION(rope_append, a->plan->rows, 1)
+OPERATION(attention, a->plan->rows * d->options.kv_heads, 0)
+OPERATION(swiglu, a->rows, 1)
+OPERATION(gather, a->plan->outputs, 1)
+
+static status sample(device *head, const sample_args *a, detail *err) {
+  cpu_device *d = (cpu_device *)head;
+  check_sample(head, a);
+  for (int t = 0; t < d->head.options.threads && d->scratch_ids < (size_t)a->vocabulary; t++) {
+    uint32_t *ids = host_take((size_t)a->vocabulary * sizeof *ids);
+    if (!ids) return fault(err, E_MEMORY, "no memory to choose among %d ids", a->vocabulary);
+    host_free(d->scratch[t]->ids);
+    d->scratch[t]->ids = ids;
+  }
+  if (d->scratch_ids < (size_t)a->vocabulary) d->scratch_ids = (size_t)a->vocabulary;
+  job j = {d, a, a->rows, 0, share_sample};
+  pool_run(d->pool, work, &j);
+  return OK;
+}
+
+const kernels kernels_cpu = {
+    "cpu",
+    open_device,
+    close_device,
+    path,
+    host_memory_take,
+    host_memory_give,
+    host_memory_put,
+    host_memory_get,
+    cpu_weight_pack,
+    free_weight,
+    embed,
+    norm_add,
+    product,
+    rope_append,
+    attention,
+    swiglu,
+    gather,
+    sample,
+};

@@ -1,0 +1,34 @@
+/* The path of AMX: tiles for products and attention in bf16, AVX-512 for the rest. */
+#include "kernels/cpu_internal.h"
+
+#if defined(__x86_64__)
+#include "kernels/lanes_avx512_internal.h"
+
+#define LANES_BLOCKS(X)      X(8, 1) X(4, 2) X(4, 1) X(2, 4) X(2, 2) X(2, 1) X(1, 4) X(1, 2) X(1, 1)
+#define LANES_ROW_STEP(left) ((left) >= 8 ? 8 : (left) >= 4 ? 4 : (left) >= 2 ? 2 : 1)
+
+/* Palette 1, and for each of eight tiles its bytes a row and its rows (SDM, LDTILECFG). */
+typedef struct tile_config {
+  uint8_t palette, start_row, reserved[14];
+  uint16_t row_bytes[16];
+  uint8_t rows[16];
+} tile_config;
+
+static inline void configure_tiles(void) {
+  tile_config c = {.palette = 1};
+  for (int t = 0; t < 8; t++)
+    c.row_bytes[t] = 64, c.rows[t] = 16;
+  _tile_loadconfig(&c);
+}
+
+#define TILES_BEGIN                configure_tiles()
+#define TILES_END                  _tile_release()
+#define TILE_ZERO(t)               _tile_zero(t)
+#define TILE_LOAD(t, from, stride) _tile_loadd(t, from, stride)
+#define TILE_STORE(t, to, stride)  _tile_stored(t, to, stride)
+#define TILE_DOT(c, a, b)          _tile_dpbf16ps(c, a, b)
+#include "kernels/cpu_tiles_internal.h"
+
+const cpu_ops cpu_ops_amx = {"amx",        path_norm_add,  path_swiglu, path_rope_append,
+                             tile_product, tile_attention, path_masses};
+#endif

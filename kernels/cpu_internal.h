@@ -1,0 +1,103 @@
+/* The cpu backend inside: the device, the layouts, and the table that each path fills.
+
+   Layouts. A panel is 16 outputs by k elements: bf16 in pairs of k, [k / 2, 16, 2], which is what
+   an AMX tile loads and what a vector unpacks with a shift and a mask; fp32 as [k, 16]. So element
+   (k, lane) of a panel stands at panel_at() in either. A weight is its panels, n and k padded with
+   zeros to 16 and 32. The cache is [pages, layers, 2, kv_heads] blocks of page_keys * head_padded
+   elements; a block of keys is panels of 16 keys over the head's elements, a block of values is
+   panels of 16 elements over the page's keys: keys are outputs of the one product, and the sum's
+   index of the other. Padding is zero. */
+#ifndef KERNELS_CPU_INTERNAL_H
+#define KERNELS_CPU_INTERNAL_H
+
+#include "kernels/backend_internal.h"
+
+enum {
+  CPU_LANES = 16,
+  CPU_BLOCK_ROWS = 32 /* rows of a product that a thread holds at a time */
+};
+
+typedef struct pool pool;
+
+/* What one thread works in. */
+typedef struct cpu_scratch {
+  float q[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX];       /* rotated, rounded, padded with zeros */
+  float p[KERNELS_GROUPED_MAX][KERNELS_CHUNK];          /* scores, then p */
+  float o[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX];       /* of a chunk */
+  float sum[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX];     /* of a row */
+  float y[CPU_BLOCK_ROWS][4 * CPU_LANES];               /* outputs before they go to their place */
+  uint16_t tile[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX]; /* a tile's operand: q, then p */
+  float m[KERNELS_GROUPED_MAX], l[KERNELS_GROUPED_MAX];
+  float *x;      /* [CPU_BLOCK_ROWS, widest k] fp32, rows of a product, padded with zeros */
+  uint32_t *ids; /* [most ids so far] of sample */
+} cpu_scratch;
+
+typedef struct cpu_device cpu_device;
+
+/* One path. Each function does a share of an operation: rows, panels of a weight, or pairs of row
+   and key head, in the floating-point mode of the kernels. */
+typedef struct cpu_ops {
+  const char *name;
+  void (*norm_add)(compute_type c, const norm_add_args *a, int first, int last);
+  void (*swiglu)(compute_type c, const swiglu_args *a, int first, int last);
+  void (*rope_append)(const cpu_device *d, const rope_append_args *a, int first, int last);
+  void (*product)(const cpu_device *d, const product_args *a, int first, int last, cpu_scratch *s);
+  void (*attention)(const cpu_device *d, const attention_args *a, int row, int kv_head,
+                    cpu_scratch *s);
+  void (*masses)(const float *x, int n, float top, float temperature, uint64_t *sum);
+} cpu_ops;
+
+struct cpu_device {
+  device head;
+  const cpu_ops *ops;
+  cpu_path path;
+  pool *pool;
+  cpu_scratch *scratch[KERNELS_THREADS_MAX]; /* [threads] */
+  size_t scratch_k, scratch_ids;             /* what x and ids have room for */
+  int head_padded;                           /* head_size up to a multiple of 32 */
+};
+
+extern const cpu_ops cpu_ops_portable, cpu_ops_avx2, cpu_ops_avx512, cpu_ops_amx, cpu_ops_tiles;
+
+static inline int padded(int n, int to) {
+  return (n + to - 1) / to * to;
+}
+
+/* Where element (k, lane) stands in a panel. */
+static inline size_t panel_at(compute_type c, int k, int lane) {
+  if (c == COMPUTE_FP32) return (size_t)k * CPU_LANES + (size_t)lane;
+  return (size_t)(k / 2) * 2 * CPU_LANES + (size_t)lane * 2 + (size_t)(k % 2);
+}
+
+/* Elements of a weight's panel. */
+static inline size_t panel_size(const packed_weight *w) {
+  return (size_t)padded(w->k, KERNELS_GROUP) * CPU_LANES;
+}
+
+/* The block of a page: keys (which = 0) or values (which = 1) of a key head. */
+static inline unsigned char *cache_block(const cpu_device *d, int32_t page, int layer, int which,
+                                         int kv_head) {
+  const device_options *o = &d->head.options;
+  size_t block = (((size_t)page * o->layers + layer) * 2 + which) * o->kv_heads + kv_head;
+  size_t unit = o->compute == COMPUTE_FP32 ? sizeof(float) : sizeof(uint16_t);
+  return (unsigned char *)d->head.cache + block * o->page_keys * d->head_padded * unit;
+}
+
+/* Threads that wait for work between operations; thread 0 is the caller. E_MEMORY, E_LIMIT. */
+MUST_CHECK status pool_open(pool **out, int threads, detail *err);
+void pool_close(pool *p); /* NULL is a no-op */
+/* Calls work(context, thread) on every thread, in the floating-point mode of the kernels, and
+   returns when all have. */
+typedef void pool_work(void *context, int thread);
+void pool_run(pool *p, pool_work *work, void *context);
+
+MUST_CHECK status cpu_weight_pack(device *d, packed_weight **out, const weight_source *source,
+                                  detail *err);
+void cpu_embed(const cpu_device *d, const embed_args *a, int first, int last);
+void cpu_sample(const cpu_device *d, const sample_args *a, int row, cpu_scratch *s);
+
+/* Whether the machine and its system have the path. Asking for AMX also asks the kernel for leave
+   to use tiles, once per process. */
+int cpu_has(cpu_path path);
+
+#endif

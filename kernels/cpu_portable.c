@@ -1,0 +1,10 @@
+/* The path of any processor: fused multiply-adds by the compiler or the C library. */
+#include "kernels/cpu_internal.h"
+#include "kernels/lanes_portable_internal.h"
+
+#define LANES_BLOCKS(X)      X(1, 1)
+#define LANES_ROW_STEP(left) (1)
+#include "kernels/cpu_attention_internal.h"
+
+const cpu_ops cpu_ops_portable = {"portable",   path_norm_add,  path_swiglu, path_rope_append,
+                                  path_product, path_attention, path_masses};

@@ -1,0 +1,226 @@
+/* A template: what works on rows alone, over the lanes that the including file has chosen. */
+#ifndef KERNELS_CPU_ROWS_INTERNAL_H
+#define KERNELS_CPU_ROWS_INTERNAL_H
+
+#include "kernels/cpu_internal.h"
+#include "kernels/exp_internal.h"
+#include "kernels/math.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The first count (at most 16) of a vector; zeros stand in for the others. */
+static inline lanes load_some(const float *x, int count) {
+  if (count >= CPU_LANES) return lanes_load(x);
+  float some[CPU_LANES] = {0};
+  memcpy(some, x, (size_t)count * sizeof *x);
+  return lanes_load(some);
+}
+
+static inline void store_some(float *to, lanes x, int count) {
+  if (count >= CPU_LANES) {
+    lanes_store(to, x);
+    return;
+  }
+  float some[CPU_LANES];
+  lanes_store(some, x);
+  memcpy(to, some, (size_t)count * sizeof *to);
+}
+
+static inline void store_activations(compute_type c, void *to, size_t at, lanes x, int count) {
+  if (c == COMPUTE_FP32) {
+    store_some((float *)to + at, x, count);
+  } else if (count >= CPU_LANES) {
+    lanes_store_bf16((uint16_t *)to + at, x);
+  } else {
+    uint16_t some[CPU_LANES];
+    lanes_store_bf16(some, x);
+    memcpy((uint16_t *)to + at, some, (size_t)count * sizeof *some);
+  }
+}
+
+/* Rounds each lane to an activation. */
+static inline lanes round_lanes(compute_type c, lanes x) {
+  if (c == COMPUTE_FP32) return x;
+  uint16_t rounded[CPU_LANES];
+  lanes_store_bf16(rounded, x);
+  return lanes_load_bf16(rounded);
+}
+
+/* math_exp of each lane. */
+static inline lanes exp_lanes(lanes x) {
+  lanes shifted = lanes_fma(x, lanes_all(EXP_LOG2E), lanes_all(EXP_ROUND));
+  lanes n = lanes_subtract(shifted, lanes_all(EXP_ROUND));
+  lanes r = lanes_fma(n, lanes_all(-EXP_LN2_HIGH), x);
+  r = lanes_fma(n, lanes_all(-EXP_LN2_LOW), r);
+  lanes p = lanes_fma(lanes_all(EXP_P0), r, lanes_all(EXP_P1));
+  p = lanes_fma(p, r, lanes_all(EXP_P2));
+  p = lanes_fma(p, r, lanes_all(EXP_P3));
+  p = lanes_fma(p, r, lanes_all(EXP_P4));
+  p = lanes_fma(p, r, lanes_all(EXP_P5));
+  lanes y = lanes_fma(lanes_multiply(r, r), p, r);
+  y = lanes_add_exponent(lanes_add(y, lanes_all(1)), shifted);
+  y = lanes_if_less(x, lanes_all(EXP_LOWEST), lanes_zero(), y);
+  lanes beyond = lanes_if_less(lanes_all(EXP_HIGHEST), x, lanes_all(INFINITY), x); /* or NaN */
+  return lanes_if_less(x, lanes_all(EXP_ABOVE), y, beyond);
+}
+
+/* 1 / sqrt(mean_square(x, n) + epsilon). */
+static float norm_scale(lanes squares, int n, float epsilon) {
+  float sum[CPU_LANES];
+  lanes_store(sum, squares);
+  for (int half = CPU_LANES / 2; half > 0; half /= 2) {
+    for (int j = 0; j < half; j++)
+      sum[j] = sum[j] + sum[j + half];
+  }
+  return 1.0f / sqrtf(sum[0] / (float)n + epsilon);
+}
+
+static void norm_one(compute_type c, const norm_add_args *a, int row) {
+  size_t at = (size_t)row * a->width;
+  float *x = a->residual + at;
+  lanes squares = lanes_zero();
+  for (int i = 0; i < a->width; i += CPU_LANES) {
+    int left = a->width - i;
+    lanes sum = load_some(x + i, left);
+    if (a->delta) {
+      sum = lanes_add(sum, load_some(a->delta + at + i, left));
+      store_some(x + i, sum, left);
+    }
+    squares = lanes_fma(sum, sum, squares);
+  }
+  lanes scale = lanes_all(norm_scale(squares, a->width, a->epsilon));
+  for (int i = 0; i < a->width; i += CPU_LANES) {
+    int left = a->width - i;
+    lanes y = lanes_multiply(load_some(x + i, left), scale);
+    store_activations(c, a->out, at + i, lanes_multiply(y, load_some(a->gain + i, left)), left);
+  }
+}
+
+static void path_norm_add(compute_type c, const norm_add_args *a, int first, int last) {
+  for (int row = first; row < last; row++)
+    norm_one(c, a, row);
+}
+
+static void path_swiglu(compute_type c, const swiglu_args *a, int first, int last) {
+  for (int row = first; row < last; row++) {
+    const float *gate = a->gate + row * a->gate_stride, *up = a->up + row * a->up_stride;
+    for (int i = 0; i < a->width; i += CPU_LANES) {
+      int left = a->width - i;
+      lanes g = load_some(gate + i, left);
+      lanes e = exp_lanes(lanes_multiply(g, lanes_all(-1)));
+      lanes silu = lanes_divide(g, lanes_add(lanes_all(1), e));
+      lanes y = lanes_multiply(silu, load_some(up + i, left));
+      store_activations(c, a->out, (size_t)row * a->width + i, y, left);
+    }
+  }
+}
+
+/* rotate() of kernels.h from x to y, which may be x. */
+static void rotate_head(const float *x, float *y, int head_size, const float *turn) {
+  int half = head_size / 2;
+  for (int i = 0; i < half; i += CPU_LANES) {
+    int left = half - i;
+    lanes low = load_some(x + i, left), high = load_some(x + half + i, left);
+    lanes cosine = load_some(turn + i, left), sine = load_some(turn + half + i, left);
+    lanes minus = lanes_multiply(lanes_multiply(high, sine), lanes_all(-1));
+    store_some(y + i, lanes_fma(low, cosine, minus), left);
+    store_some(y + half + i, lanes_fma(high, cosine, lanes_multiply(low, sine)), left);
+  }
+}
+
+static void norm_head(const float *x, float *y, int size, const float *gain, float epsilon) {
+  if (!gain) {
+    memcpy(y, x, (size_t)size * sizeof *x);
+    return;
+  }
+  lanes squares = lanes_zero();
+  for (int i = 0; i < size; i += CPU_LANES) {
+    lanes one = load_some(x + i, size - i);
+    squares = lanes_fma(one, one, squares);
+  }
+  lanes scale = lanes_all(norm_scale(squares, size, epsilon));
+  for (int i = 0; i < size; i += CPU_LANES) {
+    lanes one = lanes_multiply(load_some(x + i, size - i), scale);
+    store_some(y + i, lanes_multiply(one, load_some(gain + i, size - i)), size - i);
+  }
+}
+
+/* Puts one element into a block at panel's position; 0 where it is not finite, for which zero
+   stands. */
+static inline int put_element(compute_type c, unsigned char *block, size_t at, float x) {
+  if (c == COMPUTE_FP32) {
+    int finite = number_is_finite(x);
+    ((float *)(void *)block)[at] = finite ? x : 0;
+    return finite;
+  }
+  uint16_t rounded = number_to_bf16(x);
+  int finite = (rounded & 0x7f80u) != 0x7f80u;
+  ((uint16_t *)(void *)block)[at] = finite ? rounded : 0;
+  return finite;
+}
+
+static int put_key(const cpu_device *d, unsigned char *block, int index, const float *x) {
+  int finite = 1, panel = index / CPU_LANES * d->head_padded * CPU_LANES;
+  compute_type c = d->head.options.compute;
+  for (int e = 0; e < d->head.options.head_size; e++) {
+    size_t at = (size_t)panel + panel_at(c, e, index % CPU_LANES);
+    finite &= put_element(c, block, at, x[e]);
+  }
+  return finite;
+}
+
+static int put_value(const cpu_device *d, unsigned char *block, int index, const float *x) {
+  int finite = 1, panel = d->head.options.page_keys * CPU_LANES;
+  compute_type c = d->head.options.compute;
+  for (int e = 0; e < d->head.options.head_size; e++) {
+    size_t at = (size_t)(e / CPU_LANES) * panel + panel_at(c, index, e % CPU_LANES);
+    finite &= put_element(c, block, at, x[e]);
+  }
+  return finite;
+}
+
+static void append_one(const cpu_device *d, const rope_append_args *a, int32_t row) {
+  const device_options *o = &d->head.options;
+  const float *turn = a->rope + (size_t)a->plan->write_position[row] * o->head_size;
+  int32_t page = a->plan->write_slot[row] / o->page_keys;
+  int index = a->plan->write_slot[row] % o->page_keys, finite = 1;
+  float x[KERNELS_HEAD_MAX];
+  for (int h = 0; h < a->heads; h++) {
+    const float *q = a->q + row * a->q_stride + (size_t)h * o->head_size;
+    float *to = a->out + ((size_t)row * a->heads + h) * o->head_size;
+    norm_head(q, to, o->head_size, a->q_gain, a->epsilon);
+  }
+  for (int h = 0; h < o->kv_heads; h++) {
+    const float *k = a->k + row * a->k_stride + (size_t)h * o->head_size;
+    norm_head(k, x, o->head_size, a->k_gain, a->epsilon);
+    rotate_head(x, x, o->head_size, turn);
+    finite &= put_key(d, cache_block(d, page, a->layer, 0, h), index, x);
+    const float *v = a->v + row * a->v_stride + (size_t)h * o->head_size;
+    finite &= put_value(d, cache_block(d, page, a->layer, 1, h), index, v);
+  }
+  if (!finite && a->broken) a->broken[row] = 1;
+}
+
+static void path_rope_append(const cpu_device *d, const rope_append_args *a, int first, int last) {
+  for (int row = first; row < last; row++)
+    append_one(d, a, row);
+}
+
+/* Adds sample_mass((x[i] - top) / temperature) for all i to *sum. */
+static void path_masses(const float *x, int n, float top, float temperature, uint64_t *sum) {
+  lanes whole = lanes_all(0x1p+23f);
+  float mass[CPU_LANES];
+  for (int i = 0; i < n; i += CPU_LANES) {
+    int count = n - i < CPU_LANES ? n - i : CPU_LANES;
+    lanes z = lanes_subtract(load_some(x + i, count), lanes_all(top));
+    lanes y = exp_lanes(lanes_divide(z, lanes_all(temperature)));
+    y = lanes_multiply(y, lanes_all(0x1p+40f));
+    lanes rounded = lanes_subtract(lanes_add(y, whole), whole);
+    lanes_store(mass, lanes_if_less(y, whole, rounded, y));
+    for (int j = 0; j < count; j++)
+      *sum += (uint64_t)(int64_t)mass[j];
+  }
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* Every path of the processor against the reference, by bytes; rows together and alone; threads. */
+#include "base/memory.h"
+#include "tests/kernels/cases.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static detail err;
+
+static device_options options_of(compute_type c, int threads, unsigned paths) {
+  return (device_options){.compute = c, .threads = threads, .paths = paths};
+}
+
+static void same(const kernel_case *c, const char *how, const case_bytes *wanted, int first,
+                 const case_bytes *got) {
+  const unsigned char *from = wanted->data + (size_t)first * wanted->row_bytes;
+  for (size_t i = 0; i < got->bytes; i++) {
+    must_msg(got->data[i] == from[i], "%s, %s: byte %zu of row %zu of %zu bytes", case_name(c), how,
+             i % got->row_bytes, first + i / got->row_bytes, got->row_bytes);
+  }
+}
+
+/* All rows, then some alone and in pieces, against the reference's bytes for all rows. */
+static void check_case(const kernel_case *c, const kernels *k, const device_options *o) {
+  device_options plain = options_of(o->compute, 1, 0);
+  case_bytes wanted = case_run(kernels_find("reference"), c, &plain, 0, c->rows);
+  if (k != kernels_find("reference")) {
+    case_bytes all = case_run(k, c, o, 0, c->rows);
+    same(c, "all rows", &wanted, 0, &all);
+  }
+  case_bytes one = case_run(k, c, o, c->rows - 1, 1);
+  same(c, "the last row alone", &wanted, c->rows - 1, &one);
+  if (c->rows < 3) return;
+  int half = c->rows / 2;
+  case_bytes middle = case_run(k, c, o, half - 1, 1), head = case_run(k, c, o, 0, half);
+  same(c, "a middle row alone", &wanted, half - 1, &middle);
+  same(c, "the first half", &wanted, 0, &head);
+}
+
+static void check_path(const char *backend, unsigned path, int threads) {
+  for (int c = COMPUTE_BF16; c <= COMPUTE_FP32; c++) {
+    device_options o = options_of((compute_type)c, threads, path);
+    for (size_t i = 0; i < kernel_cases_count; i++)
+      check_case(&kernel_cases[i], kernels_find(backend), &o);
+  }
+}
+
+START_TEST(reference_rows_are_independent) {
+  check_path("reference", 0, 1);
+}
+END_TEST
+
+static const cpu_path paths[] = {CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_TILES};
+
+START_TEST(paths_have_the_bytes_of_the_reference) {
+  cpu_path path = paths[_i];
+  if (!(kernels_cpu_paths() & path)) {
+    printf("absent on this machine, and not tested: %s\n", kernels_cpu_path_name(path));
+    return;
+  }
+  check_path("cpu", path, 1);
+  printf("tested against the reference: %s\n", kernels_cpu_path_name(path));
+}
+END_TEST
+
+START_TEST(threads_do_not_matter) {
+  for (int threads = 2; threads <= 3; threads++)
+    check_path("cpu", 0, threads);
+}
+END_TEST
+
+/* Rows from 1 to 70 of one product: every way in which blocks can be cut. */
+START_TEST(every_number_of_rows) {
+  kernel_case c = {.operation = CASE_PRODUCT, .rows = 70, .n = 77, .k = 75, .further = 1};
+  for (size_t p = 0; p < sizeof paths / sizeof *paths; p++) {
+    if (!(kernels_cpu_paths() & paths[p])) continue;
+    for (int kind = COMPUTE_BF16; kind <= COMPUTE_FP32; kind++) {
+      device_options o = options_of((compute_type)kind, 1, paths[p]);
+      case_bytes wanted = case_run(kernels_find("reference"), &c, &o, 0, c.rows);
+      for (int rows = 1; rows <= c.rows; rows++) {
+        case_bytes got = case_run(kernels_find("cpu"), &c, &o, c.rows - rows, rows);
+        same(&c, kernels_cpu_path_name(paths[p]), &wanted, c.rows - rows, &got);
+      }
+    }
+  }
+}
+END_TEST
+
+START_TEST(the_best_allowed_path_is_chosen) {
+  const kernels *cpu = kernels_find("cpu");
+  device_options o = {COMPUTE_BF16, 1, 0, 1, 1, 32, 1, 16};
+  unsigned have = kernels_cpu_paths();
+  cpu_path best = CPU_PORTABLE;
+  device *d;
+  for (size_t p = 0; p < sizeof paths / sizeof *paths; p++) {
+    o.paths = paths[p];
+    if (have & paths[p]) {
+      ck_ok(cpu->open(&d, &o, &err));
+      ck_assert_str_eq(cpu->path(d), kernels_cpu_path_name(paths[p]));
+      cpu->close(d);
+      if (paths[p] != CPU_TILES) best = paths[p];
+    } else {
+      ck_fails(cpu->open(&d, &o, &err), E_DEVICE, "none of the paths");
+    }
+  }
+  for (int all = 0; all < 2; all++) {
+    o.paths = all ? have : 0;
+    ck_ok(cpu->open(&d, &o, &err));
+    ck_assert_str_eq(cpu->path(d), kernels_cpu_path_name(best));
+    cpu->close(d);
+  }
+  cpu->close(NULL);
+}
+END_TEST
+
+/* Every allocation of opening, packing and sampling fails in turn, and nothing is lost or broken.
+ */
+START_TEST(memory_runs_out_cleanly) {
+  const kernels *cpu = kernels_find("cpu");
+  device_options o = {COMPUTE_BF16, 2, 0, 1, 1, 32, 1, 16};
+  float w[64] = {0}, logits[5] = {0};
+  weight_part part = {w, ELEMENT_FP32, 2};
+  weight_source source = {&part, 1, 32};
+  sample_row row = {.top_p = 1};
+  sample_result result;
+  sample_args sample = {1, 5, logits, &row, NULL, &result};
+  int failures = 0;
+  for (int left = 0;; left++) {
+    device *d = NULL;
+    packed_weight *packed = NULL;
+    memory_fail_after(left);
+    status s = cpu->open(&d, &o, &err);
+    if (!s) s = cpu->weight_pack(d, &packed, &source, &err);
+    if (!s) s = cpu->sample(d, &sample, &err);
+    memory_fail_after(-1);
+    if (d && packed) cpu->weight_free(d, packed);
+    cpu->close(d);
+    if (!s) break;
+    ck_assert_int_eq(s, E_MEMORY);
+    failures++;
+  }
+  ck_assert_int_ge(failures, 9);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cpu");
+  TCase *all = tcase_create("cpu");
+  tcase_add_test(all, reference_rows_are_independent);
+  tcase_add_loop_test(all, paths_have_the_bytes_of_the_reference, 0, sizeof paths / sizeof *paths);
+  tcase_add_test(all, threads_do_not_matter);
+  tcase_add_test(all, every_number_of_rows);
+  tcase_add_test(all, the_best_allowed_path_is_chosen);
+  tcase_add_test(all, memory_runs_out_cleanly);
+  suite_add_tcase(suite, all);
+  return support_run(suite);
+}
