@@ -1,0 +1,162 @@
+/* Speed of each path of the processor, for a person: products of 1, 16 and 64 rows with a matrix of
+   1024 x 1024, attention over 512 keys, sampling from 32,000 ids. */
+#include "base/clock.h"
+#include "kernels/rope.h"
+#include "tests/kernels/cases.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static detail err;
+
+static void need(status s) {
+  if (!s) return;
+  fprintf(stderr, "%s\n", err.text);
+  exit(1);
+}
+
+typedef struct bench {
+  const kernels *k;
+  device *d;
+  product_args product;
+  attention_args attention;
+  rope_append_args append;
+  sample_args sample;
+} bench;
+
+static void run_product(bench *b) {
+  need(b->k->product(b->d, &b->product, &err));
+}
+
+static void run_attention(bench *b) {
+  need(b->k->attention(b->d, &b->attention, &err));
+}
+
+static void run_sample(bench *b) {
+  need(b->k->sample(b->d, &b->sample, &err));
+}
+
+/* Seconds of the fastest of some runs in about a third of a second. */
+static double fastest(bench *b, void (*run)(bench *)) {
+  int64_t start = clock_monotonic_ns(), best = INT64_MAX;
+  run(b);
+  do {
+    int64_t from = clock_monotonic_ns();
+    run(b);
+    int64_t took = clock_monotonic_ns() - from;
+    if (took < best) best = took;
+  } while (clock_monotonic_ns() - start < 330000000);
+  return (double)best * 1e-9;
+}
+
+static void *numbers(size_t count, int is_bf16) {
+  random_stream s = case_stream("bench");
+  float *x = calloc(count, sizeof *x);
+  for (size_t i = 0; x && i < count; i++) {
+    float one = (float)random_next(&s) * 0x1p-31f - 1;
+    if (is_bf16) {
+      ((uint16_t *)(void *)x)[i] = (uint16_t)(0x3f80u | (random_next(&s) & 0x807fu));
+    } else {
+      x[i] = one;
+    }
+  }
+  if (!x) exit(1);
+  return x;
+}
+
+static void bench_products(bench *b) {
+  enum { N = 1024, K = 1024 };
+  static const int rows[] = {1, 16, 64};
+  float *w = numbers((size_t)N * K, 0);
+  weight_part part = {w, ELEMENT_FP32, N};
+  weight_source source = {&part, 1, K};
+  packed_weight *packed;
+  need(b->k->weight_pack(b->d, &packed, &source, &err));
+  for (int i = 0; i < 3; i++) {
+    b->product = (product_args){rows[i], numbers((size_t)rows[i] * K, 1), packed, NULL,
+                                numbers((size_t)rows[i] * N, 0)};
+    double seconds = fastest(b, run_product);
+    printf("  product %2d x %d x %d: %8.1f GFLOP/s\n", rows[i], N, K,
+           2.0 * rows[i] * N * K / seconds * 1e-9);
+  }
+}
+
+static void bench_attention(bench *b, int rows, int heads) {
+  enum { KEYS = 512, SIZE = 64, PAGE = 32, KV = 4 };
+  static int32_t slot[KEYS], position[KEYS], pages[KEYS / PAGE], row_span[65], span_page[64];
+  static int32_t keys[64], turned[64];
+  static float rope[KEYS * SIZE];
+  rope_options o = {.kind = ROPE_PLAIN, .head_size = SIZE, .theta = 10000};
+  need(rope_fill(&o, KEYS, rope, &err));
+  for (int i = 0; i < KEYS; i++)
+    slot[i] = position[i] = i;
+  for (int i = 0; i < KEYS / PAGE; i++)
+    pages[i] = i;
+  for (int i = 0; i < rows; i++)
+    row_span[i + 1] = i + 1, keys[i] = KEYS, turned[i] = KEYS - 1;
+  static step_plan plan;
+  plan = (step_plan){.rows = KEYS,
+                     .spans = rows,
+                     .write_slot = slot,
+                     .write_position = position,
+                     .row_span = row_span,
+                     .span_page = span_page,
+                     .span_keys = keys,
+                     .span_position = turned,
+                     .pages = pages};
+  size_t stride = (size_t)(heads + 2 * KV) * SIZE;
+  float *qkv = numbers(KEYS * stride, 0), *q = numbers((size_t)KEYS * heads * SIZE, 0);
+  b->append = (rope_append_args){.plan = &plan,
+                                 .heads = heads,
+                                 .q = qkv,
+                                 .k = qkv + (size_t)heads * SIZE,
+                                 .v = qkv + (size_t)(heads + KV) * SIZE,
+                                 .q_stride = stride,
+                                 .k_stride = stride,
+                                 .v_stride = stride,
+                                 .rope = rope,
+                                 .rope_positions = KEYS,
+                                 .out = q};
+  need(b->k->rope_append(b->d, &b->append, &err));
+  plan.rows = rows;
+  b->attention =
+      (attention_args){&plan, 0, heads, q, rope, KEYS, numbers((size_t)rows * heads * SIZE, 0)};
+  double seconds = fastest(b, run_attention);
+  printf("  attention %2d rows, %2d heads of 64 on %d, 512 keys: %8.1f GFLOP/s\n", rows, heads, KV,
+         4.0 * rows * heads * SIZE * KEYS / seconds * 1e-9);
+}
+
+static void bench_sample(bench *b, float temperature, float top_p) {
+  enum { IDS = 32000 };
+  static sample_row row;
+  static sample_result out;
+  float *logits = numbers(IDS, 0);
+  for (int i = 0; i < IDS; i++)
+    logits[i] *= 8;
+  row = (sample_row){.temperature = temperature, .top_p = top_p};
+  b->sample = (sample_args){1, IDS, logits, &row, NULL, &out};
+  printf("  sample of %d ids, temperature %g, top_p %g: %.0f us\n", IDS, (double)temperature,
+         (double)top_p, fastest(b, run_sample) * 1e6);
+}
+
+int main(int argc, char **argv) {
+  int threads = argc > 1 ? atoi(argv[1]) : 1;
+  for (unsigned path = CPU_PORTABLE; path <= CPU_AMX; path *= 2) {
+    if (!(kernels_cpu_paths() & path)) {
+      printf("%s: absent\n", kernels_cpu_path_name((cpu_path)path));
+      continue;
+    }
+    bench b = {.k = kernels_find("cpu")};
+    device_options o = {COMPUTE_BF16, threads, path, 1, 4, 64, 16, 32};
+    need(b.k->open(&b.d, &o, &err));
+    printf("%s, %d threads\n", b.k->path(b.d), threads);
+    bench_products(&b);
+    bench_attention(&b, 1, 4);
+    bench_attention(&b, 1, 16);
+    bench_attention(&b, 64, 16);
+    bench_sample(&b, 0, 1);
+    bench_sample(&b, 1, 1);
+    bench_sample(&b, 1, 0.95f);
+    b.k->close(b.d);
+  }
+}
