@@ -14,21 +14,31 @@ typedef struct tile_config {
   uint8_t rows[16];
 } tile_config;
 
+/* The compiler's own intrinsics do not say which memory an instruction reads, so that stores before
+   one could come after it; these say. */
 static inline void configure_tiles(void) {
   tile_config c = {.palette = 1};
   for (int t = 0; t < 8; t++)
     c.row_bytes[t] = 64, c.rows[t] = 16;
-  _tile_loadconfig(&c);
+  __asm__ volatile("ldtilecfg %0" : : "m"(c));
 }
 
-#define TILES_BEGIN                configure_tiles()
-#define TILES_END                  _tile_release()
-#define TILE_ZERO(t)               _tile_zero(t)
-#define TILE_LOAD(t, from, stride) _tile_loadd(t, from, stride)
-#define TILE_STORE(t, to, stride)  _tile_stored(t, to, stride)
-#define TILE_DOT(c, a, b)          _tile_dpbf16ps(c, a, b)
+#define TILES_BEGIN  configure_tiles()
+#define TILES_END    _tile_release()
+#define TILES_STATE  (void)0
+#define TILE_ZERO(t) _tile_zero(t)
+#define TILE_LOAD(t, from, stride)                                                                 \
+  do {                                                                                             \
+    const void *tile_from_ = (from);                                                               \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t                                               \
+                     :                                                                             \
+                     : "r"(tile_from_), "r"((size_t)(stride))                                      \
+                     : "memory");                                                                  \
+  } while (0)
+#define TILE_STORE(t, to, stride) _tile_stored(t, to, stride)
+#define TILE_DOT(c, a, b)         _tile_dpbf16ps(c, a, b)
 #include "kernels/cpu_tiles_internal.h"
 
 const cpu_ops cpu_ops_amx = {"amx",        path_norm_add,  path_swiglu, path_rope_append,
-                             tile_product, tile_attention, path_masses};
+                             tile_product, tile_attention, path_exps,   path_masses};
 #endif

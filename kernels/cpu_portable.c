@@ -7,4 +7,4 @@
 #include "kernels/cpu_attention_internal.h"
 
 const cpu_ops cpu_ops_portable = {"portable",   path_norm_add,  path_swiglu, path_rope_append,
-                                  path_product, path_attention, path_masses};
+                                  path_product, path_attention, path_exps,   path_masses};

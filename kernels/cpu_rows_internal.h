@@ -207,6 +207,11 @@ static void path_rope_append(const cpu_device *d, const rope_append_args *a, int
     append_one(d, a, row);
 }
 
+static void path_exps(float *x, int n) {
+  for (int i = 0; i < n; i += CPU_LANES)
+    store_some(x + i, exp_lanes(load_some(x + i, n - i)), n - i);
+}
+
 /* Adds sample_mass((x[i] - top) / temperature) for all i to *sum. */
 static void path_masses(const float *x, int n, float top, float temperature, uint64_t *sum) {
   lanes whole = lanes_all(0x1p+23f);

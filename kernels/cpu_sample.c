@@ -111,28 +111,43 @@ static kept filter(const cpu_device *d, heap *h, float top, const sample_row *ro
   return (kept){h->id + all - count, count, mass};
 }
 
-/* Whether noise u could lift x above best: -log(-log(u)) > t needs 1 - u < exp(-t), since 1 - u is
-   at most -log(u). The factor is far more than what rounding can take. */
-static int may_win(double u, double x, double best) {
-  return best - x < 0 || 1.0 - u < 1.001 * (double)math_exp((float)(x - best));
+enum { DRAW_AT_ONCE = 64 };
+
+/* x of some ids, and how likely each may be to win at most: noise -log(-log(u)) lifts x above best
+   only where 1 - u < exp(x - best), since 1 - u is at most -log(u). The factor is far more than
+   what rounding can take. */
+static void weigh(const cpu_device *d, const float *logits, const uint32_t *id, int count,
+                  float top, const sample_row *row, double best, float *x, float *chance) {
+  for (int i = 0; i < count; i++) {
+    x[i] = scaled(logits, id[i], top, row);
+    chance[i] = (float)((double)x[i] - best);
+  }
+  d->ops->exps(chance, count);
+  for (int i = 0; i < count; i++)
+    chance[i] = chance[i] * 1.001f;
 }
 
-static double draw(const float *logits, const kept *k, float top, const sample_row *row,
-                   uint32_t *token) {
+/* The winner, and its filtered log-probability. */
+static double draw(const cpu_device *d, const float *logits, const kept *k, float top,
+                   const sample_row *row, uint32_t *token) {
+  float x[DRAW_AT_ONCE], chance[DRAW_AT_ONCE];
   double best = -INFINITY, logit = 0;
   uint32_t words[4], have = UINT32_MAX;
-  for (int i = 0; i < k->count; i++) {
-    uint32_t id = k->id[i];
-    float x = scaled(logits, id, top, row);
-    if (x < SAMPLE_HOPELESS) continue;
-    if (have != id / 4) random_words(row->key, row->counter, have = id / 4, words);
-    double u = ((double)words[id % 4] + 0.5) * 0x1p-32;
-    if (!may_win(u, (double)x, best)) continue;
-    double score = (double)x + -math_log_double(-math_log_double(u));
-    if (score > best || (score == best && id < *token)) {
-      best = score;
-      logit = (double)x;
-      *token = id;
+  for (int from = 0; from < k->count; from += DRAW_AT_ONCE) {
+    int count = k->count - from < DRAW_AT_ONCE ? k->count - from : DRAW_AT_ONCE;
+    weigh(d, logits, k->id + from, count, top, row, best, x, chance);
+    for (int i = 0; i < count; i++) {
+      uint32_t id = k->id[from + i];
+      if (x[i] < SAMPLE_HOPELESS) continue;
+      if (have != id / 4) random_words(row->key, row->counter, have = id / 4, words);
+      double u = ((double)words[id % 4] + 0.5) * 0x1p-32;
+      if (1.0 - u > (double)chance[i]) continue; /* best has only grown since */
+      double score = (double)x[i] + -math_log_double(-math_log_double(u));
+      if (score > best || (score == best && id < *token)) {
+        best = score;
+        logit = (double)x[i];
+        *token = id;
+      }
     }
   }
   return logit - sample_log_mass(k->mass);
@@ -155,7 +170,7 @@ void cpu_sample(const cpu_device *d, const sample_args *a, int r, cpu_scratch *s
   if (row->temperature > 0) {
     heap h = {logits, s->ids, count};
     kept k = filter(d, &h, logits[first], row);
-    out->filtered_logprob = (float)draw(logits, &k, logits[first], row, &out->token);
+    out->filtered_logprob = (float)draw(d, logits, &k, logits[first], row, &out->token);
   } else {
     out->token = first;
   }

@@ -45,8 +45,9 @@ static void multiply_tiles(tile *c, const tile *a, const tile *b) {
   }
 }
 
-#define TILES_BEGIN                tile tiles[8]
-#define TILES_END                  (void)tiles
+#define TILES_BEGIN                (void)0
+#define TILES_END                  (void)0
+#define TILES_STATE                tile tiles[8]
 #define TILE_ZERO(t)               memset(&tiles[t], 0, sizeof tiles[t])
 #define TILE_LOAD(t, from, stride) load_tile(&tiles[t], from, stride)
 #define TILE_STORE(t, to, stride)  store_tile(&tiles[t], to, stride)
@@ -54,4 +55,4 @@ static void multiply_tiles(tile *c, const tile *a, const tile *b) {
 #include "kernels/cpu_tiles_internal.h"
 
 const cpu_ops cpu_ops_tiles = {"tiles",      path_norm_add,  path_swiglu, path_rope_append,
-                               tile_product, tile_attention, path_masses};
+                               tile_product, tile_attention, path_exps,   path_masses};

@@ -1,7 +1,8 @@
 /* A template: products and attention by tiles of 16 rows of 64 bytes, as AMX has them (Intel SDM,
    volume 1, chapter 18). The including file says how a tile is loaded and multiplied:
 
-     TILES_BEGIN, TILES_END      around all use in a function
+     TILES_BEGIN, TILES_END      around an operation's use of tiles
+     TILES_STATE                 at the head of each function that names tiles
      TILE_ZERO(t)                t = 0
      TILE_LOAD(t, from, stride)  16 rows of 64 bytes
      TILE_STORE(t, to, stride)
@@ -30,7 +31,7 @@ static void pad_rows(const uint16_t *x, int rows, int k, uint16_t *to) {
 static void tile_dots(const uint16_t *x, int k_padded, int two_rows, const unsigned char *w,
                       size_t panel_bytes, int two_panels, float *y, size_t y_stride) {
   size_t x_bytes = (size_t)k_padded * sizeof *x, y_bytes = y_stride * sizeof *y;
-  TILES_BEGIN;
+  TILES_STATE;
   TILE_ZERO(0);
   TILE_ZERO(1);
   TILE_ZERO(2);
@@ -53,7 +54,6 @@ static void tile_dots(const uint16_t *x, int k_padded, int two_rows, const unsig
   if (two_panels) TILE_STORE(1, y + CPU_LANES, y_bytes);
   if (two_rows) TILE_STORE(2, y + TILE_ROWS * y_stride, y_bytes);
   if (two_rows && two_panels) TILE_STORE(3, y + TILE_ROWS * y_stride + CPU_LANES, y_bytes);
-  TILES_END;
 }
 
 static void tile_product(const cpu_device *d, const product_args *a, int first, int last,
@@ -66,6 +66,7 @@ static void tile_product(const cpu_device *d, const product_args *a, int first, 
   size_t panel_bytes = panel_size(a->w) * sizeof(uint16_t);
   size_t y_stride = sizeof s->y[0] / sizeof s->y[0][0];
   uint16_t *x = (uint16_t *)(void *)s->x;
+  TILES_BEGIN;
   for (int row = 0; row < a->rows; row += CPU_BLOCK_ROWS) {
     int rows = a->rows - row < CPU_BLOCK_ROWS ? a->rows - row : CPU_BLOCK_ROWS;
     pad_rows((const uint16_t *)a->x + (size_t)row * a->w->k, rows, a->w->k, x);
@@ -76,6 +77,7 @@ static void tile_product(const cpu_device *d, const product_args *a, int first, 
       put_outputs(a, s->y[0], y_stride, row, rows, panel, panels);
     }
   }
+  TILES_END;
 }
 
 /* fp32 values that are bf16 already, as a tile's operand. */
@@ -88,7 +90,7 @@ static void narrow_rows(float (*from)[KERNELS_HEAD_MAX], int rows, int columns, 
 
 static void tile_scores(const chunk *k, cpu_scratch *s) {
   narrow_rows(s->q, k->grouped, k->d->head_padded, s);
-  TILES_BEGIN;
+  TILES_STATE;
   for (int key = 0; key < k->seen; key += TILE_ROWS) {
     int in_page = key % k->d->head.options.page_keys;
     const unsigned char *keys = block_of(k, 0, key);
@@ -103,7 +105,6 @@ static void tile_scores(const chunk *k, cpu_scratch *s) {
       TILE_STORE(0, &s->p[row][key], sizeof s->p[0]);
     }
   }
-  TILES_END;
 }
 
 /* The values of 32 keys for 16 elements: in one piece where a page has it, else put together. */
@@ -124,7 +125,7 @@ static void tile_sums(const chunk *k, cpu_scratch *s) {
     for (int i = 0; i < KERNELS_CHUNK; i += CPU_LANES)
       lanes_store_bf16(&s->tile[h][i], lanes_load(&s->p[h][i]));
   }
-  TILES_BEGIN;
+  TILES_STATE;
   for (int panel = 0; panel * CPU_LANES < k->d->head.options.head_size; panel++) {
     for (int row = 0; row < k->grouped; row += TILE_ROWS) {
       TILE_ZERO(0);
@@ -136,7 +137,6 @@ static void tile_sums(const chunk *k, cpu_scratch *s) {
       TILE_STORE(0, &s->o[row][panel * CPU_LANES], sizeof s->o[0]);
     }
   }
-  TILES_END;
 }
 
 static void tile_attention(const cpu_device *d, const attention_args *a, int row, int kv_head,
@@ -144,7 +144,9 @@ static void tile_attention(const cpu_device *d, const attention_args *a, int row
   if (d->head.options.compute == COMPUTE_FP32) {
     path_attention(d, a, row, kv_head, s);
   } else {
+    TILES_BEGIN;
     attend(d, a, row, kv_head, s, tile_scores, tile_sums);
+    TILES_END;
   }
 }
 
