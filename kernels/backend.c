@@ -96,7 +96,8 @@ status host_memory_get(device *d, void *to_host, const void *from, size_t bytes,
 }
 
 status backend_size(size_t *out, size_t count, size_t each, const char *what, detail *err) {
-  if (each && count > PTRDIFF_MAX / each) {
+  const size_t most = (size_t)1 << 46; /* what an address of x86-64 can tell apart */
+  if (each && count > most / each) {
     return fault(err, E_LIMIT, "%s: %zu times %zu bytes are more than memory can be", what, count,
                  each);
   }

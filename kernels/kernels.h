@@ -237,8 +237,9 @@ typedef struct sample_args {
 
 typedef struct kernels {
   const char *name;
-  /* Takes the cache at once, zeroed. E_INPUT for options that no cache can have, E_MEMORY, E_DEVICE
-     where no path that the options allow exists on this machine. */
+  /* Takes the cache at once, zeroed. E_INPUT for options that no device can have, E_LIMIT for a
+     cache that has no size, E_MEMORY, E_DEVICE where no path that the options allow exists on this
+     machine. */
   MUST_CHECK status (*open)(device **out, const device_options *options, detail *err);
   void (*close)(device *d);             /* NULL is a no-op */
   const char *(*path)(const device *d); /* what was chosen: "amx", "avx512", ...; a constant */
@@ -249,7 +250,7 @@ typedef struct kernels {
   MUST_CHECK status (*put)(device *d, void *to, const void *from_host, size_t bytes, detail *err);
   MUST_CHECK status (*get)(device *d, void *to_host, const void *from, size_t bytes, detail *err);
 
-  /* E_MEMORY; E_LIMIT where n * k has no size. */
+  /* E_MEMORY; E_INPUT for a part without rows or k below 1, E_LIMIT where n * k has no size. */
   MUST_CHECK status (*weight_pack)(device *d, packed_weight **out, const weight_source *source,
                                    detail *err);
   void (*weight_free)(device *d, packed_weight *w); /* NULL is a no-op */

@@ -57,6 +57,30 @@ const size_t kernel_cases_count = sizeof kernel_cases / sizeof *kernel_cases;
 
 static detail err;
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+typedef struct piece {
+  struct piece *next;
+  max_align_t data[];
+} piece;
+
+static piece *pieces; /* what case_forget frees */
+
+void *case_take(size_t count, size_t bytes) {
+  piece *p = memory_zeroed(1, sizeof *p + count * bytes);
+  ck_assert_ptr_nonnull(p);
+  p->next = pieces;
+  pieces = p;
+  return p->data;
+}
+
+void case_forget(void) {
+  for (piece *next; pieces; pieces = next) {
+    next = pieces->next;
+    memory_free(pieces);
+  }
+}
+
 /* ---- draws ----------------------------------------------------------------------------------- */
 
 random_stream case_stream(const char *name) {
@@ -74,14 +98,8 @@ float case_number(random_stream *s) {
   return unit;
 }
 
-static void *fresh(size_t count, size_t bytes) {
-  void *block = memory_zeroed(count, bytes);
-  ck_assert_ptr_nonnull(block);
-  return block;
-}
-
 static float *numbers(random_stream *s, size_t count) {
-  float *x = fresh(count, sizeof *x);
+  float *x = case_take(count, sizeof *x);
   for (size_t i = 0; i < count; i++)
     x[i] = case_number(s);
   return x;
@@ -90,10 +108,9 @@ static float *numbers(random_stream *s, size_t count) {
 static void *activations(random_stream *s, compute_type c, size_t count) {
   float *x = numbers(s, count);
   if (c == COMPUTE_FP32) return x;
-  uint16_t *rounded = fresh(count, sizeof *rounded);
+  uint16_t *rounded = case_take(count, sizeof *rounded);
   for (size_t i = 0; i < count; i++)
     rounded[i] = number_to_bf16(x[i]);
-  memory_free(x);
   return rounded;
 }
 
@@ -110,7 +127,7 @@ const char *case_name(const kernel_case *c) {
 /* ---- outputs that nothing may write past ----------------------------------------------------- */
 
 static void *guarded(size_t bytes) {
-  unsigned char *block = fresh(1, bytes + 2 * GUARD);
+  unsigned char *block = case_take(1, bytes + 2 * GUARD);
   memset(block, GUARD_BYTE, bytes + 2 * GUARD);
   memset(block + GUARD, POISON, bytes);
   return block + GUARD;
@@ -145,7 +162,7 @@ typedef struct run {
 static packed_weight *drawn_weight(run *r, int n, int k) {
   int head = n / 3;
   float *data = numbers(&r->s, (size_t)n * k);
-  uint16_t *rounded = fresh((size_t)n * k, sizeof *rounded);
+  uint16_t *rounded = case_take((size_t)n * k, sizeof *rounded);
   for (size_t i = 0; i < (size_t)n * k; i++)
     rounded[i] = number_to_bf16(data[i]);
   weight_part parts[2] = {{rounded, ELEMENT_BF16, head},
@@ -154,8 +171,6 @@ static packed_weight *drawn_weight(run *r, int n, int k) {
   packed_weight *w;
   ck_ok(r->k->weight_pack(r->d, &w, &source, &err));
   memset(data, POISON, (size_t)n * k * sizeof *data); /* the source may go */
-  memory_free(data);
-  memory_free(rounded);
   return w;
 }
 
@@ -176,7 +191,7 @@ static case_bytes run_embed(run *r) {
   const kernel_case *c = r->c;
   enum { VOCABULARY = 37 };
   packed_weight *table = drawn_weight(r, VOCABULARY, c->n);
-  uint32_t *token = fresh((size_t)c->rows, sizeof *token);
+  uint32_t *token = case_take((size_t)c->rows, sizeof *token);
   for (int i = 0; i < c->rows; i++)
     token[i] = random_below(&r->s, VOCABULARY);
   step_plan plan = {.rows = r->count, .token = token + r->first};
@@ -227,7 +242,7 @@ static case_bytes run_swiglu(run *r) {
 static case_bytes run_gather(run *r) {
   const kernel_case *c = r->c;
   void *from = activations(&r->s, r->compute, (size_t)c->rows * c->n);
-  int32_t *rows = fresh((size_t)c->rows, sizeof *rows);
+  int32_t *rows = case_take((size_t)c->rows, sizeof *rows);
   for (int i = 0; i < c->rows; i++)
     rows[i] = (int32_t)random_below(&r->s, (uint32_t)c->rows);
   step_plan plan = {.rows = c->rows, .outputs = r->count, .output_row = rows + r->first};
@@ -254,7 +269,7 @@ static sample_row drawn_sample_row(random_stream *s, int vocabulary) {
 static case_bytes run_sample(run *r) {
   const kernel_case *c = r->c;
   float *logits = numbers(&r->s, (size_t)c->rows * c->n);
-  sample_row *rows = fresh((size_t)c->rows, sizeof *rows);
+  sample_row *rows = case_take((size_t)c->rows, sizeof *rows);
   uint32_t suppressed[9];
   for (int i = 0; i < 9; i++)
     suppressed[i] = random_below(&r->s, (uint32_t)c->n);

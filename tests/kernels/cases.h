@@ -46,13 +46,17 @@ typedef struct kernel_case {
 extern const kernel_case kernel_cases[];
 extern const size_t kernel_cases_count;
 
+/* Zeroed memory that lasts until case_forget; all that a case hands out is such. */
+void *case_take(size_t count, size_t bytes);
+void case_forget(void);
+
 /* Draws that mix ordinary numbers with zeros, denormals, and large ones that cancel. */
 float case_number(random_stream *s);
 random_stream case_stream(const char *name);
 
 /* Outputs of a run: rows of equal size. */
 typedef struct case_bytes {
-  unsigned char *data; /* lives until the process ends */
+  unsigned char *data; /* until case_forget */
   size_t bytes, row_bytes;
 } case_bytes;
 

@@ -40,8 +40,10 @@ static void check_case(const kernel_case *c, const kernels *k, const device_opti
 static void check_path(const char *backend, unsigned path, int threads) {
   for (int c = COMPUTE_BF16; c <= COMPUTE_FP32; c++) {
     device_options o = options_of((compute_type)c, threads, path);
-    for (size_t i = 0; i < kernel_cases_count; i++)
+    for (size_t i = 0; i < kernel_cases_count; i++) {
       check_case(&kernel_cases[i], kernels_find(backend), &o);
+      case_forget();
+    }
   }
 }
 
@@ -81,6 +83,7 @@ START_TEST(every_number_of_rows) {
         case_bytes got = case_run(kernels_find("cpu"), &c, &o, c.rows - rows, rows);
         same(&c, kernels_cpu_path_name(paths[p]), &wanted, c.rows - rows, &got);
       }
+      case_forget();
     }
   }
 }

@@ -5,12 +5,6 @@
 
 #include <string.h>
 
-static void *fresh(size_t count, size_t bytes) {
-  void *block = memory_zeroed(count, bytes);
-  ck_assert_ptr_nonnull(block);
-  return block;
-}
-
 static void choose_lengths(case_world *w, random_stream *s) {
   const kernel_case *c = w->c;
   switch (c->view) {
@@ -72,14 +66,14 @@ static void make_write(case_world *w, random_stream *s) {
     listed += (w->length[i] + keys - 1) / keys;
   }
   w->pages = listed + 2;
-  int32_t *pages = fresh((size_t)w->pages, sizeof *pages);
+  int32_t *pages = case_take((size_t)w->pages, sizeof *pages);
   for (int i = 0; i < w->pages; i++) { /* a random order, by insertion */
     int at = (int)random_below(s, (uint32_t)i + 1);
     pages[i] = pages[at];
     pages[at] = i;
   }
-  int32_t *slot = fresh((size_t)w->tokens, sizeof *slot);
-  int32_t *position = fresh((size_t)w->tokens, sizeof *position);
+  int32_t *slot = case_take((size_t)w->tokens, sizeof *slot);
+  int32_t *position = case_take((size_t)w->tokens, sizeof *position);
   for (int i = 0; i < w->segments; i++) {
     for (int t = 0; t < w->length[i]; t++) {
       slot[w->start[i] + t] = pages[w->first_page[i] + t / keys] * keys + t % keys;
@@ -92,10 +86,10 @@ static void make_write(case_world *w, random_stream *s) {
 
 static void make_read(case_world *w) {
   int rows = w->c->rows;
-  int32_t *row_span = fresh((size_t)rows + 1, sizeof *row_span);
+  int32_t *row_span = case_take((size_t)rows + 1, sizeof *row_span);
   int32_t *span[3]; /* page, keys, position */
   for (int i = 0; i < 3; i++)
-    span[i] = fresh((size_t)rows * CASE_ENTRIES_MAX, sizeof **span);
+    span[i] = case_take((size_t)rows * CASE_ENTRIES_MAX, sizeof **span);
   int spans = 0;
   for (int r = 0; r < rows; r++) {
     const case_view_of_row *v = &w->views[r];
@@ -118,20 +112,20 @@ static void make_read(case_world *w) {
 static void make_numbers(case_world *w, random_stream *s) {
   const kernel_case *c = w->c;
   size_t per_token = (size_t)(c->heads + 2 * c->kv_heads) * c->head_size;
-  w->qkv = fresh((size_t)w->tokens * per_token, sizeof *w->qkv);
+  w->qkv = case_take((size_t)w->tokens * per_token, sizeof *w->qkv);
   for (size_t i = 0; i < (size_t)w->tokens * per_token; i++) {
     float x = case_number(s);
     w->qkv[i] =
         x > 16 || x < -16 ? x / 256 : x * 2; /* so that no key takes all the packed_weight */
   }
   w->positions = 2048;
-  w->rope = fresh((size_t)w->positions * c->head_size, sizeof *w->rope);
+  w->rope = case_take((size_t)w->positions * c->head_size, sizeof *w->rope);
   rope_options o = {.kind = ROPE_PLAIN, .head_size = c->head_size, .theta = 10000};
   detail err;
   ck_ok(rope_fill(&o, w->positions, w->rope, &err));
   if (!c->further) return;
-  w->q_gain = fresh((size_t)c->head_size, sizeof *w->q_gain);
-  w->k_gain = fresh((size_t)c->head_size, sizeof *w->k_gain);
+  w->q_gain = case_take((size_t)c->head_size, sizeof *w->q_gain);
+  w->k_gain = case_take((size_t)c->head_size, sizeof *w->k_gain);
   for (int i = 0; i < c->head_size; i++) {
     w->q_gain[i] = 1 + 0.1f * (float)random_below(s, 10);
     w->k_gain[i] = 1 - 0.1f * (float)random_below(s, 10);
@@ -142,7 +136,7 @@ case_world case_world_of(const kernel_case *c) {
   random_stream s = case_stream(case_name(c));
   case_world w = {.c = c};
   choose_lengths(&w, &s);
-  w.views = fresh((size_t)c->rows, sizeof *w.views);
+  w.views = case_take((size_t)c->rows, sizeof *w.views);
   for (int r = 0; r < c->rows; r++)
     choose_view(&w, &s, r);
   make_write(&w, &s);
