@@ -77,8 +77,8 @@ typedef struct device_options {
 } device_options;
 
 typedef struct device device;
-typedef struct packed_weight
-    packed_weight; /* a packed matrix [n, k]; belongs to its device, the caller frees */
+/* A packed matrix [n, k]: belongs to its device, and is freed by weight_free before it closes. */
+typedef struct packed_weight packed_weight;
 
 /* One matrix stacked from parts along n, each [n, k] row-major in host memory that may go once
    weight_pack has returned. Under COMPUTE_BF16 fp32 and fp16 are rounded to bf16 once. */
