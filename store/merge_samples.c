@@ -41,6 +41,25 @@ static status check_chunk(merging *m, detail *err) {
   return failed;
 }
 
+/* What the view token_use adds up: sums of such numbers end the view for every job. */
+static status check_counts(merging *m, detail *err) {
+  int row;
+  call k = merge_call(m, "WITH count (sample, tokens, path, nodes, again) AS (SELECT id, "
+                         "coalesce(tokens_total, 0), coalesce(seq_critical_path_injected, 0), "
+                         "coalesce(nodes_explored, 0), coalesce(nodes_duplicate, 0) "
+                         "FROM source.sample) SELECT sample FROM count "
+                         "WHERE (min(tokens, path, nodes, again) < 0 "
+                         "OR max(tokens, path, nodes, again) > 1 << 40) "
+                         "AND " MERGE_CHUNK("sample") " LIMIT 1");
+  status failed = merge_row(m, &k, &row, err);
+  if (!failed && row) {
+    failed = merge_refuse(m, err, "its sample %lld counts more than any sample has",
+                          (long long)sqlite3_column_int64(k.statement, 0));
+  }
+  merge_end(&k);
+  return failed;
+}
+
 /* ---- copying ----------------------------------------------------------------------------------
  */
 
@@ -139,6 +158,7 @@ static status count_chunk(merging *m, int64_t *last, int64_t *seen, detail *err)
 static status merge_chunk(merging *m, int64_t from, int64_t *last, int64_t *seen, detail *err) {
   status failed = fill_chunk(m, from, err);
   if (!failed) failed = check_chunk(m, err);
+  if (!failed) failed = check_counts(m, err);
   if (!failed) failed = merge_compare(m, err);
   if (!failed) failed = copy_samples(m, err);
   if (!failed) failed = copy_threads(m, err);

@@ -419,6 +419,8 @@ static const struct {
     {"UPDATE sample SET id = -9223372036854775807 - 1 WHERE id = 2; DELETE FROM thread WHERE "
      "sample = 2; DELETE FROM trace WHERE sample = 2; DELETE FROM verdict WHERE sample = 2",
      "its samples cannot be counted"},
+    {"UPDATE sample SET tokens_total = 9000000000000000000 WHERE id > 2", "its sample 3 counts"},
+    {"UPDATE sample SET nodes_explored = -1 WHERE id = 2", "its sample 2 counts"},
     {"UPDATE thread SET sample = 77 WHERE sample = 2", "table "},
     {"UPDATE verdict SET sample = 77 WHERE sample = 2", "table verdict"},
     {"DELETE FROM thread WHERE sample = 2", "table trace"},
