@@ -413,6 +413,14 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
   return remove(path);
 }
 
+/* A path within the folder, as it stands in a command. The caller closes out. */
+static void put_word(text *out, const char *folder, const char *name) {
+  char path[PATH_MAX];
+  (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+  text_open(out, 4 * sizeof path);
+  output_shell_word(out, path);
+}
+
 static void say_how_to_go_on(const invocation *in, const unpacking *u) {
   const char *job = NULL;
   for (size_t i = 0; i < u->members.count && !job; i++) {
@@ -421,11 +429,15 @@ static void say_how_to_go_on(const invocation *in, const unpacking *u) {
   }
   log_info(in->messages, "%s holds what Nightjar %s packed at %s, whole and unchanged", u->folder,
            u->members.version, u->members.made);
-  log_info(in->messages, "look: nightjar report --text --db %s/" MANIFEST_STORE, u->folder);
+  text db, file;
+  put_word(&db, u->folder, MANIFEST_STORE);
+  put_word(&file, u->folder, job ? job : "");
+  log_info(in->messages, "look: nightjar report --text --db %s", text_string(&db));
   if (job) {
-    log_info(in->messages, "go on: nightjar run %s/%s --db %s/" MANIFEST_STORE, u->folder, job,
-             u->folder);
+    log_info(in->messages, "go on: nightjar run %s --db %s", text_string(&file), text_string(&db));
   }
+  text_close(&db);
+  text_close(&file);
 }
 
 static status run_unpack(const invocation *in, detail *err) {

@@ -171,10 +171,14 @@ static status print_merged(const invocation *in, store *s, const store_merged *c
   if (t.left > 0) {
     text_format(&out,
                 "; %lld that its jobs want are missing or failed:\nmerge the other shards, or "
-                "nightjar run JOB.yaml --db %s makes them here\n",
-                (long long)t.left, in->arguments[0]);
+                "nightjar run JOB.yaml --db ",
+                (long long)t.left);
+    output_shell_word(&out, in->arguments[0]);
+    text_put(&out, " makes them here\n");
   } else {
-    text_format(&out, ", all that its jobs want: nightjar report --db %s\n", in->arguments[0]);
+    text_put(&out, ", all that its jobs want: nightjar report --text --db ");
+    output_shell_word(&out, in->arguments[0]);
+    text_char(&out, '\n');
   }
   st = command_print(in, &out, err);
   text_close(&out);

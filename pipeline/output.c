@@ -80,6 +80,22 @@ void output_printable(text *out, const char *bytes, size_t count) {
   text_printable(out, bytes, count);
 }
 
+/* A tilde is a home only in front; an equals sign is an assignment only before the command. */
+void output_shell_word(text *out, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "@%+=:,./_-~";
+  if (*word && *word != '~' && word[strspn(word, plain)] == 0) {
+    text_put(out, word);
+    return;
+  }
+  text_char(out, '\'');
+  for (; *word; word++) {
+    if (*word == '\'') text_put(out, "'\\'");
+    text_char(out, *word);
+  }
+  text_char(out, '\'');
+}
+
 void output_duration(text *out, double seconds) {
   int64_t whole = seconds < 1e12 ? (int64_t)(seconds + 0.5) : (int64_t)1e12;
   if (whole >= 3600) {

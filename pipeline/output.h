@@ -32,6 +32,8 @@ void listing_print(const listing *t, text *out);
 /* Appends bytes with what is no text for a terminal (control characters, malformed UTF-8) written
    as \n, \t or \xNN. */
 void output_printable(text *out, const char *bytes, size_t count);
+/* Appends a name as a POSIX shell reads it in a command: in quotes where it needs them. */
+void output_shell_word(text *out, const char *word);
 /* "2h05m", "3m20s", "12s" */
 void output_duration(text *out, double seconds);
 /* "2031-05-01T12:00:00Z", of nanoseconds since 1970 */

@@ -101,6 +101,18 @@ START_TEST(what_is_packed_comes_back) {
 }
 END_TEST
 
+/* What it says to go on with is for pasting into a shell. */
+START_TEST(what_is_said_can_be_run) {
+  const char *db = make_store(), *file = support_path(formats[_i]);
+  const char *out = support_path("a night's work");
+  ck_ended(nightjar("archive", "pack", file, "--db", db), 0);
+  outcome o = nightjar("archive", "unpack", file, "-o", out);
+  ck_ended(o, 0);
+  ck_holds(o.err, "a night'\\''s work/jobs/little.json' --db '");
+  ck_holds(o.err, "a night'\\''s work/store.db'\n");
+}
+END_TEST
+
 START_TEST(the_folder_has_the_archives_name) {
   const char *db = make_store(), *file = support_path(formats[_i]);
   char folder[512], start[512];
@@ -376,6 +388,7 @@ int main(void) {
   TCase *tests = tcase_create("archive");
   tcase_add_loop_test(tests, what_is_packed_comes_back, 0, FORMATS);
   tcase_add_loop_test(tests, the_folder_has_the_archives_name, 0, FORMATS);
+  tcase_add_loop_test(tests, what_is_said_can_be_run, 0, FORMATS);
   tcase_add_test(tests, a_run_may_write_meanwhile);
   tcase_add_test(tests, one_job_may_be_packed);
   tcase_add_test(tests, a_job_that_merging_named_is_packed);

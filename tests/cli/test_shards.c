@@ -164,7 +164,7 @@ START_TEST(parts_of_shards_merge_and_go_on) {
   ck_assert_int_eq(samples_in(one) + samples_in(two), 11 * 2 * CONDITIONS);
   outcome o = nightjar("merge", out, one, two);
   ck_ended(o, 0);
-  ck_holds(o.out, "all that its jobs want: nightjar report");
+  ck_holds(o.out, "all that its jobs want: nightjar report --text --db ");
   ck_ended(nightjar("run", job, "--db", whole, "--limit", "11"), 0);
   hash wanted = program_promised(whole), found = program_promised(out);
   ck_assert(hash_equal(&wanted, &found));
