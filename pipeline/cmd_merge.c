@@ -222,7 +222,9 @@ const command command_merge = {
     .more =
         "OUT is made where it is not there; what it holds stays. Merging a store again adds "
         "nothing.\nA run of another class or seed stays another run. The same sample with other "
-        "bits is an error,\nand nothing of that input is merged. The inputs are only read.\n"
+        "bits is an error,\nand nothing of that input is merged. The inputs are only read; one of "
+        "an older "
+        "version is first\nbrought up to date, and its old file stays beside it.\n"
         "Shards by hand and in a cluster: docs/shards.md.\n",
     .options = NULL,
     .arguments_min = 2,
