@@ -3,13 +3,15 @@
 #include "pipeline/output.h"
 #include "store/pack.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum {
   PROBLEMS_SHOWN = 20,  /* by --check */
   FILES_KEPT_MAX = 100, /* in a set's origin, one by one */
   PASSED_OVER_SHOWN = 10,
-  LABEL_BYTES = 256
+  LABEL_BYTES = 256,
+  RECORD_OF_BYTES = LABEL_BYTES + 32
 };
 
 /* Where the tasks of a file start in the set, to name the record of a task. */
@@ -28,7 +30,8 @@ typedef struct importing {
   int begun; /* the set, with the first task */
   place *places;
   size_t place_count, place_capacity;
-  json_t *files; /* for the origin */
+  json_t *files;       /* for the origin */
+  size_t label_folder; /* bytes of the folder before the name in a label */
   int64_t problems, records, bytes, passed_over;
   int member_found;
   text names; /* of members that were not chosen, for messages */
@@ -45,7 +48,11 @@ static status add_place(importing *w, const char *label, detail *err) {
     w->place_capacity = capacity;
   }
   place *p = &w->places[w->place_count++];
-  (void)snprintf(p->label, sizeof p->label, "%s", label);
+  /* Of a path that is too long, the end says most. */
+  size_t bytes = strlen(label), cut = bytes < LABEL_BYTES ? 0 : bytes + 4 - LABEL_BYTES;
+  while (cut && (label[cut] & 0xc0) == 0x80)
+    cut++;
+  (void)snprintf(p->label, sizeof p->label, "%s%s", cut ? "..." : "", label + cut);
   p->first = import_counted(w->tasks)->tasks;
   return OK;
 }
@@ -55,7 +62,7 @@ static const char *record_of(const importing *w, int64_t ordinal, char *out, siz
   size_t i = w->place_count - 1;
   while (i > 0 && w->places[i].first > ordinal)
     i--;
-  (void)snprintf(out, bytes, "record %lld of %.200s", (long long)(ordinal - w->places[i].first + 1),
+  (void)snprintf(out, bytes, "record %lld of %s", (long long)(ordinal - w->places[i].first + 1),
                  w->places[i].label);
   return out;
 }
@@ -73,7 +80,7 @@ static status add_task(importing *w, const store_task *task, detail *err) {
   if (!failed) failed = store_task_add(w->s, task, err);
   if (failed != E_INPUT || !w->begun) return failed;
   int64_t before = -1;
-  char ordinal[24], first[LABEL_BYTES];
+  char ordinal[24], first[RECORD_OF_BYTES];
   (void)snprintf(ordinal, sizeof ordinal, "%lld", (long long)import_counted(w->tasks)->tasks - 1);
   const char *name = task->name ? task->name : ordinal;
   status found = store_task_named(w->s, name, &before, NULL);
@@ -140,11 +147,13 @@ static status read_records(importing *w, records *r, const char *label, detail *
   }
 }
 
+/* The store keeps the name only: it may be given away, and the folder is nobody's business. */
 static status keep_origin(importing *w, const char *label, const records *r, int64_t count,
                           detail *err) {
   if (json_array_size(w->files) >= FILES_KEPT_MAX) return OK;
   char hex[HASH_HEX_BYTES];
   hash content = records_hash(r);
+  label += w->label_folder;
   json_t *file = json_pack(
       "{s:o, s:s, s:I, s:s, s:I}", "file", output_json_text(label, strlen(label)), "format",
       records_format_name(records_found_format(r)), "bytes", (json_int_t)records_bytes(r), "sha256",
@@ -199,7 +208,10 @@ static void pass_over(importing *w, const char *label, const char *name) {
     text_format(&w->names, "%s'%.100s'", w->names.bytes ? ", " : "", name);
   }
   if (w->passed_over++ < PASSED_OVER_SHOWN && !w->member) {
-    log_info(w->in->messages, "%s is passed over: no .jsonl, .ndjson, .json, .csv or .tsv", label);
+    records_format format;
+    log_info(w->in->messages, "%s is passed over: %s", label,
+             records_format_of(name, &format) ? "a hidden file"
+                                              : "no .jsonl, .ndjson, .json, .csv or .tsv");
   }
 }
 
@@ -217,8 +229,10 @@ static status import_pack(importing *w, pack_reader *pack, const char *file, det
     }
     text label;
     records_format format = RECORDS_ANY;
-    text_open(&label, 2 * PACK_NAME_BYTES + LABEL_BYTES);
-    output_printable(&label, file, strlen(file));
+    text_open(&label, 4 * (PATH_MAX + PACK_NAME_BYTES));
+    output_printable(&label, file, (size_t)(base_name(file) - file));
+    w->label_folder = label.bytes;
+    output_printable(&label, base_name(file), strlen(base_name(file)));
     if (!m.alone) {
       text_char(&label, ':');
       output_printable(&label, m.name, strlen(m.name));
@@ -246,7 +260,7 @@ static status import_file(importing *w, const char *path, detail *err) {
   pack_reader *pack = NULL;
   status failed = pack_open(&pack, path, NULL, err);
   if (!failed) {
-    failed = import_pack(w, pack, strcmp(path, "-") != 0 ? base_name(path) : "standard input", err);
+    failed = import_pack(w, pack, strcmp(path, "-") != 0 ? path : "standard input", err);
   }
   pack_close(pack);
   return failed;
@@ -287,7 +301,7 @@ static status put_origin(importing *w, detail *err) {
 
 static status check_twins(importing *w, detail *err) {
   store_twins twins;
-  char first[LABEL_BYTES], second[LABEL_BYTES];
+  char first[RECORD_OF_BYTES], second[RECORD_OF_BYTES];
   status failed = store_task_set_twins(w->s, &twins, err);
   if (failed || twins.count == 0) return failed;
   (void)record_of(w, twins.first, first, sizeof first);
