@@ -4,6 +4,7 @@
 #include "pipeline/import_internal.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Of one text of a task: a record's bytes, with room for what escapes add. */
 enum { TEXT_BYTES_MAX = 6 * RECORDS_BYTES_MAX };
@@ -153,15 +154,41 @@ static status lacks_field(const import *i, import_field f, const json_t *record,
   return import_lacks(record, i->path[f], wanted, err);
 }
 
+/* A field with a usual name but for its case, as in a sheet's header. */
+static const char *usual_but_for_case(const json_t *record, import_field f) {
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)record, key, value) {
+    (void)value;
+    for (int c = 0; c < CANDIDATES && candidates[f][c]; c++) {
+      if (!strcasecmp(key, candidates[f][c])) return key;
+    }
+  }
+  return NULL;
+}
+
+/* A table whose header is one name with this character in it: a sheet of a country that writes
+   decimals with a comma, or tabs under a name that ends in .csv. 0: it is no such table. */
+static char other_separator(const json_t *record) {
+  const char *key = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)record));
+  if (json_object_size(record) != 1) return 0;
+  return strchr(key, ';') ? ';' : strchr(key, '\t') ? '\t' : 0;
+}
+
 /* The same where nobody said which field it is. */
 static status unknown_place(const json_t *record, import_field f, detail *err) {
+  const char *like = usual_but_for_case(record, f);
+  char separator = other_separator(record);
   text there;
   text_open(&there, 600);
   put_fields(record, &there);
+  if (separator) text_put(&there, "; its columns seem to be separated by ");
+  if (separator == ';') text_put(&there, "semicolons: save it with commas, or with tabs as .tsv");
+  if (separator == '\t') text_put(&there, "tabs: read it with --format tsv");
   status failed = fault(err, E_INPUT,
                         "no field that is known to hold the task's %s; say which does with --map "
-                        "%s=FIELD; this record has %s",
-                        field_names[f], field_names[f], text_string(&there));
+                        "%s=%.60s; this record has %s",
+                        field_names[f], field_names[f], like ? like : "FIELD", text_string(&there));
   text_close(&there);
   return failed;
 }
