@@ -3,7 +3,12 @@
 
 #include <string.h>
 
-enum { NAMES_MAX = 200, NAMES_BYTES_MAX = 1 << 20, SQL_BYTES_MAX = 64 << 10 };
+enum {
+  NAMES_MAX = 200,
+  NAMES_BYTES_MAX = 1 << 20,
+  SQL_BYTES_MAX = 64 << 10,
+  THERE_BYTES_MAX = 1024
+};
 
 /* ---- names ------------------------------------------------------------------------------------
  */
@@ -37,6 +42,25 @@ static status read_names(store *s, const char *sql, names *out, detail *err) {
   return failed;
 }
 
+/* The one that was meant; where none is near, what there is to choose from. */
+static void put_names(const names *n, const char *near, text *out) {
+  if (near || n->count == 1) {
+    text_format(out, "; there is '%s'", near ? near : n->name[0]);
+    return;
+  }
+  for (size_t i = 0; i < n->count; i++) {
+    if (out->bytes > THERE_BYTES_MAX / 2) {
+      text_put(out, " and more");
+      return;
+    }
+    text_format(out, "%s'%.100s'",
+                i == 0              ? "; there are "
+                : i + 1 == n->count ? " and "
+                                    : ", ",
+                n->name[i]);
+  }
+}
+
 static status check_name(store *s, const char *sql, const char *name, const char *what, status code,
                          detail *err) {
   names known = {.wanted = name};
@@ -44,10 +68,12 @@ static status check_name(store *s, const char *sql, const char *name, const char
   if (failed) return failed;
   failed = read_names(s, sql, &known, err);
   if (!failed && !known.found) {
-    const char *near = text_nearest(name, known.name, known.count);
-    if (!near && known.count) near = known.name[0];
-    failed = fault(err, code, "%s has no %s '%s'%s%s%s", store_path(s), what, name,
-                   near ? "; there is '" : "", near ? near : "", near ? "'" : "");
+    text there;
+    text_open(&there, THERE_BYTES_MAX);
+    put_names(&known, text_nearest(name, known.name, known.count), &there);
+    failed =
+        fault(err, code, "%s has no %s '%s'%s", store_path(s), what, name, text_string(&there));
+    text_close(&there);
   }
   arena_close(known.memory);
   return failed;
@@ -187,10 +213,29 @@ static int ends_with(const char *path, const char *suffix) {
   return bytes > tail && !strcmp(path + bytes - tail, suffix);
 }
 
+/* A name that promises another format than the file would have. */
+static status check_ending(const char *path, int told, detail *err) {
+  static const char *const packed[] = {".gz", ".bz2", ".xz", ".zst", ".zip"};
+  static const char *const others[] = {".json", ".xlsx", ".parquet", ".db"};
+  for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
+    if (!ends_with(path, packed[i])) continue;
+    return fault(err, E_USAGE, "'%s' would not be compressed; write it plain, then compress it",
+                 path);
+  }
+  for (size_t i = 0; !told && i < sizeof others / sizeof others[0]; i++) {
+    if (!ends_with(path, others[i])) continue;
+    return fault(err, E_USAGE, "'%s' would not hold what its name says: name it .csv or .jsonl",
+                 path);
+  }
+  return OK;
+}
+
 static status read_format(const invocation *in, rows_format *out, detail *err) {
   static const char *const known[] = {"csv", "jsonl"};
   const char *word = command_value(in, "format"), *path = command_value(in, "output");
   *out = ROWS_CSV;
+  status failed = path ? check_ending(path, word != NULL, err) : OK;
+  if (failed) return failed;
   if (!word) {
     if (path && ends_with(path, ".jsonl")) *out = ROWS_JSONL;
     return OK;
