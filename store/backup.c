@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,19 +46,28 @@ static status put_in_place(const char *part, const char *path, detail *err) {
   return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
 }
 
+/* With the journal that SQLite leaves where a full disk does not let it end one. */
+static void remove_part(const char *part) {
+  char journal[PATH_MAX];
+  (void)unlink(part);
+  if (snprintf(journal, sizeof journal, "%s-journal", part) < (int)sizeof journal) {
+    (void)unlink(journal);
+  }
+}
+
 status backup_to(connection *from, const char *path, detail *err) {
   size_t bytes = strlen(path) + sizeof ".part";
   char *part = memory_take(bytes);
   if (!part) return fault(err, E_MEMORY, "no memory to copy a store");
   (void)snprintf(part, bytes, "%s.part", path);
-  (void)unlink(part); /* of a copy that was killed */
+  remove_part(part); /* of a copy that was killed */
   status failed = access(path, F_OK) == 0
                       ? fault(err, E_INPUT, "%s is there already; choose another name", path)
                       : claim(part, err);
   if (!failed) {
     failed = fill(from, part, err);
     if (!failed) failed = put_in_place(part, path, err);
-    if (failed) (void)unlink(part);
+    if (failed) remove_part(part);
   }
   memory_free(part);
   return failed;

@@ -70,8 +70,13 @@ int is_no_room(int cause) {
 
 status no_room(const char *path, detail *err) {
   struct statvfs disk;
-  long long free_megabytes = -1;
-  if (statvfs(path, &disk) == 0) {
+  long long free_megabytes = 0;
+  /* The file itself may be gone, or not yet there; then its folder says. */
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  int bytes = slash ? (int)(slash - path) + 1 : 1;
+  (void)snprintf(folder, sizeof folder, "%.*s", bytes, slash ? path : ".");
+  if (statvfs(path, &disk) == 0 || statvfs(folder, &disk) == 0) {
     free_megabytes = (long long)(disk.f_bavail * (disk.f_frsize >> 10) >> 10);
   }
   return fault(err, E_STORE,

@@ -107,7 +107,11 @@ START_TEST(nothing_half_is_left_on_a_full_disk) {
   const char *disk = mount_disk("size=2m");
   if (!disk) return;
   const char *db = support_path("disk/new.db"), *ballast = support_path("disk/ballast");
-  const char *traces = support_path("disk/traces.jsonl");
+  const char *traces = support_path("disk/traces.jsonl"), *there = support_path("there.db");
+  /* Larger than SQLite's cache of pages, so that the copy has a journal when the disk is full. */
+  ck_ended(nightjar("tasks", "make", "countdown", "--name", "many", "--count", "12000", "--seed",
+                    "3", "--db", there),
+           0);
   for (int left = 0; left <= 120000; left += 40000) {
     put_ballast(ballast, left);
     outcome full = make_tasks(db);
@@ -119,6 +123,10 @@ START_TEST(nothing_half_is_left_on_a_full_disk) {
     ck_ended(full, 5);
     ck_holds(full.err, "No space left on device");
     ck_assert_int_eq(count_files(disk, "traces"), 0);
+    full = nightjar("archive", "pack", support_path("disk/a.zip"), "--db", there);
+    ck_ended(full, 5);
+    ck_lacks(full.err, "(-");
+    ck_assert_int_eq(count_files(disk, "a.zip"), 0);
     ck_assert_int_eq(unlink(ballast), 0);
   }
   ck_ended(make_tasks(db), 0);
