@@ -272,8 +272,8 @@ static status open_target(const invocation *in, target *t, detail *err) {
   }
   struct stat info;
   int exists = stat(path, &info) == 0, is_device = exists && !S_ISREG(info.st_mode);
-  if (exists && !is_device && !command_flag(in, "force")) {
-    return fault(err, E_INPUT, "%s exists; choose another name, or --force replaces it", path);
+  if (exists && !is_device && !command_flag(in, "replace")) {
+    return fault(err, E_INPUT, "%s exists; choose another name, or --replace replaces it", path);
   }
   if (!is_device) {
     t->part = memory_take(bytes + 32);
@@ -457,7 +457,7 @@ static const command_option demonstrate_options[] = {
     {"promising", "P", "chance that a node's successors are dived into"},
     {"context", "N", "Llama-2 tokens a sequence may hold"},
     {"output", "FILE", "or -o FILE: where the records go; - is standard output"},
-    {"force", NULL, "replace FILE if it exists"},
+    {"replace", NULL, "an existing FILE"},
     {"threads", "N", "default all cores; the records do not depend on it"},
     {0}};
 

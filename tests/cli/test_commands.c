@@ -438,10 +438,10 @@ START_TEST(test_output_file) {
   ck_assert_str_eq(first, records("apr", "30", "1", NULL, NULL).out);
   outcome o = program_run(write);
   ck_ended(o, 3);
-  ck_holds(o.err, "--force");
+  ck_holds(o.err, "--replace");
   ck_assert_str_eq(program_read(file), first);
   o = nightjar("demonstrate", "countdown", "--search", "dfs", "--count", "3", "--seed", "5",
-               "--output", file, "--force");
+               "--output", file, "--replace");
   ck_ended(o, 0);
   ck_assert_str_eq(program_read(file), records("dfs", "3", "1", NULL, NULL).out);
   ck_assert_int_eq(glob(support_path("*.part"), 0, NULL, &parts), GLOB_NOMATCH);
