@@ -490,4 +490,5 @@ const command command_archive_unpack = {
     .options = unpack_options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .without_store = 1,
     .run = run_unpack};

@@ -474,4 +474,5 @@ const command command_demonstrate = {
     .options = demonstrate_options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .without_store = 1,
     .run = run_demonstrate};

@@ -64,6 +64,10 @@ static status parse_option(invocation *in, const command *c, int argc, char **ar
     return fault(err, E_USAGE, "nightjar %s has no --db: it names its stores, as in %s %s", c->name,
                  c->name, c->arguments);
   }
+  if (is_db && c->without_store) {
+    return fault(err, E_USAGE, "nightjar %s has no --db, for it reads no store; remove it",
+                 c->name);
+  }
   int i = find_option(c, name, bytes);
   if (i < 0 && !is_db) return unknown_option(c, argument, err);
   if (!is_db && !c->options[i].value) {
@@ -131,7 +135,7 @@ void command_help(const command *c, FILE *out) {
                    c->options[i].value ? c->options[i].value : "");
     (void)fprintf(out, "  %-28s %s\n", left, c->options[i].help);
   }
-  if (!c->names_stores) {
+  if (!c->names_stores && !c->without_store) {
     (void)fprintf(out, "  %-28s %s\n", "--db FILE", "the store (default nightjar.db)");
   }
   if (c->prints_data) (void)fprintf(out, "  %-28s %s\n", "--json", "the data as JSON");

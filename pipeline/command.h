@@ -29,8 +29,9 @@ typedef struct command {
   const char *more;              /* examples and what else --help says; may be NULL */
   const command_option *options; /* ends with a NULL name; --db, --json, --help are common to all */
   int arguments_min, arguments_max;
-  int prints_data;  /* whether it has --json */
-  int names_stores; /* as arguments, so that it has no --db */
+  int prints_data;   /* whether it has --json */
+  int names_stores;  /* as arguments, so that it has no --db */
+  int without_store; /* works on other files, so that it has no --db either */
   MUST_CHECK status (*run)(const invocation *in, detail *err);
 } command;
 
