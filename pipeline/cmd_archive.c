@@ -458,7 +458,7 @@ static status run_unpack(const invocation *in, detail *err) {
  */
 
 static const command_option pack_options[] = {
-    {"job", "NAME", "this job's file and report only (default: all; the store is always whole)"},
+    {"job", "NAME", "this job's file and report only; the store is whole"},
     {"replace", NULL, "an existing FILE"},
     {0}};
 
@@ -476,8 +476,7 @@ const command command_archive_pack = {
     .run = run_pack};
 
 static const command_option unpack_options[] = {
-    {"output", "DIR", "or -o DIR: a new folder (default: FILE's name without its ending, here)"},
-    {0}};
+    {"output", "DIR", "or -o DIR: a new folder (default: named as FILE)"}, {0}};
 
 const command command_archive_unpack = {
     .name = "archive unpack",

@@ -342,8 +342,8 @@ static const command_option options[] = {
     {"limit", "K", "the first K tasks of the set only"},
     {"max-wall", "T", "end after this time (45m, 8h), resumable, exit 75"},
     {"threads", "N", "workers (default: one a core); never changes a result"},
-    {"shard", "i/n", "this share of the samples only, into a store of its own; see docs/shards.md"},
-    {"dry-run", NULL, "print the work, the time expected, the smallest difference it can see"},
+    {"shard", "i/n", "this share of the samples, into a store of its own"},
+    {"dry-run", NULL, "print the work, the time, the smallest difference it sees"},
     {"explain", NULL, "print which runs are there, and which field makes a run new"},
     {NULL, NULL, NULL}};
 
@@ -354,7 +354,8 @@ const command command_run = {
     .more = "The same command again continues: what is done stays, what was in flight is done "
             "again.\nSIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 finish the samples in flight "
             "and exit 75.\nIn an array of SLURM, --shard is taken from SLURM_ARRAY_TASK_ID and "
-            "COUNT; --shard 1/1\nruns everything.\nThe keys of a job file: docs/jobs.md.\n",
+            "COUNT; --shard 1/1\nruns everything.\nThe keys of a job file: docs/jobs.md. Shards: "
+            "docs/shards.md.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
