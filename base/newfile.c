@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,14 +25,18 @@ static status cannot_write(const char *path, int cause, detail *err) {
   return fault(err, E_IO, "cannot write %s: %s; %s", path, strerror(cause), remedy);
 }
 
-static status open_part(newfile *f, detail *err) {
+/* replaced: the file whose place it takes, or NULL. */
+static status open_part(newfile *f, const struct stat *replaced, detail *err) {
   size_t bytes = strlen(f->path) + 32;
   f->part = memory_take(bytes);
   if (!f->part) return fault(err, E_MEMORY, "no memory to write %s", f->path);
   (void)snprintf(f->part, bytes, "%s.%ld.part", f->path, (long)getpid());
   (void)unlink(f->part); /* of a process that was killed and had the same number */
   f->file = open(f->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (f->file >= 0) return OK;
+  if (f->file >= 0) {
+    if (replaced) (void)fchmod(f->file, replaced->st_mode & 07777);
+    return OK;
+  }
   int cause = errno;
   memory_free(f->part);
   f->part = NULL; /* it is not ours */
@@ -39,8 +45,10 @@ static status open_part(newfile *f, detail *err) {
 
 status newfile_open(newfile *f, const char *path, int replace, detail *err) {
   struct stat info;
+  char real[PATH_MAX]; /* a link stays one: what it names is replaced */
   int exists = stat(path, &info) == 0, device = exists && !S_ISREG(info.st_mode);
-  *f = (newfile){.file = -1, .path = memory_copy_text(path), .replace = replace};
+  const char *place = exists && !device && realpath(path, real) ? real : path;
+  *f = (newfile){.file = -1, .path = memory_copy_text(place), .replace = replace};
   status failed = OK;
   if (!f->path) {
     failed = fault(err, E_MEMORY, "no memory to write %s", path);
@@ -52,7 +60,7 @@ status newfile_open(newfile *f, const char *path, int replace, detail *err) {
     f->file = open(path, O_WRONLY | O_CLOEXEC);
     if (f->file < 0) failed = cannot_write(path, errno, err);
   } else {
-    failed = open_part(f, err);
+    failed = open_part(f, exists ? &info : NULL, err);
   }
   if (failed) newfile_abandon(f);
   return failed;

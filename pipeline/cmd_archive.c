@@ -132,6 +132,7 @@ static status write_manifest(packing *p, detail *err) {
   status failed = text_state(&made, err);
   if (!failed) failed = manifest_write(&p->members, &bytes, err);
   if (!failed) {
+    log_progress(p->in->messages, "packing %s", p->in->arguments[0]);
     failed = pack_add_bytes(p->to, MANIFEST_NAME, text_string(&bytes), bytes.bytes, err);
   }
   text_close(&bytes);
@@ -163,6 +164,7 @@ static status snapshot(packing *p, detail *err) {
   if (!failed && !copy) failed = no_memory(err);
   if (!failed) {
     (void)snprintf(copy, bytes, "%s.%ld.db", path, (long)getpid());
+    log_progress(p->in->messages, "copying %s", p->in->db);
     failed = store_snapshot(s, copy, err);
   }
   (void)store_close(s, NULL);
@@ -194,9 +196,12 @@ static status run_pack(const invocation *in, detail *err) {
   packing p = {.in = in};
   status failed = make_archive(&p, err);
   if (!failed) {
+    struct stat made;
+    double bytes = stat(in->arguments[0], &made) == 0 ? (double)made.st_size : 0;
     log_info(in->messages,
-             "%s holds the store, the report and the job files; nightjar archive unpack opens it",
-             in->arguments[0]);
+             "%s (%.1f MB) holds the store, the report and the job files; nightjar archive unpack "
+             "opens it",
+             in->arguments[0], bytes / 1e6);
   }
   if (p.copy) (void)unlink(p.copy);
   pack_abandon(p.to);
@@ -349,16 +354,14 @@ static status make_folders(unpacking *u, detail *err) {
 
 /* A store that this program can read, and not only bytes that are as they were. */
 static status check_store(const unpacking *u, detail *err) {
-  store *s = NULL;
   text path;
   detail why = {0};
   text_open(&path, PATH_MAX);
   status failed = part_path(u, MANIFEST_STORE, &path, err);
   if (!failed) {
-    failed = store_open(&s, text_string(&path), STORE_READ, NULL, &why);
+    failed = store_check(text_string(&path), &why);
     if (failed) failed = fault_at(err, failed, u->file, 0, "its " MANIFEST_STORE ": %s", why.text);
   }
-  (void)store_close(s, NULL);
   text_close(&path);
   return failed;
 }

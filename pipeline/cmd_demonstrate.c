@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/newfile.h"
 #include "pipeline/countdown_options.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
@@ -10,8 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* What is searched: problem i is a function of this and i alone. */
 typedef struct recipe {
@@ -175,21 +174,16 @@ typedef struct totals {
   double seconds;
 } totals;
 
-/* A regular file appears under its name when it is whole; standard output and devices are written
-   as they are. */
+/* A file, which is whole or not there, or standard output, which is written as it stands. */
 typedef struct target {
-  FILE *file;
-  const char *path;
-  char *part; /* NULL: written directly */
+  newfile file;
+  FILE *out; /* NULL: the file */
 } target;
 
-static status cannot_write(const target *t, int cause, detail *err) {
-  const char *remedy = "see to it and run again";
-  if (cause == ENOENT) remedy = "make the folder first";
-  if (cause == EACCES || cause == EROFS) remedy = "choose a folder that can be written";
-  if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG) remedy = "make room and run again";
-  return fault(err, E_IO, "cannot write %s (%s): %s", t->part ? t->path : "the records",
-               strerror(cause), remedy);
+static status write_target(const target *t, const text *records, detail *err) {
+  if (!t->out) return newfile_write(&t->file, text_string(records), records->bytes, err);
+  if (fwrite(text_string(records), 1, records->bytes, t->out) == records->bytes) return OK;
+  return command_output_failed(errno, err);
 }
 
 static status write_slot(const slot *s, const target *t, totals *sum, detail *err) {
@@ -197,9 +191,8 @@ static status write_slot(const slot *s, const target *t, totals *sum, detail *er
     if (err) *err = s->why;
     return s->failed;
   }
-  if (fwrite(text_string(&s->records), 1, s->records.bytes, t->file) != s->records.bytes) {
-    return cannot_write(t, errno, err);
-  }
+  status failed = write_target(t, &s->records, err);
+  if (failed) return failed;
   sum->records += s->record_count;
   sum->solved += s->solved;
   sum->tokens_ref += s->tokens_ref;
@@ -260,43 +253,24 @@ static status produce(const recipe *what, int threads, const target *t, logger *
 /* ---- where it goes --------------------------------------------------------------------------- */
 
 static status open_target(const invocation *in, target *t, detail *err) {
-  const char *path = t->path = command_value(in, "output");
+  const char *path = command_value(in, "output");
   if (!path) return fault(err, E_USAGE, "-o FILE is missing; -o - writes to standard output");
   size_t bytes = strlen(path);
   if (bytes > 3 && !strcmp(path + bytes - 3, ".gz")) {
     return fault(err, E_USAGE, "'%s' would not be compressed; write it plain, then gzip it", path);
   }
-  if (!strcmp(path, "-")) {
-    t->file = in->out;
-    return OK;
-  }
-  struct stat info;
-  int exists = stat(path, &info) == 0, is_device = exists && !S_ISREG(info.st_mode);
-  if (exists && !is_device && !command_flag(in, "replace")) {
-    return fault(err, E_INPUT, "%s exists; choose another name, or --replace replaces it", path);
-  }
-  if (!is_device) {
-    t->part = memory_take(bytes + 32);
-    if (!t->part) return fault(err, E_MEMORY, "no memory for a file name");
-    (void)snprintf(t->part, bytes + 32, "%s.%ld.part", path, (long)getpid());
-  }
-  t->file = fopen(t->part ? t->part : path, "we");
-  return t->file ? OK : cannot_write(t, errno, err);
+  if (strcmp(path, "-") != 0) return newfile_open(&t->file, path, command_flag(in, "replace"), err);
+  t->out = in->out;
+  return OK;
 }
 
-/* Ends the file: under its own name when nothing failed, otherwise away. */
-static status close_target(const invocation *in, target *t, status failed, detail *err) {
-  if (t->file) {
-    int wrong = fflush(t->file) != 0;
-    if (!wrong && t->part) wrong = fsync(fileno(t->file)) != 0;
-    if (t->file != in->out && fclose(t->file) != 0) wrong = 1;
-    if (!wrong && !failed && t->part) wrong = rename(t->part, t->path) != 0;
-    if (wrong && !failed) {
-      failed = cannot_write(t, errno, err);
-    }
-    if (failed && t->part) (void)unlink(t->part);
+static status close_target(target *t, status failed, detail *err) {
+  if (t->out) {
+    if (fflush(t->out) == 0 || failed) return failed;
+    return command_output_failed(errno, err);
   }
-  memory_free(t->part);
+  if (!failed) return newfile_finish(&t->file, err);
+  newfile_abandon(&t->file);
   return failed;
 }
 
@@ -435,7 +409,7 @@ static status run_demonstrate(const invocation *in, detail *err) {
   if (!s) s = open_target(in, &out, err);
   stop_install();
   if (!s) s = produce(&what, (int)threads, &out, in->messages, &sum, err);
-  s = close_target(in, &out, s, err);
+  s = close_target(&out, s, err);
   if (s) return s;
   log_progress_end(in->messages);
   log_info(

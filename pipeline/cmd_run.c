@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
+#include "pipeline/output.h"
 #include "pipeline/run.h"
 #include "pipeline/sample.h"
 #include "pipeline/stop.h"
@@ -262,6 +263,17 @@ static void log_nothing_left(const invocation *in, const plan *p, int64_t wanted
   }
 }
 
+/* A shard is looked at when it is merged. */
+static void log_next(const invocation *in, const plan *p) {
+  text next;
+  text_open(&next, 8192);
+  output_shell_word(&next, in->db);
+  if (p->part.count == 1 && text_state(&next, NULL) == OK) {
+    log_info(in->messages, "look at it: nightjar report --text --db %s", text_string(&next));
+  }
+  text_close(&next);
+}
+
 static status run_committed(const invocation *in, plan *p, store *s, const run_options *o,
                             detail *err) {
   run_totals totals = {0};
@@ -293,7 +305,9 @@ static status run_committed(const invocation *in, plan *p, store *s, const run_o
     st = compared;
     if (err) *err = refused;
   }
-  return st ? st : conclude(in, p, s, &totals, err);
+  if (!st) st = conclude(in, p, s, &totals, err);
+  if (!st) log_next(in, p);
+  return st;
 }
 
 static status run_in_store(const invocation *in, job *j, store *s, const plan_part *part,

@@ -205,13 +205,17 @@ status command_duration(const invocation *in, const char *name, int64_t *seconds
   return OK;
 }
 
+status command_output_failed(int cause, detail *err) {
+  return fault(err, E_IO, "cannot write the output (%s): make room, or send it elsewhere",
+               cause == EBADF ? "it is closed" : strerror(cause));
+}
+
 status command_print(const invocation *in, const text *t, detail *err) {
   status s = text_state(t, err);
   if (s) return s;
   if (fwrite(text_string(t), 1, t->bytes, in->out) != t->bytes || fflush(in->out)) {
     if (errno == EPIPE) return OK; /* the reader has had enough */
-    return fault(err, E_IO, "cannot write the output (%s): make room, or send it elsewhere",
-                 errno == EBADF ? "it is closed" : strerror(errno));
+    return command_output_failed(errno, err);
   }
   return OK;
 }

@@ -96,6 +96,8 @@ MUST_CHECK status command_duration(const invocation *in, const char *name, int64
 
 /* Writes a text to the output; E_IO when the output is closed or full. */
 MUST_CHECK status command_print(const invocation *in, const text *t, detail *err);
+/* What a write to the output that failed with this errno means. */
+MUST_CHECK status command_output_failed(int cause, detail *err);
 
 /* Opens the --db store, which must exist: E_INPUT says which command makes one. */
 MUST_CHECK status command_store(const invocation *in, store_access access, store **out,

@@ -25,9 +25,7 @@ static status flush(sink *s, detail *err) {
   } else if (fwrite(s->buffer.data, 1, s->buffer.bytes, s->in->out) != s->buffer.bytes ||
              fflush(s->in->out) != 0) {
     s->closed = errno == EPIPE;
-    if (!s->closed)
-      failed = fault(err, E_IO, "cannot write the output (%s): make room, or send it elsewhere",
-                     strerror(errno));
+    if (!s->closed) failed = command_output_failed(errno, err);
   }
   text_clear(&s->buffer);
   return failed;

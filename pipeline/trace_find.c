@@ -28,7 +28,33 @@ static status find_nearest(store *s, const char *sql, int64_t number, const char
 
 /* ---- the condition --------------------------------------------------------------------------- */
 
+/* *first: a condition of the family of this name, or NULL. */
+static status find_family(store *s, const char *word, arena *memory, const char **first,
+                          detail *err) {
+  query *q = NULL;
+  int row = 0;
+  *first = NULL;
+  status failed =
+      query_open(&q, s, "SELECT name FROM condition WHERE family = ?1 ORDER BY id", err);
+  if (failed) return failed;
+  query_bind_text(q, 1, word);
+  failed = query_next(q, &row, err);
+  if (!failed && row) {
+    *first = query_keep(q, 0, memory);
+    if (!*first) failed = arena_full(memory, err);
+  }
+  query_close(q);
+  return failed;
+}
+
 static status unknown_condition(store *s, const char *word, arena *memory, detail *err) {
+  const char *member;
+  status found = find_family(s, word, memory, &member, err);
+  if (found) return found;
+  if (member) {
+    return fault(err, E_INPUT, "'%s' is a family of conditions; name one, such as '%s'", word,
+                 member);
+  }
   const char *sql = strchr(word, ':') ? "SELECT job || ':' || name FROM condition WHERE ?1 = 0"
                                       : "SELECT DISTINCT name FROM condition WHERE ?1 = 0";
   const char *near;

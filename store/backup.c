@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* In one step: pages that another process commits meanwhile are not in this read transaction. */
@@ -19,9 +20,10 @@ static status copy_pages(connection *from, connection *to, detail *err) {
   return connection_failed(to, ended ? ended : code, err);
 }
 
-static status fill(connection *from, const char *path, detail *err) {
+/* path is what a message names. */
+static status fill(connection *from, const char *part, const char *path, detail *err) {
   connection to = {0};
-  status failed = connection_open(&to, path, path, SQLITE_OPEN_READWRITE, err);
+  status failed = connection_open(&to, part, path, SQLITE_OPEN_READWRITE, err);
   if (!failed) failed = copy_pages(from, &to, err);
   /* The copy says of itself what the journal of the original was. */
   if (!failed) failed = connection_run(&to, "PRAGMA journal_mode = DELETE", err);
@@ -29,10 +31,15 @@ static status fill(connection *from, const char *path, detail *err) {
   return failed;
 }
 
-/* An empty file that is ours alone, so that nobody's is written over. */
-static status claim(const char *path, detail *err) {
-  int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+/* An empty file that is ours alone, so that nobody's is written over, and open to nobody whom the
+   original is closed to. */
+static status claim(const connection *from, const char *path, detail *err) {
+  struct stat info;
+  const char *original = sqlite3_db_filename(from->db, "main");
+  mode_t mode = original && stat(original, &info) == 0 ? info.st_mode & 0777 : 0600;
+  int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
   if (file < 0) return fault(err, E_IO, "%s cannot be made: %s", path, strerror(errno));
+  (void)fchmod(file, mode); /* whatever the process takes away from new files */
   (void)close(file);
   return OK;
 }
@@ -56,16 +63,16 @@ static void remove_part(const char *part) {
 }
 
 status backup_to(connection *from, const char *path, detail *err) {
-  size_t bytes = strlen(path) + sizeof ".part";
+  size_t bytes = strlen(path) + 32;
   char *part = memory_take(bytes);
   if (!part) return fault(err, E_MEMORY, "no memory to copy a store");
-  (void)snprintf(part, bytes, "%s.part", path);
-  remove_part(part); /* of a copy that was killed */
+  (void)snprintf(part, bytes, "%s.%ld.part", path, (long)getpid());
+  remove_part(part); /* of a process that was killed and had the same number */
   status failed = access(path, F_OK) == 0
                       ? fault(err, E_INPUT, "%s is there already; choose another name", path)
-                      : claim(part, err);
+                      : claim(from, part, err);
   if (!failed) {
-    failed = fill(from, part, err);
+    failed = fill(from, part, path, err);
     if (!failed) failed = put_in_place(part, path, err);
     if (failed) remove_part(part);
   }

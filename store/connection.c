@@ -137,7 +137,7 @@ status connection_failed(const connection *c, int code, detail *err) {
   case SQLITE_READONLY:
   case SQLITE_PERM: return fault(err, E_STORE, "%s is read-only: %s", c->path, said);
   case SQLITE_NOTADB:
-    return fault(err, E_STORE, "%s is not an SQLite file; choose another with --db", c->path);
+    return fault(err, E_STORE, "%s is not an SQLite file; choose another file", c->path);
   case SQLITE_CORRUPT:
     return fault(err, E_STORE,
                  "%s is damaged (%s): restore a copy, or save what can be read with "

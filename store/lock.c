@@ -17,7 +17,7 @@ static status open_failed(const char *path, const char *lock_path, detail *err) 
   status code = cause == EACCES || cause == EROFS || cause == EPERM ? E_STORE : E_IO;
   return fault(err, code, "%s cannot be written, since %s cannot be made (%s): %s", path, lock_path,
                strerror(cause),
-               code == E_STORE ? "make the folder writable, or choose another with --db"
+               code == E_STORE ? "make the folder writable, or choose another file"
                                : "see to it and run again");
 }
 

@@ -57,7 +57,7 @@ static status resolve(store *s, detail *err) {
   if (s->writes && access(s->path, F_OK) != 0) make_target(s->path);
   if (realpath(s->path, file)) {
     if (stat(file, &info) == 0 && !S_ISREG(info.st_mode)) {
-      return fault(err, E_STORE, "%s is not a file; choose another with --db", s->path);
+      return fault(err, E_STORE, "%s is not a file; choose another file", s->path);
     }
   } else if (!s->writes) {
     return fault(err, E_INPUT, "there is no store at %s; name one with --db, or make one with run",
@@ -172,6 +172,17 @@ status store_open_on(store **out, const char *path, store_access access, int net
 status store_open(store **out, const char *path, store_access access, logger *messages,
                   detail *err) {
   return store_open_on(out, path, access, -1, messages, err);
+}
+
+status store_check(const char *path, detail *err) {
+  store s = {.held.file = -1, .path = memory_copy_text(path)};
+  status failed = s.path ? resolve(&s, err) : fault(err, E_MEMORY, "no memory to open %s", path);
+  if (!failed) failed = connection_open(&s.on, s.file, s.path, SQLITE_OPEN_READONLY, err);
+  if (!failed) failed = version_check(&s, err);
+  connection_close(&s.on);
+  memory_free(s.path);
+  memory_free(s.file);
+  return failed;
 }
 
 /* ---- the owner's transactions -----------------------------------------------------------------

@@ -42,6 +42,9 @@ status store_close(store *s, detail *err);
 /* store_close where the work failed and its detail is the one to show: a file that this store_open
    made goes again if nothing was committed to it since. */
 void store_discard(store *s);
+/* Whether a file is a store that store_open would take, an older one included, which stays as it
+   is. The errors are those of store_open. */
+MUST_CHECK status store_check(const char *path, detail *err);
 const char *store_path(const store *s);
 int store_writable(const store *s);
 

@@ -92,9 +92,13 @@ static status migrate(store *s, int64_t version, detail *err) {
   if (failed) return failed;
   failed = rewrite(&s->on, version, &why);
   if (failed) {
-    (void)remove(copy); /* the store itself is as it was */
-    failed = fault(err, failed, "%s could not be brought up from store version %lld to %d: %s",
-                   s->path, (long long)version, (int)STORE_VERSION, why.text);
+    int older = 0;
+    detail ignored;
+    int whole = version_is_older(s, &older, &ignored) == OK && older;
+    if (whole) (void)remove(copy); /* the store itself is as it was */
+    failed = fault(err, failed, "%s could not be brought up from store version %lld to %d: %s%s%s",
+                   s->path, (long long)version, (int)STORE_VERSION, why.text,
+                   whole ? "" : "; the old one stays as ", whole ? "" : copy);
   } else {
     log_info(s->messages, "%s was of store version %lld and is now of %d; the old one stays as %s",
              s->path, (long long)version, (int)STORE_VERSION, copy);
@@ -135,7 +139,7 @@ static status refuse_foreign(const store *s, const signature *f, detail *err) {
   if (f->application != STORE_APPLICATION_ID) {
     return fault(err, E_STORE,
                  "%s is an SQLite file of another program (application id %lld); choose another "
-                 "with --db",
+                 "file",
                  s->path, (long long)f->application);
   }
   if (f->version > STORE_VERSION) {
@@ -162,12 +166,11 @@ status version_check(store *s, detail *err) {
     return f.pages ? OK
                    : fault(err, E_STORE,
                            "%s is empty: make tasks in it with nightjar tasks make, or "
-                           "name another with --db",
+                           "name another file",
                            s->path);
   }
   if (sqlite3_db_readonly(s->on.db, "main") == 1) {
-    return fault(err, E_STORE, "%s is read-only; make it writable or choose another with --db",
-                 s->path);
+    return fault(err, E_STORE, "%s is read-only; make it writable or choose another file", s->path);
   }
   if (f.pages == 0) return create(s, err);
   return is_older(&f) ? migrate(s, f.version, err) : OK;

@@ -10,6 +10,15 @@ static const situation rows[] = {
      .code = 3,
      .says = {"no condition 'on' in nightjar.db"},
      .remedy = "did you mean 'one'?"},
+    {.what = "the trace of a family",
+     .before =
+         TASKS "printf 'name: j\\ntasks: t\\nconditions:\\n' >job.yaml\n"
+               "echo '  - {name: apr, mode: symbolic, search: apr, beam: [1, 2]}' >>job.yaml\n"
+               "nightjar run job.yaml\n",
+     .command = "nightjar trace apr/0/0",
+     .code = 3,
+     .says = {"'apr' is a family of conditions"},
+     .remedy = "name one, such as 'apr beam=1'"},
     {.what = "the trace of a task that is not there",
      .before = RUN_ONCE,
      .command = "nightjar trace one/4711/0",
