@@ -14,7 +14,14 @@ room(kernels Threads::Threads m)
 target_link_libraries(kernels PUBLIC base)
 # Each path of the processor is compiled for its own instructions and entered only where the machine
 # has them. Their loops rely on constant bounds being unrolled, in every build.
-set_source_files_properties(kernels/cpu_portable.c kernels/cpu_tiles.c PROPERTIES COMPILE_OPTIONS -O3)
+# (Lanes that are arrays, and a check of each one's scope, would take gcc minutes.)
+if(NIGHTJAR_SANITIZE MATCHES "address" OR NIGHTJAR_FUZZ)
+  set(lanes_options "-O1;-fno-sanitize-address-use-after-scope")
+else()
+  set(lanes_options -O3)
+endif()
+set_source_files_properties(kernels/cpu_portable.c kernels/cpu_tiles.c PROPERTIES
+  COMPILE_OPTIONS "${lanes_options}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(kernels/cpu_avx2.c PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
   set_source_files_properties(kernels/cpu_avx512.c PROPERTIES
