@@ -30,6 +30,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma;-mamx-tile;-mamx-bf16")
 endif()
 
+room(engine)
+target_link_libraries(engine PUBLIC kernels base)
+
 room(solvers)
 target_link_libraries(solvers PUBLIC base)
 

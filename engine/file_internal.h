@@ -1,0 +1,40 @@
+/* Private to the engine: files of a model's folder, read or mapped only when they are plain files,
+   and what of their contents may stand in a message. */
+#ifndef ENGINE_FILE_INTERNAL_H
+#define ENGINE_FILE_INTERNAL_H
+
+#include "base/json.h"
+
+#include <limits.h>
+
+/* What tells one state of a file from another without reading it. */
+typedef struct file_mark {
+  uint64_t device, inode, bytes;
+  int64_t modified_ns, changed_ns;
+} file_mark;
+
+typedef struct mapped_file {
+  char *path;     /* owned */
+  uint8_t *bytes; /* read-only; NULL for a file of no bytes */
+  size_t count;
+  file_mark mark;
+} mapped_file;
+
+/* Writes folder/name into out. E_INPUT when it is too long for a path. */
+MUST_CHECK status file_path(char out[PATH_MAX], const char *folder, const char *name, detail *err);
+
+/* Whether there is anything of this name in the folder. */
+int file_exists(const char *folder, const char *name);
+
+/* Maps a whole file. E_INPUT for what is no plain file or is not there; E_IO; E_MEMORY. */
+MUST_CHECK status file_map(mapped_file *out, const char *path, detail *err);
+void file_unmap(mapped_file *f); /* a zeroed one is a no-op */
+
+/* Reads a JSON object. The caller gives it back with json_decref. */
+MUST_CHECK status file_json(json_t **out, const char *path, detail *err);
+
+/* A piece of somebody's text for a message: printable, and cut where it is long. Returns out. */
+enum { FILE_SHOWN_BYTES = 128 };
+const char *file_shown(const char *bytes, char out[FILE_SHOWN_BYTES]);
+
+#endif
