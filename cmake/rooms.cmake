@@ -30,7 +30,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma;-mamx-tile;-mamx-bf16")
 endif()
 
-room(engine)
+room(engine m)
 target_link_libraries(engine PUBLIC kernels base)
 
 room(solvers)
@@ -45,7 +45,7 @@ room(reports m)
 target_link_libraries(reports PUBLIC store base)
 
 room(pipeline PkgConfig::yaml_0_1 Threads::Threads m)
-target_link_libraries(pipeline PUBLIC solvers store reports base)
+target_link_libraries(pipeline PUBLIC solvers engine store reports base)
 target_compile_definitions(pipeline PUBLIC NIGHTJAR_VERSION="${PROJECT_VERSION}")
 
 add_executable(nightjar pipeline/main.c)

@@ -263,3 +263,7 @@ size_t model_unused(const model *m) {
 int64_t model_file_bytes(const model *m) {
   return m->bytes;
 }
+
+void model_drop(const model *m) {
+  safetensors_drop(m->tensors);
+}

@@ -58,6 +58,9 @@ const tensor *model_layer(const model *m, int layer, layer_tensor which);
 size_t model_unused(const model *m);      /* tensors that were passed over */
 int64_t model_file_bytes(const model *m); /* of the tensors that are used */
 
+/* Gives the pages of the files back to the system once they have been packed or hashed. */
+void model_drop(const model *m);
+
 /* SHA-256 of what the arithmetic depends on: the configuration's meaning, and each used tensor's
    name, type, shape and bytes, by name. How a checkpoint is cut into shards does not matter.
 

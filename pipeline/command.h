@@ -57,6 +57,8 @@ struct invocation {
   X(tasks_list)                                                                                    \
   X(tasks_show)                                                                                    \
   X(demonstrate)                                                                                   \
+  X(model_show)                                                                                    \
+  X(model_synth)                                                                                   \
   X(run)                                                                                           \
   X(status)                                                                                        \
   X(trace)                                                                                         \
