@@ -189,8 +189,8 @@ static int by_place(const void *a, const void *b) {
 
 /* The data is the tensors' alone, each byte one tensor's: nothing hides between them. */
 static status check_places(const header *h, detail *err) {
-  tensor *mine = h->all->tensors + h->first;
   size_t count = h->all->count - h->first;
+  tensor *mine = count ? h->all->tensors + h->first : NULL;
   uint64_t end = 0;
   char shown[FILE_SHOWN_BYTES];
   if (count) qsort(mine, count, sizeof *mine, by_place);
