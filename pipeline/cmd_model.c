@@ -207,6 +207,7 @@ const command command_model_show = {
     .arguments_min = 1,
     .arguments_max = 1,
     .prints_data = 1,
+    .without_store = 1,
     .run = show};
 
 /* ---- model synth ----------------------------------------------------------------------------- */
@@ -281,4 +282,5 @@ const command command_model_synth = {
     .options = synth_table,
     .arguments_min = 0,
     .arguments_max = 0,
+    .without_store = 1,
     .run = synth};
