@@ -141,6 +141,7 @@ static void keep_message(const char *all, int code, const char *folder, char *ou
   make_equal(out, "by process 4711 on ", NAMES, ";", "node7");
   make_equal(out, "(", DIGITS, " MB free", "0");
   make_equal(out, "night.tar.", DIGITS, ".db", "4711");
+  make_equal(out, "write m.", DIGITS, ".part", "4711");
 }
 
 /* ---- what is asked of it ----------------------------------------------------------------------
