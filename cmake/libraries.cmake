@@ -1,7 +1,7 @@
 # Debian's libraries. Which room may use which is checked by tests/check_includes.sh.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-foreach(name jansson libmd sqlite3 zlib libarchive yaml-0.1)
+foreach(name jansson libmd sqlite3 zlib libarchive yaml-0.1 libpcre2-8)
   string(MAKE_C_IDENTIFIER ${name} id)
   pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${name})
 endforeach()

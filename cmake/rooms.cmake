@@ -30,7 +30,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma;-mamx-tile;-mamx-bf16")
 endif()
 
-room(engine m)
+room(engine PkgConfig::libpcre2_8 ${UTF8PROC_LIBRARY} m)
+target_include_directories(engine PRIVATE ${UTF8PROC_INCLUDE})
 target_link_libraries(engine PUBLIC kernels base)
 
 room(solvers)

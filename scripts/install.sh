@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmd-dev libsqlite3-dev libarchive-dev
-          zlib1g-dev libyaml-dev librandom123-dev libutf8proc-dev sqlite3)
+          zlib1g-dev libyaml-dev librandom123-dev libutf8proc-dev libpcre2-dev sqlite3)
 for option in "$@"; do
   case "$option" in
     --tests) packages+=(check git) ;;
