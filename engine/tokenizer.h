@@ -81,4 +81,14 @@ MUST_CHECK status decoder_end(decoder *d, text *out, detail *err);
 MUST_CHECK status tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t count,
                                    decoder_special special, text *out, detail *err);
 
+/* A tokenizer of ours: 256 bytes, a begin and an end, and merges learnt over a text (pairs that
+   occur at least twice, the most frequent first, ties by the lower ids), filled up to size ids with
+   tokens that no text has. Digits stand alone. Writes its tokenizer.json; the same text and size
+   give the same bytes. E_INPUT when size is below 258 or at least TOKENIZER_IDS_MAX. */
+MUST_CHECK status tokenizer_synth(text *out, const char *bytes, size_t count, int32_t size,
+                                  detail *err);
+
+#define TOKENIZER_SYNTH_BEGIN "<|begin|>"
+#define TOKENIZER_SYNTH_END   "<|end|>"
+
 #endif

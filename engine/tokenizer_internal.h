@@ -196,6 +196,19 @@ int point_is_numeric(int32_t point);
 int point_is_punctuation(int32_t point);
 int point_is_word(int32_t point);
 int point_is_mark(int32_t point);
+
+/* Where the library's Unicode is not that of PCRE2 and utf8proc. */
+typedef struct unicode_range {
+  int32_t first, last;
+  const char *category; /* "Lu"; "" in tables of one kind */
+} unicode_range;
+const unicode_range *unicode_newer(size_t *count);
+const char *unicode_newer_category(int32_t point); /* "" where PCRE2 knows it */
+int unicode_is_late_punctuation(int32_t point);
+int unicode_is_late_mark(int32_t point);
+int unicode_is_late_decomposition(int32_t point);
+int32_t unicode_newer_small(int32_t point); /* of a capital; else the point itself */
+
 int32_t point_byte(int32_t letter); /* the byte that a letter of byte-level tokens stands for; -1 */
 int32_t byte_letter(uint8_t byte);
 

@@ -29,7 +29,8 @@ int point_is_numeric(int32_t c) {
   if (c < 0x80) return c >= '0' && c <= '9';
   utf8proc_category_t category = utf8proc_category(c);
   return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
-         category == UTF8PROC_CATEGORY_NO;
+         category == UTF8PROC_CATEGORY_NO || unicode_newer_category(c)[0] == 'N' ||
+         (c >= 0x11de0 && c <= 0x11de9) || (c >= 0x16ff4 && c <= 0x16ff6);
 }
 
 int point_is_punctuation(int32_t c) {
@@ -38,13 +39,22 @@ int point_is_punctuation(int32_t c) {
            (c >= '{' && c <= '~');
   }
   utf8proc_category_t category = utf8proc_category(c);
-  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+  int is_known = category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+  /* Two have become punctuation no more, and are still in the library. */
+  return (is_known && !unicode_is_late_punctuation(c)) || c == 0x166d || c == 0x111c9;
 }
 
 int point_is_mark(int32_t c) {
   if (c < 0x300) return 0;
   utf8proc_category_t category = utf8proc_category(c);
-  return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+  int is_known = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+  return (is_known && !unicode_is_late_mark(c)) || c == 0x1cf2 || c == 0x1cf3; /* marks once */
+}
+
+static int is_newer_word(int32_t c) {
+  if (c < 0x80) return 0;
+  const char *category = unicode_newer_category(c);
+  return category[0] == 'L' || category[0] == 'M' || (category[0] == 'N' && category[1] == 'd');
 }
 
 /* Alphabetic, marks, decimal digits, connectors and joiners (UTS 18). Letters in circles and
@@ -54,7 +64,7 @@ int point_is_word(int32_t c) {
   return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
          category == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d ||
          (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
-         (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
+         (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189) || is_newer_word(c);
 }
 
 /* GPT-2's letters for bytes: those that print stand for themselves, the others for 256 and on. */

@@ -280,11 +280,14 @@ static status read_punctuation(const reader *r, const char *where, const json_t 
   return s ? s : push_split(r, where, list, point_is_punctuation, behavior);
 }
 
+/* Words and what is none, by the sets of Rust: joiners belong to words, small digits do not. */
 static status read_whitespace(const reader *r, const char *where, const json_t *value,
                               stage_list list) {
+  static const char words[] =
+      "(?:(?![\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}])[\\w\\x{200c}\\x{200d}])+|"
+      "(?:[\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]|[^\\w\\s\\x{200c}\\x{200d}])+";
   (void)value;
-  return push_regex(r, where, list, "[\\w\\x{200c}\\x{200d}]+|[^\\w\\s\\x{200c}\\x{200d}]+",
-                    SPLIT_REMOVED, 1);
+  return push_regex(r, where, list, words, SPLIT_REMOVED, 1);
 }
 
 static status read_whitespace_split(const reader *r, const char *where, const json_t *value,

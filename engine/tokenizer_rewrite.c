@@ -36,7 +36,9 @@ static status room_for_points(encoder *e, size_t count, detail *err) {
 }
 
 static uint8_t class_of(int32_t point) {
-  return point < 0x300 ? 0 : (uint8_t)utf8proc_get_property(point)->combining_class;
+  if (point < 0x300) return 0;
+  uint8_t class = (uint8_t)utf8proc_get_property(point)->combining_class;
+  return class && !unicode_is_late_mark(point) ? class : 0;
 }
 
 /* Sorts marks by their classes, equal ones in their order. utf8proc's own sort takes quadratic time
@@ -76,6 +78,10 @@ static status decompose(encoder *e, const char *bytes, size_t count, int is_comp
     int32_t point;
     int boundary = 0;
     i += point_read(bytes + i, count - i, &point);
+    if (unicode_is_late_decomposition(point)) {
+      e->points[total++] = point;
+      continue;
+    }
     utf8proc_ssize_t length =
         utf8proc_decompose_char(point, e->points + total, DECOMPOSED_MAX, options, &boundary);
     REQUIRE(length >= 0 && length <= DECOMPOSED_MAX);
@@ -135,7 +141,7 @@ static void lowercase(encoder *e, const char *bytes, size_t count) {
     if (point == 0x130) { /* the one capital whose small letter is two characters */
       text_put(&e->next, "i\xcc\x87");
     } else {
-      put_point(e, utf8proc_tolower(point));
+      put_point(e, unicode_newer_small(utf8proc_tolower(point)));
     }
   }
 }
