@@ -142,7 +142,10 @@ void match_start(match_walk *w, const tokenizer_pattern *p, const char *bytes, s
 
 static void next_string(match_walk *w, int *found, size_t *start, size_t *end) {
   const tokenizer_pattern *p = w->pattern;
-  const char *hit = memmem(w->bytes + w->at, w->count - w->at, p->bytes, p->count);
+  const char *from = w->bytes + w->at;
+  size_t left = w->count - w->at;
+  const char *hit =
+      p->count == 1 ? memchr(from, p->bytes[0], left) : memmem(from, left, p->bytes, p->count);
   *found = hit != NULL;
   if (!hit) return;
   *start = (size_t)(hit - w->bytes);

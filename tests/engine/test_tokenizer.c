@@ -527,17 +527,17 @@ static void *encode_many(void *data) {
   const tokenizer *t = data;
   encoder *e;
   token_list ids = {0};
-  int64_t sum = 0;
+  uint32_t sum = 0;
   REQUIRE(encoder_open(&e, t, NULL) == OK);
   for (int i = 0; i < 200; i++) {
     ids.count = 0;
     REQUIRE(encoder_encode(e, "Moving to Node #1,2 don't", 25, ENCODE_PLAIN, &ids, NULL) == OK);
     for (size_t k = 0; k < ids.count; k++)
-      sum = sum * 31 + ids.ids[k];
+      sum = sum * 31 + (uint32_t)ids.ids[k];
   }
   token_list_close(&ids);
   encoder_close(e);
-  return (void *)(intptr_t)sum;
+  return (void *)(uintptr_t)sum;
 }
 
 START_TEST(threads_share_a_tokenizer) {
