@@ -12,7 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK_ELEMENTS = 1 << 16, TEXT_BYTES_MAX = 16 << 20 };
+enum {
+  BLOCK_ELEMENTS = 1 << 16,
+  TEXT_BYTES_MAX = 16 << 20,
+  BEGIN_ID = 256, /* behind the bytes of a tokenizer of ours */
+  END_ID = 257
+};
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
@@ -59,16 +64,16 @@ void synth_config(const synth_shape *s, element_type element, text *out) {
   text_format(out, "  \"rms_norm_eps\": %g,\n  \"hidden_act\": \"silu\",\n", c->epsilon);
   text_format(out, "  \"attention_bias\": %s,\n  \"mlp_bias\": %s,\n",
               flags[c->qkv_bias && c->output_bias], flags[c->mlp_bias]);
-  text_put(out, "  \"sliding_window\": null,\n  \"bos_token_id\": null,\n");
-  text_format(out, "  \"eos_token_id\": %d,\n", c->vocabulary - 1);
+  text_put(out, "  \"sliding_window\": null,\n");
+  text_format(out, "  \"bos_token_id\": %d,\n  \"eos_token_id\": %d,\n", BEGIN_ID, END_ID);
   put_rope(s, out);
   text_format(out, "  \"tie_word_embeddings\": %s,\n  \"%s\": \"%s\"\n}\n", flags[c->tied],
               s->parameters ? "dtype" : "torch_dtype", types[element]);
 }
 
-static void put_generation(const synth_shape *s, text *out) {
+static void put_generation(text *out) {
   text_format(out, "{\n  \"do_sample\": true,\n  \"temperature\": 1.0,\n");
-  text_format(out, "  \"eos_token_id\": %d\n}\n", s->config.vocabulary - 1);
+  text_format(out, "  \"bos_token_id\": %d,\n  \"eos_token_id\": %d\n}\n", BEGIN_ID, END_ID);
 }
 
 /* ---- tensors and their weights --------------------------------------------------------------- */
@@ -327,7 +332,7 @@ static status write_texts(const char *folder, const synth_options *o, detail *er
   text_open(&config, TEXT_BYTES_MAX);
   text_open(&generation, TEXT_BYTES_MAX);
   synth_config(o->shape, o->element, &config);
-  put_generation(o->shape, &generation);
+  put_generation(&generation);
   status failed = write_text(folder, "config.json", &config, err);
   if (!failed) failed = write_text(folder, "generation_config.json", &generation, err);
   text_close(&config);
