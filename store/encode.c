@@ -26,8 +26,8 @@ void zlib_free(voidpf context, voidpf block) {
   memory_free(block);
 }
 
-status encoder_open(encoder **out, detail *err) {
-  encoder *e = memory_zeroed(1, sizeof *e);
+status record_encoder_open(record_encoder **out, detail *err) {
+  record_encoder *e = memory_zeroed(1, sizeof *e);
   if (!e) return fault(err, E_MEMORY, "no memory to compress traces");
   e->stream.zalloc = zlib_take;
   e->stream.zfree = zlib_free;
@@ -39,14 +39,14 @@ status encoder_open(encoder **out, detail *err) {
   return OK;
 }
 
-void encoder_close(encoder *e) {
+void record_encoder_close(record_encoder *e) {
   if (!e) return;
   (void)deflateEnd(&e->stream);
   memory_free(e->scratch);
   memory_free(e);
 }
 
-static status reserve(encoder *e, size_t bytes, detail *err) {
+static status reserve(record_encoder *e, size_t bytes, detail *err) {
   if (e->capacity > SCRATCH_KEPT_BYTES && bytes <= SCRATCH_KEPT_BYTES) {
     memory_free(e->scratch);
     e->scratch = NULL;
@@ -61,7 +61,7 @@ static status reserve(encoder *e, size_t bytes, detail *err) {
 }
 
 /* Writes at most count bytes and returns how many. */
-static size_t pack(encoder *e, const char *bytes, size_t count, unsigned char *out) {
+static size_t pack(record_encoder *e, const char *bytes, size_t count, unsigned char *out) {
   if (count > 1) {
     z_stream *z = &e->stream;
     REQUIRE(deflateReset(z) == Z_OK);
@@ -154,7 +154,7 @@ static status trace_room(const store_sample *s, size_t *bytes, detail *err) {
 
 /* Compresses the traces behind each other into the scratch, with their sizes before them, so that
    the record that is made next has its exact size. Returns the bytes of all. */
-static size_t pack_traces(encoder *e, const store_sample *s) {
+static size_t pack_traces(record_encoder *e, const store_sample *s) {
   size_t *sizes = (size_t *)(void *)e->scratch, packed = 0;
   unsigned char *start = e->scratch + (size_t)s->thread_count * sizeof *sizes;
   for (int32_t i = 0; i < s->thread_count; i++) {
@@ -165,7 +165,7 @@ static size_t pack_traces(encoder *e, const store_sample *s) {
 }
 
 /* In the record: itself, threads, blobs, verdicts (all aligned alike), packed traces, strings. */
-static void fill(record *r, const encoder *e, const store_verdict *verdicts, size_t packed) {
+static void fill(record *r, const record_encoder *e, const store_verdict *verdicts, size_t packed) {
   size_t threads = (size_t)r->sample.thread_count;
   store_thread *thread = (store_thread *)(r + 1);
   blob *traces = (blob *)(thread + threads);
@@ -185,7 +185,7 @@ static void fill(record *r, const encoder *e, const store_verdict *verdicts, siz
   move_strings(&r->sample, thread, verdict, r->verdict_count, strings);
 }
 
-status record_make(record **out, encoder *e, const store_sample *sample,
+status record_make(record **out, record_encoder *e, const store_sample *sample,
                    const store_verdict *verdicts, size_t verdict_count, detail *err) {
   check_sample(sample, verdicts, verdict_count);
   size_t threads = (size_t)sample->thread_count, room;

@@ -92,16 +92,16 @@ voidpf zlib_take(voidpf context, uInt count, uInt bytes);
 void zlib_free(voidpf context, voidpf block);
 
 /* A compressor that is kept between samples, since starting one costs more than a small trace. */
-typedef struct encoder {
-  struct encoder *next;
+typedef struct record_encoder {
+  struct record_encoder *next;
   z_stream stream;
   unsigned char *scratch;
   size_t capacity;
-} encoder;
+} record_encoder;
 
-MUST_CHECK status encoder_open(encoder **out, detail *err);
-void encoder_close(encoder *e);
-MUST_CHECK status record_make(record **out, encoder *e, const store_sample *sample,
+MUST_CHECK status record_encoder_open(record_encoder **out, detail *err);
+void record_encoder_close(record_encoder *e);
+MUST_CHECK status record_make(record **out, record_encoder *e, const store_sample *sample,
                               const store_verdict *verdicts, size_t verdict_count, detail *err);
 
 /* The bytes of a blob in sqlar's form, in *out (of *capacity, grown as needed) or borrowed from

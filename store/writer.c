@@ -27,7 +27,7 @@ struct writer {
   status failed; /* the first failure, and its detail */
   detail failure;
   store_stats stats;
-  encoder *encoders; /* idle ones */
+  record_encoder *encoders; /* idle ones */
 };
 
 /* ---- the thread -------------------------------------------------------------------------------
@@ -133,9 +133,9 @@ static void *run_writer(void *context) {
 
 static void free_writer(writer *w) {
   connection_close(&w->on);
-  for (encoder *e = w->encoders, *next; e; e = next) {
+  for (record_encoder *e = w->encoders, *next; e; e = next) {
     next = e->next;
-    encoder_close(e);
+    record_encoder_close(e);
   }
   (void)pthread_cond_destroy(&w->work);
   (void)pthread_cond_destroy(&w->done);
@@ -240,15 +240,15 @@ static status queue_record(writer *w, record *r, detail *err) {
   return failed;
 }
 
-static encoder *idle_encoder(writer *w) {
+static record_encoder *idle_encoder(writer *w) {
   (void)pthread_mutex_lock(&w->lock);
-  encoder *e = w->encoders;
+  record_encoder *e = w->encoders;
   if (e) w->encoders = e->next;
   (void)pthread_mutex_unlock(&w->lock);
   return e;
 }
 
-static void return_encoder(writer *w, encoder *e) {
+static void return_encoder(writer *w, record_encoder *e) {
   (void)pthread_mutex_lock(&w->lock);
   e->next = w->encoders;
   w->encoders = e;
@@ -261,8 +261,8 @@ status store_put(store *s, const store_sample *sample, const store_verdict *verd
   writer *w = s->writer;
   REQUIRE(w); /* store_process_start comes first */
   status failed = OK;
-  encoder *e = idle_encoder(w);
-  if (!e) failed = encoder_open(&e, err);
+  record_encoder *e = idle_encoder(w);
+  if (!e) failed = record_encoder_open(&e, err);
   if (failed) return failed;
   record *r = NULL;
   failed = record_make(&r, e, sample, verdicts, verdict_count, err);
