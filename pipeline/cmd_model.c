@@ -1,7 +1,9 @@
 /* nightjar model show, model synth: what a model is, and models of random weights. */
 #include "engine/forward.h"
 #include "engine/synth.h"
+#include "engine/tokenizer.h"
 #include "pipeline/output.h"
+#include "pipeline/synth_text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SHOWN_BYTES_MAX = 1 << 20 };
+enum { SHOWN_BYTES_MAX = 1 << 20, LEARNT_BYTES_MAX = 64 << 20, TOKENIZER_BYTES_MAX = 256 << 20 };
 
 /* ---- model show ------------------------------------------------------------------------------ */
 
@@ -239,6 +241,25 @@ static status read_element(const char *word, element_type *out, detail *err) {
   return fault(err, E_USAGE, "--dtype must be bf16, fp16 or fp32, not '%s'", word);
 }
 
+/* Its tokenizer is learnt over Countdown traces and filled up to the shape's vocabulary. */
+static status write_with_tokenizer(synth_options *o, detail *err) {
+  text learnt, file;
+  text_open(&learnt, LEARNT_BYTES_MAX);
+  text_open(&file, TOKENIZER_BYTES_MAX);
+  status failed = synth_text(&learnt, err);
+  if (!failed) {
+    failed = tokenizer_synth(&file, text_string(&learnt), learnt.bytes, o->shape->config.vocabulary,
+                             err);
+  }
+  synth_file beside = {"tokenizer.json", text_string(&file), file.bytes};
+  o->files = &beside;
+  o->file_count = 1;
+  if (!failed) failed = synth_write(o, err);
+  text_close(&file);
+  text_close(&learnt);
+  return failed;
+}
+
 static status synth(const invocation *in, detail *err) {
   const char *name = command_value(in, "config"), *dtype = command_value(in, "dtype");
   int64_t seed, shards;
@@ -256,7 +277,7 @@ static status synth(const invocation *in, detail *err) {
   if (failed) return failed;
   o.seed = (uint64_t)seed;
   o.shards = (int)shards;
-  failed = synth_write(&o, err);
+  failed = write_with_tokenizer(&o, err);
   if (!failed) {
     log_info(in->messages, "%s: %.1f M random parameters", o.folder,
              (double)config_parameters(&o.shape->config) / 1e6);

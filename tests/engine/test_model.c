@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "engine/model.h"
 #include "engine/synth.h"
+#include "engine/tokenizer.h"
 #include "tests/support/program.h"
 
 #include <stdio.h>
@@ -471,6 +472,7 @@ START_TEST(test_synth_command) {
                     "--dtype", "fp16"),
            0);
   ck_assert_int_eq(access(in_folder("m", "model-00003-of-00003.safetensors"), F_OK), 0);
+  ck_assert_int_eq(access(in_folder("m", "tokenizer.json"), F_OK), 0);
   outcome again = nightjar("model", "synth", "--config", "tiny-llama", "-o", folder);
   ck_assert_int_eq(again.code, 3);
   ck_holds(again.err, "exists; name a folder that does not");
@@ -487,6 +489,26 @@ START_TEST(test_synth_command) {
   ck_holds(many.err, "99 shards for");
   ck_assert_int_ne(access(support_path("x"), F_OK), 0);
   ck_assert_int_eq(nightjar("model", "synth", "--config", "tiny-llama").code, 2);
+}
+END_TEST
+
+/* The folder's tokenizer begins and ends as its config.json says, and has an id for each weight. */
+START_TEST(test_synth_tokenizer) {
+  detail err;
+  tokenizer *t = NULL;
+  model *m = NULL;
+  ck_ended(nightjar("model", "synth", "--config", "tiny-llama", "-o", support_path("m")), 0);
+  ck_ok(model_open(&m, support_path("m"), &err));
+  size_t bytes;
+  char *file = support_read(in_folder("m", "tokenizer.json"), &bytes);
+  ck_ok(tokenizer_read(&t, file, bytes, "tokenizer.json", &err));
+  const model_generation *g = model_generation_of(m);
+  ck_assert_int_eq(g->begin_id, tokenizer_find(t, TOKENIZER_SYNTH_BEGIN, 9));
+  ck_assert_int_eq((int64_t)g->end_ids[0], tokenizer_find(t, TOKENIZER_SYNTH_END, 7));
+  ck_assert_int_eq(tokenizer_size(t), model_config_of(m)->vocabulary);
+  tokenizer_close(t);
+  free(file);
+  model_close(m);
 }
 END_TEST
 
@@ -560,6 +582,7 @@ int main(void) {
   tcase_add_test(whole, test_hash);
   tcase_add_test(whole, test_cache);
   tcase_add_test(commands, test_synth_command);
+  tcase_add_test(commands, test_synth_tokenizer);
   tcase_add_test(commands, test_synth_full);
   tcase_add_test(commands, test_show_command);
   suite_add_tcase(suite, config);
