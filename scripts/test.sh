@@ -35,7 +35,9 @@ fi
 
 build asan
 # Pure arithmetic that is compared bit for bit has little to gain, and takes minutes.
-run asan -LE 'slow|long' -E '^(search|math|sampling|reference)$'
+run asan -LE 'slow|long' -E '^(search|math|sampling|reference|faults)$'
+# The whole of faults takes many minutes so; the dev preset runs it.
+CK_RUN_CASE='run memory' build/asan/tests/test_faults 1999
 scripts/install.sh --fuzz
 scripts/fuzz.sh 20
 build tsan
