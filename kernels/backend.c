@@ -95,6 +95,34 @@ status host_memory_get(device *d, void *to_host, const void *from, size_t bytes,
   return OK;
 }
 
+static unsigned char *page_at(const device *d, int32_t page) {
+  REQUIRE(page >= 0 && page < d->options.pages);
+  return (unsigned char *)d->cache + (size_t)page * d->page_bytes;
+}
+
+size_t host_page_bytes(const device *d) {
+  return d->page_bytes;
+}
+
+status host_page_copy(device *d, int32_t to, int32_t from, detail *err) {
+  (void)err;
+  REQUIRE(to != from);
+  memcpy(page_at(d, to), page_at(d, from), d->page_bytes);
+  return OK;
+}
+
+status host_page_get(device *d, void *to_host, int32_t from, detail *err) {
+  (void)err;
+  memcpy(to_host, page_at(d, from), d->page_bytes);
+  return OK;
+}
+
+status host_page_put(device *d, int32_t to, const void *from_host, detail *err) {
+  (void)err;
+  memcpy(page_at(d, to), from_host, d->page_bytes);
+  return OK;
+}
+
 status backend_size(size_t *out, size_t count, size_t each, const char *what, detail *err) {
   const size_t most = (size_t)1 << 46; /* what an address of x86-64 can tell apart */
   if (each && count > most / each) {

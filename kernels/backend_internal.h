@@ -9,7 +9,8 @@
 /* The head of every host device; a backend's own struct starts with it. */
 struct device {
   device_options options;
-  void *cache;
+  void *cache; /* [pages, page_bytes] */
+  size_t page_bytes;
 };
 
 /* The head of every host weight. */
@@ -30,6 +31,12 @@ MUST_CHECK status host_memory_put(device *d, void *to, const void *from_host, si
                                   detail *err);
 MUST_CHECK status host_memory_get(device *d, void *to_host, const void *from, size_t bytes,
                                   detail *err);
+
+/* The cache as pages. */
+size_t host_page_bytes(const device *d);
+MUST_CHECK status host_page_copy(device *d, int32_t to, int32_t from, detail *err);
+MUST_CHECK status host_page_get(device *d, void *to_host, int32_t from, detail *err);
+MUST_CHECK status host_page_put(device *d, int32_t to, const void *from_host, detail *err);
 
 /* E_INPUT for options that nothing can be opened with; E_DEVICE where the processor cannot treat
    denormals as the definition says. */
@@ -58,6 +65,7 @@ void check_rope_append(const device *d, const rope_append_args *a);
 void check_attention(const device *d, const attention_args *a);
 void check_swiglu(const device *d, const swiglu_args *a);
 void check_gather(const device *d, const gather_args *a);
+void check_splice(const device *d, const splice_args *a);
 void check_sample(const device *d, const sample_args *a);
 
 /* Activations as the compute stores them. */

@@ -72,6 +72,16 @@ void check_gather(const device *d, const gather_args *a) {
     REQUIRE(a->plan->output_row[i] >= 0 && a->plan->output_row[i] < a->plan->rows);
 }
 
+void check_splice(const device *d, const splice_args *a) {
+  int64_t slots = (int64_t)d->options.pages * d->options.page_keys;
+  REQUIRE(a->slots >= 0 && a->rope);
+  check_position(a->turn, a->rope_positions);
+  for (int i = 0; i < a->slots; i++) {
+    REQUIRE(a->from[i] >= 0 && a->from[i] < slots);
+    REQUIRE(a->to[i] >= 0 && a->to[i] < slots);
+  }
+}
+
 void check_sample(const device *d, const sample_args *a) {
   (void)d;
   REQUIRE(a->rows >= 0 && a->vocabulary > 0 && a->vocabulary < 1 << 23);

@@ -48,9 +48,10 @@ static void close_device(device *head) {
 static status take_memory(cpu_device *d, detail *err) {
   const device_options *o = &d->head.options;
   d->head_padded = padded(o->head_size, KERNELS_GROUP);
-  size_t bytes = (size_t)o->layers * 2 * (size_t)o->kv_heads * (size_t)o->page_keys *
-                 (size_t)d->head_padded * kernels_activation_bytes(o->compute);
-  status failed = backend_size(&bytes, (size_t)o->pages, bytes, "the cache", err);
+  size_t bytes;
+  d->head.page_bytes = (size_t)o->layers * 2 * (size_t)o->kv_heads * (size_t)o->page_keys *
+                       (size_t)d->head_padded * kernels_activation_bytes(o->compute);
+  status failed = backend_size(&bytes, (size_t)o->pages, d->head.page_bytes, "the cache", err);
   if (failed) return failed;
   d->head.cache = host_take(bytes);
   if (!d->head.cache) return fault(err, E_MEMORY, "no memory for a cache of %zu bytes", bytes);
@@ -155,6 +156,11 @@ static void share_gather(const job *j, int first, int last, cpu_scratch *s) {
   }
 }
 
+static void share_splice(const job *j, int first, int last, cpu_scratch *s) {
+  (void)s;
+  j->d->ops->splice(j->d, j->args, first, last);
+}
+
 static void share_sample(const job *j, int first, int last, cpu_scratch *s) {
   for (int i = first; i < last; i++)
     cpu_sample(j->d, j->args, i, s);
@@ -175,6 +181,7 @@ OPERATION(rope_append, a->plan->rows, 1)
 OPERATION(attention, a->plan->rows * d->options.kv_heads, 0)
 OPERATION(swiglu, a->rows, 1)
 OPERATION(gather, a->plan->outputs, 1)
+OPERATION(splice, a->slots, 1)
 
 static status sample(device *head, const sample_args *a, detail *err) {
   cpu_device *d = (cpu_device *)head;
@@ -202,6 +209,10 @@ const kernels kernels_cpu = {
     host_memory_get,
     cpu_weight_pack,
     free_weight,
+    host_page_bytes,
+    host_page_copy,
+    host_page_get,
+    host_page_put,
     embed,
     norm_add,
     product,
@@ -209,5 +220,6 @@ const kernels kernels_cpu = {
     attention,
     swiglu,
     gather,
+    splice,
     sample,
 };

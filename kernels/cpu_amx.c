@@ -40,5 +40,6 @@ static inline void configure_tiles(void) {
 #include "kernels/cpu_tiles_internal.h"
 
 const cpu_ops cpu_ops_amx = {"amx",        path_norm_add,  path_swiglu, path_rope_append,
-                             tile_product, tile_attention, path_exps,   path_masses};
+                             tile_product, tile_attention, path_splice, path_exps,
+                             path_masses};
 #endif

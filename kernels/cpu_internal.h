@@ -44,6 +44,7 @@ typedef struct cpu_ops {
   void (*product)(const cpu_device *d, const product_args *a, int first, int last, cpu_scratch *s);
   void (*attention)(const cpu_device *d, const attention_args *a, int row, int kv_head,
                     cpu_scratch *s);
+  void (*splice)(const cpu_device *d, const splice_args *a, int first, int last);
   void (*exps)(float *x, int n); /* math_exp of each, in place */
   void (*masses)(const float *x, int n, float top, float temperature, uint64_t *sum);
 } cpu_ops;

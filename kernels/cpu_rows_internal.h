@@ -160,23 +160,28 @@ static inline int put_element(compute_type c, unsigned char *block, size_t at, f
   return finite;
 }
 
+/* Where element e of the page's key or value at this index stands in its block. */
+static inline size_t key_at(const cpu_device *d, int index, int e) {
+  size_t panel = (size_t)(index / CPU_LANES) * d->head_padded * CPU_LANES;
+  return panel + panel_at(d->head.options.compute, e, index % CPU_LANES);
+}
+
+static inline size_t value_at(const cpu_device *d, int index, int e) {
+  size_t panel = (size_t)(e / CPU_LANES) * d->head.options.page_keys * CPU_LANES;
+  return panel + panel_at(d->head.options.compute, index, e % CPU_LANES);
+}
+
 static int put_key(const cpu_device *d, unsigned char *block, int index, const float *x) {
-  int finite = 1, panel = index / CPU_LANES * d->head_padded * CPU_LANES;
-  compute_type c = d->head.options.compute;
-  for (int e = 0; e < d->head.options.head_size; e++) {
-    size_t at = (size_t)panel + panel_at(c, e, index % CPU_LANES);
-    finite &= put_element(c, block, at, x[e]);
-  }
+  int finite = 1;
+  for (int e = 0; e < d->head.options.head_size; e++)
+    finite &= put_element(d->head.options.compute, block, key_at(d, index, e), x[e]);
   return finite;
 }
 
 static int put_value(const cpu_device *d, unsigned char *block, int index, const float *x) {
-  int finite = 1, panel = d->head.options.page_keys * CPU_LANES;
-  compute_type c = d->head.options.compute;
-  for (int e = 0; e < d->head.options.head_size; e++) {
-    size_t at = (size_t)(e / CPU_LANES) * panel + panel_at(c, index, e % CPU_LANES);
-    finite &= put_element(c, block, at, x[e]);
-  }
+  int finite = 1;
+  for (int e = 0; e < d->head.options.head_size; e++)
+    finite &= put_element(d->head.options.compute, block, value_at(d, index, e), x[e]);
   return finite;
 }
 
@@ -205,6 +210,36 @@ static void append_one(const cpu_device *d, const rope_append_args *a, int32_t r
 static void path_rope_append(const cpu_device *d, const rope_append_args *a, int first, int last) {
   for (int row = first; row < last; row++)
     append_one(d, a, row);
+}
+
+static inline float get_element(compute_type c, const unsigned char *block, size_t at) {
+  if (c == COMPUTE_FP32) return ((const float *)(const void *)block)[at];
+  return number_from_bf16(((const uint16_t *)(const void *)block)[at]);
+}
+
+/* One slot of one layer and key head. */
+static void splice_slot(const cpu_device *d, const splice_args *a, int slot, int layer, int h) {
+  const device_options *o = &d->head.options;
+  int32_t from_page = a->from[slot] / o->page_keys, to_page = a->to[slot] / o->page_keys;
+  int from = a->from[slot] % o->page_keys, to = a->to[slot] % o->page_keys;
+  float x[KERNELS_HEAD_MAX];
+  const unsigned char *block = cache_block(d, from_page, layer, 0, h);
+  for (int e = 0; e < o->head_size; e++)
+    x[e] = get_element(o->compute, block, key_at(d, from, e));
+  if (a->turn) rotate_head(x, x, o->head_size, a->rope + (size_t)a->turn * o->head_size);
+  (void)put_key(d, cache_block(d, to_page, layer, 0, h), to, x);
+  block = cache_block(d, from_page, layer, 1, h);
+  for (int e = 0; e < o->head_size; e++)
+    x[e] = get_element(o->compute, block, value_at(d, from, e));
+  (void)put_value(d, cache_block(d, to_page, layer, 1, h), to, x);
+}
+
+static void path_splice(const cpu_device *d, const splice_args *a, int first, int last) {
+  for (int block = 0; block < d->head.options.layers * d->head.options.kv_heads; block++) {
+    int layer = block / d->head.options.kv_heads, h = block % d->head.options.kv_heads;
+    for (int slot = first; slot < last; slot++)
+      splice_slot(d, a, slot, layer, h);
+  }
 }
 
 static void path_exps(float *x, int n) {

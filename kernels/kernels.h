@@ -195,6 +195,18 @@ typedef struct gather_args {
   void *to;         /* [outputs, width] activations */
 } gather_args;
 
+/* Moves keys and values between slots, in every layer and key head: to[i] gets the value of from[i]
+   bit for bit, and its key turned on by `turn` positions (rotate(), in fp32 from what is stored,
+   then an activation; zero where that is not finite), which is bit for bit where turn is 0. All
+   slots are distinct, those of from and of to together. */
+typedef struct splice_args {
+  int slots;
+  const int32_t *from, *to; /* [slots] page * page_keys + index in the page */
+  int32_t turn;             /* 0 or more, below rope_positions */
+  const float *rope;        /* as in rope_append */
+  int rope_positions;
+} splice_args;
+
 /* How one row samples. Filters in this order: suppressed ids, temperature, top_k, top_p, min_p. */
 typedef struct sample_row {
   float temperature; /* 0 is greedy: the greatest logit, ties to the lower id; no filter counts */
@@ -255,6 +267,13 @@ typedef struct kernels {
                                    detail *err);
   void (*weight_free)(device *d, packed_weight *w); /* NULL is a no-op */
 
+  /* A page is one piece of memory of every layer's keys and values; its bytes mean something to
+     this device alone. copy goes from page to page, get and put to and from the host. */
+  size_t (*page_bytes)(const device *d);
+  MUST_CHECK status (*page_copy)(device *d, int32_t to, int32_t from, detail *err);
+  MUST_CHECK status (*page_get)(device *d, void *to_host, int32_t from, detail *err);
+  MUST_CHECK status (*page_put)(device *d, int32_t to, const void *from_host, detail *err);
+
   MUST_CHECK status (*embed)(device *d, const embed_args *a, detail *err);
   MUST_CHECK status (*norm_add)(device *d, const norm_add_args *a, detail *err);
   MUST_CHECK status (*product)(device *d, const product_args *a, detail *err);
@@ -262,6 +281,7 @@ typedef struct kernels {
   MUST_CHECK status (*attention)(device *d, const attention_args *a, detail *err);
   MUST_CHECK status (*swiglu)(device *d, const swiglu_args *a, detail *err);
   MUST_CHECK status (*gather)(device *d, const gather_args *a, detail *err);
+  MUST_CHECK status (*splice)(device *d, const splice_args *a, detail *err);
   MUST_CHECK status (*sample)(device *d, const sample_args *a, detail *err);
 } kernels;
 

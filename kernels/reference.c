@@ -11,9 +11,9 @@ static void close_device(device *d) {
 static status open_device(device **out, const device_options *o, detail *err) {
   status failed = backend_check_options(o, err);
   if (failed) return failed;
-  size_t bytes = (size_t)o->layers * 2 * (size_t)o->kv_heads * (size_t)o->page_keys *
-                 (size_t)o->head_size * kernels_activation_bytes(o->compute);
-  failed = backend_size(&bytes, (size_t)o->pages, bytes, "the cache", err);
+  size_t bytes, page_bytes = (size_t)o->layers * 2 * (size_t)o->kv_heads * (size_t)o->page_keys *
+                             (size_t)o->head_size * kernels_activation_bytes(o->compute);
+  failed = backend_size(&bytes, (size_t)o->pages, page_bytes, "the cache", err);
   if (failed) return failed;
   device *d = host_take(sizeof *d);
   if (d) d->cache = host_take(bytes);
@@ -22,6 +22,7 @@ static status open_device(device **out, const device_options *o, detail *err) {
     return fault(err, E_MEMORY, "no memory for a cache of %zu bytes", bytes);
   }
   d->options = *o;
+  d->page_bytes = page_bytes;
   *out = d;
   return OK;
 }
@@ -82,6 +83,7 @@ OPERATION(rope_append)
 OPERATION(attention)
 OPERATION(swiglu)
 OPERATION(gather)
+OPERATION(splice)
 
 static status sample(device *d, const sample_args *a, detail *err) {
   check_sample(d, a);
@@ -95,9 +97,8 @@ static status sample(device *d, const sample_args *a, detail *err) {
 }
 
 const kernels kernels_reference = {
-    "reference",      open_device,      close_device,    path,
-    host_memory_take, host_memory_give, host_memory_put, host_memory_get,
-    pack_weight,      free_weight,      embed,           norm_add,
-    product,          rope_append,      attention,       swiglu,
-    gather,           sample,
+    "reference",     open_device,     close_device, path,        host_memory_take, host_memory_give,
+    host_memory_put, host_memory_get, pack_weight,  free_weight, host_page_bytes,  host_page_copy,
+    host_page_get,   host_page_put,   embed,        norm_add,    product,          rope_append,
+    attention,       swiglu,          gather,       splice,      sample,
 };

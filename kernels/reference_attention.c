@@ -1,4 +1,4 @@
-/* rope_append and attention. */
+/* What works on the cache: rope_append, splice, attention. */
 #include "kernels/math.h"
 #include "kernels/reference_internal.h"
 
@@ -60,6 +60,22 @@ void reference_rope_append(device *d, const rope_append_args *a) {
       memcpy(x, a->v + r * a->v_stride + (size_t)h * size, bytes);
       broken |= put_slot(d, reference_slot(d, a->layer, 1, h, slot), x);
       if (broken && a->broken) a->broken[r] = 1;
+    }
+  }
+}
+
+void reference_splice(device *d, const splice_args *a) {
+  const device_options *o = &d->options;
+  const float *turn = a->rope + (size_t)a->turn * o->head_size;
+  float x[KERNELS_HEAD_MAX];
+  for (int block = 0; block < o->layers * 2 * o->kv_heads; block++) {
+    int layer = block / 2 / o->kv_heads, which = block / o->kv_heads % 2, h = block % o->kv_heads;
+    for (int s = 0; s < a->slots; s++) {
+      size_t from = reference_slot(d, layer, which, h, a->from[s]);
+      for (int i = 0; i < o->head_size; i++)
+        x[i] = activation_get(o->compute, d->cache, from + i);
+      if (which == 0 && a->turn) reference_rotate(x, o->head_size, turn);
+      (void)put_slot(d, reference_slot(d, layer, which, h, a->to[s]), x);
     }
   }
 }

@@ -13,6 +13,7 @@ void reference_rope_append(device *d, const rope_append_args *a);
 void reference_attention(device *d, const attention_args *a);
 void reference_swiglu(device *d, const swiglu_args *a);
 void reference_gather(device *d, const gather_args *a);
+void reference_splice(device *d, const splice_args *a);
 /* scratch is [vocabulary]. */
 void reference_sample(const sample_args *a, uint32_t *scratch);
 
