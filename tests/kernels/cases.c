@@ -9,11 +9,13 @@
 enum { GUARD = 64, GUARD_BYTE = 0xa5, POISON = 0xff };
 
 #define PRODUCT(rows, n, k, bias)                                                                  \
-  { CASE_PRODUCT, rows, n, k, 0, 0, 0, 0, VIEW_PLAIN, bias }
+  { CASE_PRODUCT, rows, n, k, 0, 0, 0, 0, VIEW_PLAIN, bias, 0 }
 #define WIDE(operation, rows, n, other)                                                            \
-  { operation, rows, n, 0, 0, 0, 0, 0, VIEW_PLAIN, other }
+  { operation, rows, n, 0, 0, 0, 0, 0, VIEW_PLAIN, other, 0 }
 #define ATTENTION(rows, heads, kv_heads, head_size, page_keys, view, gain)                         \
-  { CASE_ATTENTION, rows, 0, 0, heads, kv_heads, head_size, page_keys, view, gain }
+  { CASE_ATTENTION, rows, 0, 0, heads, kv_heads, head_size, page_keys, view, gain, 0 }
+#define SPLICE(rows, heads, kv_heads, head_size, page_keys, view, turn)                            \
+  { CASE_SPLICE, rows, 0, 0, heads, kv_heads, head_size, page_keys, view, 0, turn }
 
 const kernel_case kernel_cases[] = {
     PRODUCT(1, 1, 1, 0),
@@ -52,6 +54,11 @@ const kernel_case kernel_cases[] = {
     ATTENTION(33, 2, 2, 80, 64, VIEW_MANY, 0),
     ATTENTION(18, 20, 1, 32, 16, VIEW_SHIFTED, 0),
     ATTENTION(11, 3, 3, 6, 16, VIEW_EMPTY, 1),
+    SPLICE(4, 4, 4, 64, 16, VIEW_PLAIN, 0),
+    SPLICE(9, 3, 1, 80, 32, VIEW_MANY, 0),
+    SPLICE(6, 10, 2, 96, 64, VIEW_SHIFTED, 17),
+    SPLICE(3, 20, 20, 32, 128, VIEW_LONG, 301),
+    SPLICE(5, 2, 2, 6, 16, VIEW_EMPTY, 1),
 };
 const size_t kernel_cases_count = sizeof kernel_cases / sizeof *kernel_cases;
 
@@ -116,11 +123,12 @@ static void *activations(random_stream *s, compute_type c, size_t count) {
 
 const char *case_name(const kernel_case *c) {
   static const char *const names[] = {"embed",  "norm_add", "product", "attention",
-                                      "swiglu", "gather",   "sample"};
+                                      "swiglu", "gather",   "sample",  "splice"};
   static char line[160];
-  snprintf(line, sizeof line, "%s rows %d n %d k %d heads %d/%d x %d page %d view %d further %d",
+  snprintf(line, sizeof line,
+           "%s rows %d n %d k %d heads %d/%d x %d page %d view %d further %d turn %d",
            names[c->operation], c->rows, c->n, c->k, c->heads, c->kv_heads, c->head_size,
-           c->page_keys, (int)c->view, c->further);
+           c->page_keys, (int)c->view, c->further, c->turn);
   return line;
 }
 
@@ -290,6 +298,40 @@ static case_bytes run_sample(run *r) {
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
+/* All tokens from where they were written to their own slots, so many at a time. */
+static void splice_tokens(run *r, const case_world *w, int slice) {
+  for (int from = 0; from < w->tokens; from += slice) {
+    splice_args a = {.from = w->write.write_slot + from, .to = w->home + from};
+    a.slots = w->tokens - from < slice ? w->tokens - from : slice;
+    a.turn = r->c->turn, a.rope = w->rope, a.rope_positions = w->positions;
+    ck_ok(r->k->splice(r->d, &a, &err));
+  }
+}
+
+/* Every page goes to the host and back over what was put in its place, and is copied to the page
+   that is spare, which the plan reads from then on. The page it leaves is the next one's spare. */
+static void shuffle_pages(run *r, case_world *w, step_plan *read) {
+  size_t bytes = r->k->page_bytes(r->d);
+  int listed = w->first_page[w->segments - 1];
+  listed += (w->length[w->segments - 1] + r->c->page_keys - 1) / r->c->page_keys;
+  int32_t *pages = case_take((size_t)listed, sizeof *pages), spare = w->pages - 1;
+  void *host = guarded(bytes), *other = guarded(bytes);
+  for (int i = 0; i < listed; i++) {
+    int32_t page = read->pages[i];
+    ck_ok(r->k->page_get(r->d, host, page, &err));
+    ck_ok(r->k->page_get(r->d, other, spare, &err));
+    ck_ok(r->k->page_put(r->d, page, other, &err));
+    ck_ok(r->k->page_put(r->d, page, host, &err));
+    ck_ok(r->k->page_copy(r->d, spare, page, &err));
+    ck_ok(r->k->page_put(r->d, page, other, &err));
+    pages[i] = spare;
+    spare = page;
+  }
+  check_guards(r->c, host, bytes);
+  check_guards(r->c, other, bytes);
+  read->pages = pages;
+}
+
 static case_bytes run_attention(run *r) {
   const kernel_case *c = r->c;
   case_world w = case_world_of(c);
@@ -316,6 +358,10 @@ static case_bytes run_attention(run *r) {
   step_plan read = w.read;
   read.rows = r->count;
   read.row_span += r->first;
+  if (c->operation == CASE_SPLICE) {
+    splice_tokens(r, &w, slice);
+    shuffle_pages(r, &w, &read);
+  }
   size_t row_bytes = (size_t)c->heads * size * r->unit;
   void *out = guarded((size_t)r->count * row_bytes);
   const float *rows_q = q + (size_t)(w.tokens - c->rows + r->first) * c->heads * size;
@@ -334,10 +380,10 @@ case_bytes case_run(const kernels *k, const kernel_case *c, const device_options
   o.kv_heads = c->kv_heads ? c->kv_heads : 1;
   o.head_size = c->head_size ? c->head_size : 32;
   o.page_keys = c->page_keys ? c->page_keys : 16;
-  o.pages = c->operation == CASE_ATTENTION ? case_world_of(c).pages : 1;
+  o.pages = c->head_size ? case_world_of(c).pages : 1;
   ck_ok(k->open(&r.d, &o, &err));
   static case_bytes (*const runs[])(run *) = {run_embed,  run_norm_add, run_product, run_attention,
-                                              run_swiglu, run_gather,   run_sample};
+                                              run_swiglu, run_gather,   run_sample,  run_attention};
   case_bytes out = runs[c->operation](&r);
   k->close(r.d);
   return out;

@@ -23,7 +23,9 @@ typedef enum case_operation {
   CASE_ATTENTION, /* rope_append of all tokens, then attention of the last ones over the pages */
   CASE_SWIGLU,
   CASE_GATHER,
-  CASE_SAMPLE
+  CASE_SAMPLE,
+  CASE_SPLICE /* as CASE_ATTENTION of the same draws, but the tokens are appended elsewhere and
+                 spliced to their slots, and every page is copied, swapped out and swapped in */
 } case_operation;
 
 /* What the rows of an attention case see. */
@@ -41,6 +43,7 @@ typedef struct kernel_case {
   int heads, kv_heads, head_size, page_keys;
   case_view view;
   int further; /* whether the optional argument is there: delta, bias, gains */
+  int turn;    /* of a splice */
 } kernel_case;
 
 extern const kernel_case kernel_cases[];
@@ -81,14 +84,15 @@ typedef struct case_view_of_row {
 
 typedef struct case_world {
   const kernel_case *c;
-  int segments, tokens; /* tokens of all segments together */
-  int length[16];       /* [segments] */
-  int start[16];        /* [segments] the first token of each, and its first page likewise: */
-  int first_page[16];   /* where its pages start in plan.pages */
-  int pages;
-  float *qkv;                    /* [tokens, heads + 2 kv_heads, head_size] */
-  case_view_of_row *views;       /* [rows] */
-  int positions;                 /* the rotary table's */
+  int segments, tokens;    /* tokens of all segments together */
+  int length[16];          /* [segments] */
+  int start[16];           /* [segments] the first token of each, and its first page likewise: */
+  int first_page[16];      /* where its pages start in plan.pages */
+  int pages;               /* of the device; the last one is spare */
+  int32_t *home;           /* [tokens] the slot that the read plan's pages have for each */
+  float *qkv;              /* [tokens, heads + 2 kv_heads, head_size] */
+  case_view_of_row *views; /* [rows] */
+  int positions;           /* the rotary table's */
   float *rope, *q_gain, *k_gain; /* gains are NULL without `further` */
   step_plan write, read;         /* all tokens; all rows */
 } case_world;

@@ -1,5 +1,6 @@
 /* Every path of the processor against the reference, by bytes; rows together and alone; threads. */
 #include "base/memory.h"
+#include "kernels/number.h"
 #include "tests/kernels/cases.h"
 
 #include <stdio.h>
@@ -68,6 +69,61 @@ END_TEST
 START_TEST(threads_do_not_matter) {
   for (int threads = 2; threads <= 3; threads++)
     check_path("cpu", 0, threads);
+}
+END_TEST
+
+/* Keys and values that were moved without a turn are those that were appended, bit for bit. */
+START_TEST(what_is_moved_is_the_same) {
+  const unsigned masks[] = {0, CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_TILES};
+  for (size_t p = 0; p < sizeof masks / sizeof *masks; p++) {
+    if (p > 0 && !(kernels_cpu_paths() & masks[p])) continue;
+    const kernels *k = kernels_find(p ? "cpu" : "reference");
+    for (size_t i = 0; i < kernel_cases_count; i++) {
+      kernel_case c = kernel_cases[i];
+      if (c.operation != CASE_SPLICE || c.turn) continue;
+      device_options o = options_of(COMPUTE_BF16, 1, masks[p]);
+      case_bytes moved = case_run(k, &c, &o, 0, c.rows);
+      c.operation = CASE_ATTENTION;
+      case_bytes wanted = case_run(k, &c, &o, 0, c.rows);
+      same(&kernel_cases[i], "moved", &wanted, 0, &moved);
+      case_forget();
+    }
+  }
+}
+END_TEST
+
+/* A key that a turn makes larger than can be stored is zero, so that a query of zeros finds a score
+   of zero and not of zero times infinity. */
+static float value_beside_a_large_key(const kernels *k, unsigned path) {
+  static const float rope[] = {1, 0, 0.75f, 0.75f}, q[2] = {0};
+  static const float key[] = {3.2e38f, 3.2e38f}, value[] = {1, 2};
+  static const int32_t home[] = {0}, moved[] = {19}, pages[] = {1}, none[4] = {0}, one[] = {0, 1};
+  static const int32_t keys[] = {4};
+  device_options o = {COMPUTE_BF16, 1, path, 1, 1, 2, 2, 16};
+  device *d;
+  float unused[2];
+  uint16_t out[2];
+  step_plan plan = {.rows = 1, .spans = 1, .write_slot = home, .write_position = none};
+  rope_append_args append = {&plan, 0,    1,    q,     key,  value, 2,      2,
+                             2,     NULL, NULL, 1e-6f, rope, 2,     unused, NULL};
+  splice_args splice = {1, home, moved, 1, rope, 2};
+  ck_ok(k->open(&d, &o, &err));
+  ck_ok(k->rope_append(d, &append, &err));
+  ck_ok(k->splice(d, &splice, &err));
+  plan.row_span = one, plan.span_page = none, plan.span_keys = keys;
+  plan.span_position = none, plan.pages = pages;
+  attention_args a = {&plan, 0, 1, q, rope, 2, out};
+  ck_ok(k->attention(d, &a, &err));
+  k->close(d);
+  return number_from_bf16(out[1]);
+}
+
+START_TEST(what_turns_too_large_is_zero) {
+  ck_assert(value_beside_a_large_key(kernels_find("reference"), 0) == 0.5f);
+  for (size_t p = 0; p < sizeof paths / sizeof *paths; p++) {
+    if (!(kernels_cpu_paths() & paths[p])) continue;
+    ck_assert(value_beside_a_large_key(kernels_find("cpu"), paths[p]) == 0.5f);
+  }
 }
 END_TEST
 
@@ -152,6 +208,8 @@ int main(void) {
   tcase_add_test(all, reference_rows_are_independent);
   tcase_add_loop_test(all, paths_have_the_bytes_of_the_reference, 0, sizeof paths / sizeof *paths);
   tcase_add_test(all, threads_do_not_matter);
+  tcase_add_test(all, what_is_moved_is_the_same);
+  tcase_add_test(all, what_turns_too_large_is_zero);
   tcase_add_test(all, every_number_of_rows);
   tcase_add_test(all, the_best_allowed_path_is_chosen);
   tcase_add_test(all, memory_runs_out_cleanly);

@@ -2,6 +2,7 @@
    and what it refuses. u is half a unit in the last place: 2^-24 for fp32, 2^-9 for bf16. */
 #include "base/memory.h"
 #include "kernels/number.h"
+#include "kernels/rope.h"
 #include "tests/kernels/cases.h"
 
 #include <math.h>
@@ -217,7 +218,8 @@ typedef struct oracle {
    engine's rotated queries must equal. The bound: a score errs by `score` (both of its operands are
    rounded to u; its sum rounds 18 + size / 32 times in fp32, and norms, tables and rotations less
    than 22 times), so that weights err by the factor exp(2 score); they, the values and the result
-   are rounded to u; the sums over keys and the folds add less than 100 roundings in fp32. */
+   are rounded to u; the sums over keys and the folds add less than 100 roundings in fp32. A key
+   that was turned on by a splice is rounded and rotated once more. */
 static void attend(const case_world *w, int row, int head, compute_type kind, oracle *o) {
   const kernel_case *c = w->c;
   const case_view_of_row *v = &w->views[row];
@@ -238,7 +240,8 @@ static void attend(const case_world *w, int row, int head, compute_type kind, or
         if (pass == 0) {
           raw_head(w, token, c->heads + kv_head, w->k_gain, x);
           double errs = q_length * length_of(x, size) / sqrt(size);
-          score = fmax(score, errs * (2.02 * u + (40 + size / 32) * fp32_u));
+          double again = c->turn ? 1.01 * u + 8 * fp32_u : 0;
+          score = fmax(score, errs * (2.02 * u + (40 + size / 32) * fp32_u + again));
           rotated(x, size, e->position + t);
           scores[key] = 0;
           for (int d = 0; d < size; d++)
@@ -292,7 +295,7 @@ START_TEST(views_equal_one_softmax_over_moved_keys) {
   for (int kind = 0; kind < 2; kind++) {
     double worst = 0;
     for (size_t i = 0; i < kernel_cases_count; i++) {
-      if (kernel_cases[i].operation != CASE_ATTENTION) continue;
+      if (!kernel_cases[i].head_size) continue;
       worst = fmax(worst, worst_of(&kernel_cases[i], (compute_type)kind));
     }
     printf("attention in %s: at most %.3f of the bound\n", kind ? "fp32" : "bf16", worst);
@@ -339,6 +342,136 @@ START_TEST(rows_that_are_not_finite_are_marked) {
   ck_assert(number_from_bf16(out[0][0]) == 2);
   ck_assert(number_is_finite(number_from_bf16(out[2][0])));
   ref->close(d);
+}
+END_TEST
+
+/* ---- pages and splices ----------------------------------------------------------------------- */
+
+enum { SPLICE_SIZE = 6, SPLICE_KEYS = 16, SPLICE_PAGE = 2 * 2 * 3 * SPLICE_KEYS * SPLICE_SIZE };
+
+/* An element of a page of the reference: [2 layers, 2, 3 key heads, 16 keys, 6]. */
+static float page_element(compute_type c, const unsigned char *page, int block, int index, int e) {
+  size_t at = ((size_t)block * SPLICE_KEYS + index) * SPLICE_SIZE + e;
+  float x;
+  uint16_t half;
+  memcpy(&x, page + (c == COMPUTE_FP32 ? at * sizeof x : 0), sizeof x);
+  memcpy(&half, page + (c == COMPUTE_FP32 ? 0 : at * sizeof half), sizeof half);
+  return c == COMPUTE_FP32 ? x : number_from_bf16(half);
+}
+
+static float as_stored(compute_type c, float x) {
+  float stored = c == COMPUTE_FP32 ? x : number_from_bf16(number_to_bf16(x));
+  return number_is_finite(stored) ? stored : 0;
+}
+
+/* What a slot holds after a splice, from what the other held; turn is NULL for values and for a
+   turn of 0. */
+static void check_slot(compute_type c, const float *from, const unsigned char *page, int block,
+                       int index, const float *turn) {
+  for (int e = 0; e < SPLICE_SIZE; e++) {
+    int half = SPLICE_SIZE / 2, i = e % half;
+    float wanted = from[e];
+    if (turn && e < half) wanted = fmaf(from[i], turn[i], -(from[i + half] * turn[i + half]));
+    if (turn && e >= half) wanted = fmaf(from[e], turn[i], from[i] * turn[i + half]);
+    float got = page_element(c, page, block, index, e);
+    must(number_bits(got) == number_bits(turn ? as_stored(c, wanted) : wanted));
+  }
+}
+
+/* Pages of drawn elements, some so large that turning them passes what bf16 or fp32 can hold. */
+static void draw_page(compute_type c, random_stream *s, unsigned char *page) {
+  for (int i = 0; i < SPLICE_PAGE; i++) {
+    float x = case_number(s);
+    if (number_is_finite(x) && fabsf(x) < 0x1p-100f) x = 0; /* nothing that is denormal */
+    x = as_stored(c, random_below(s, 10) ? x : (float)(x < 0 ? -3.2e38 : 3.2e38));
+    uint16_t half = number_to_bf16(x);
+    if (c == COMPUTE_FP32) {
+      memcpy(page + (size_t)i * sizeof x, &x, sizeof x);
+    } else {
+      memcpy(page + (size_t)i * sizeof half, &half, sizeof half);
+    }
+  }
+}
+
+enum { SPLICE_PAGES = 4, SPLICE_SLOTS = 20, SPLICE_TURN = 3 };
+
+typedef struct splice_pages {
+  unsigned char page[SPLICE_PAGES][SPLICE_PAGE * 4];
+} splice_pages;
+
+/* Every slot of every layer and head: source is the slot that it was spliced from, or -1. */
+static void check_pages(compute_type c, const splice_pages *before, const splice_pages *after,
+                        const int32_t *source, const float *turn) {
+  float x[SPLICE_SIZE];
+  for (int slot = 0; slot < SPLICE_PAGES * SPLICE_KEYS; slot++) {
+    int was = source[slot] < 0 ? slot : source[slot], index = slot % SPLICE_KEYS;
+    for (int block = 0; block < 2 * 2 * 3; block++) {
+      int is_turned = was != slot && block / 3 % 2 == 0;
+      const unsigned char *page = before->page[was / SPLICE_KEYS];
+      for (int e = 0; e < SPLICE_SIZE; e++)
+        x[e] = page_element(c, page, block, was % SPLICE_KEYS, e);
+      check_slot(c, x, after->page[slot / SPLICE_KEYS], block, index, is_turned ? turn : NULL);
+    }
+  }
+}
+
+/* Slots go from pages 1 and 2 to pages 3 and 0; the others stay. */
+static void check_splice(compute_type c, int turn, const float *rope, random_stream *s) {
+  static const int32_t from_page[] = {1, 2}, to_page[] = {3, 0};
+  static splice_pages before, after;
+  const kernels *ref = kernels_find("reference");
+  int32_t from[SPLICE_SLOTS], to[SPLICE_SLOTS], source[SPLICE_PAGES * SPLICE_KEYS];
+  device *d = opened(c, 3, SPLICE_SIZE, SPLICE_PAGES);
+  ck_assert_uint_eq(ref->page_bytes(d), SPLICE_PAGE * kernels_activation_bytes(c));
+  memset(source, -1, sizeof source);
+  for (int i = 0; i < SPLICE_SLOTS; i++) {
+    from[i] = from_page[(i + 5) / SPLICE_KEYS] * SPLICE_KEYS + (i + 5) % SPLICE_KEYS;
+    to[i] = to_page[(i + 9) / SPLICE_KEYS] * SPLICE_KEYS + (i + 9) % SPLICE_KEYS;
+    source[to[i]] = from[i];
+  }
+  for (int p = 0; p < SPLICE_PAGES; p++) {
+    draw_page(c, s, before.page[p]);
+    ck_ok(ref->page_put(d, p, before.page[p], &err));
+  }
+  splice_args a = {SPLICE_SLOTS, from, to, turn, rope, SPLICE_TURN + 1};
+  ck_ok(ref->splice(d, &a, &err));
+  for (int p = 0; p < SPLICE_PAGES; p++)
+    ck_ok(ref->page_get(d, after.page[p], p, &err));
+  check_pages(c, &before, &after, source, turn ? rope + turn * SPLICE_SIZE : NULL);
+  ref->close(d);
+}
+
+START_TEST(splices_turn_keys_and_copy_values) {
+  float rope[(SPLICE_TURN + 1) * SPLICE_SIZE];
+  rope_options how = {.kind = ROPE_PLAIN, .head_size = SPLICE_SIZE, .theta = 10000};
+  ck_ok(rope_fill(&how, SPLICE_TURN + 1, rope, &err));
+  random_stream s = case_stream("splices");
+  for (int turn = 0; turn <= SPLICE_TURN; turn += SPLICE_TURN) {
+    check_splice(COMPUTE_BF16, turn, rope, &s);
+    check_splice(COMPUTE_FP32, turn, rope, &s);
+  }
+}
+END_TEST
+
+START_TEST(a_page_is_copied_whole) {
+  static unsigned char drawn[3][SPLICE_PAGE * 4], back[SPLICE_PAGE * 4];
+  const kernels *ref = kernels_find("reference");
+  random_stream s = case_stream("pages");
+  for (int c = COMPUTE_BF16; c <= COMPUTE_FP32; c++) {
+    device *d = opened((compute_type)c, 3, SPLICE_SIZE, 3);
+    size_t bytes = ref->page_bytes(d);
+    for (int p = 0; p < 3; p++) {
+      draw_page((compute_type)c, &s, drawn[p]);
+      ck_ok(ref->page_put(d, p, drawn[p], &err));
+    }
+    ck_ok(ref->page_copy(d, 1, 2, &err));
+    static const int holds[] = {0, 2, 2};
+    for (int p = 0; p < 3; p++) {
+      ck_ok(ref->page_get(d, back, p, &err));
+      ck_assert_mem_eq(back, drawn[holds[p]], bytes);
+    }
+    ref->close(d);
+  }
 }
 END_TEST
 
@@ -405,6 +538,8 @@ int main(void) {
   tcase_add_test(all, swiglu_is_silu_times_up);
   tcase_add_test(all, views_equal_one_softmax_over_moved_keys);
   tcase_add_test(all, rows_that_are_not_finite_are_marked);
+  tcase_add_test(all, splices_turn_keys_and_copy_values);
+  tcase_add_test(all, a_page_is_copied_whole);
   tcase_add_test(all, options_without_a_device_are_refused);
   tcase_add_test(all, memory_is_taken_and_copied);
   suite_add_tcase(suite, all);

@@ -57,6 +57,16 @@ static void choose_view(case_world *w, random_stream *s, int row) {
   if (c->view == VIEW_EMPTY) v->entry[v->entries++] = (case_entry){1, 0, 5};
 }
 
+/* Where the tokens of a splice are written first: pages of their own, from the last slot down. */
+static const int32_t *first_slots(case_world *w) {
+  int keys = w->c->page_keys, pages = (w->tokens + keys - 1) / keys + 1;
+  int32_t *slot = case_take((size_t)w->tokens, sizeof *slot);
+  for (int t = 0; t < w->tokens; t++)
+    slot[t] = (w->pages + pages) * keys - 3 - t;
+  w->pages += pages;
+  return slot;
+}
+
 static void make_write(case_world *w, random_stream *s) {
   int keys = w->c->page_keys, listed = 0;
   for (int i = 0; i < w->segments; i++) {
@@ -80,7 +90,10 @@ static void make_write(case_world *w, random_stream *s) {
       position[w->start[i] + t] = t;
     }
   }
+  w->home = slot;
   w->write = (step_plan){.rows = w->tokens, .write_slot = slot, .write_position = position};
+  if (w->c->operation == CASE_SPLICE) w->write.write_slot = first_slots(w);
+  w->pages++;
   w->read.pages = pages;
 }
 
@@ -97,7 +110,7 @@ static void make_read(case_world *w) {
       span[0][spans] = w->first_page[v->entry[i].segment];
       span[1][spans] = v->entry[i].keys;
       int turned = v->next_position - 1 - v->entry[i].position;
-      span[2][spans] = turned > 0 ? turned : 0;
+      span[2][spans] = (turned > 0 ? turned : 0) + w->c->turn;
     }
     row_span[r + 1] = spans;
   }
@@ -133,7 +146,9 @@ static void make_numbers(case_world *w, random_stream *s) {
 }
 
 case_world case_world_of(const kernel_case *c) {
-  random_stream s = case_stream(case_name(c));
+  kernel_case plain = *c;
+  plain.operation = CASE_ATTENTION, plain.turn = 0;
+  random_stream s = case_stream(case_name(&plain));
   case_world w = {.c = c};
   choose_lengths(&w, &s);
   w.views = case_take((size_t)c->rows, sizeof *w.views);
