@@ -91,7 +91,8 @@ static void free_weight(device *d, packed_weight *w) {
   host_free(w);
 }
 
-/* ---- operations: shares of rows, of panels, or of pairs of row and key head ------------------ */
+/* ---- operations: shares of rows or of panels --------------------------------------------------
+ */
 
 /* One operation as the threads see it. Sharing never changes an order of sums: no index that is
    shared out is summed over. */
@@ -135,12 +136,6 @@ static void share_rope_append(const job *j, int first, int last, cpu_scratch *s)
   j->d->ops->rope_append(j->d, j->args, first, last);
 }
 
-static void share_attention(const job *j, int first, int last, cpu_scratch *s) {
-  int kv_heads = j->d->head.options.kv_heads;
-  for (int i = first; i < last; i++)
-    j->d->ops->attention(j->d, j->args, i / kv_heads, i % kv_heads, s);
-}
-
 static void share_swiglu(const job *j, int first, int last, cpu_scratch *s) {
   (void)s;
   j->d->ops->swiglu(j->d->head.options.compute, j->args, first, last);
@@ -178,10 +173,16 @@ OPERATION(embed, a->plan->rows, 1)
 OPERATION(norm_add, a->rows, 1)
 OPERATION(product, padded(a->w->n, CPU_LANES) / CPU_LANES, 1)
 OPERATION(rope_append, a->plan->rows, 1)
-OPERATION(attention, a->plan->rows * d->options.kv_heads, 0)
 OPERATION(swiglu, a->rows, 1)
 OPERATION(gather, a->plan->outputs, 1)
 OPERATION(splice, a->slots, 1)
+
+static status attention(device *d, const attention_args *a, detail *err) {
+  (void)err;
+  check_attention(d, a);
+  cpu_attention((cpu_device *)d, a);
+  return OK;
+}
 
 static status sample(device *head, const sample_args *a, detail *err) {
   cpu_device *d = (cpu_device *)head;

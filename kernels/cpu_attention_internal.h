@@ -1,17 +1,28 @@
-/* A template: attention of one row and the query heads that share a key head. How scores and sums
-   of values are computed is the including file's: by vectors (below) or by tiles. */
+/* A template: attention of a block of neighbouring rows with one key head. A row's query heads of
+   that key head are its *slots*; what the block computes at a time are all slots of the rows whose
+   next chunk stands on the same pages (a prompt's rows, forks, readers of a shared prefix), so that
+   a page is read once for all of them. Each row folds its own chunks in the order of its own view:
+   who else is in the block changes when a partial is computed, never what it is.
+
+   How scores and sums of values are computed is the including file's: by vectors (below) or by
+   tiles. */
 #ifndef KERNELS_CPU_ATTENTION_INTERNAL_H
 #define KERNELS_CPU_ATTENTION_INTERNAL_H
 
 #include "kernels/cpu_product_internal.h"
 
-/* One chunk for one key head. */
+/* One chunk for the rows that stand at it. */
 typedef struct chunk {
   const cpu_device *d;
   const int32_t *pages; /* of the chunk's keys */
+  const int32_t *ahead; /* pages that are wanted next, or NULL */
+  int ahead_keys;
   int layer, kv_head;
-  int grouped; /* query heads */
-  int seen;    /* keys, 1 to KERNELS_CHUNK */
+  int seen;       /* keys, by the row that sees most of them */
+  int rows;       /* s->member[] lists them */
+  int grouped;    /* query heads of each */
+  int slots;      /* rows * grouped */
+  const float *q; /* [slots, head_padded] rotated, rounded, padded with zeros */
 } chunk;
 
 /* Blocks of the chunk's page that holds this key. */
@@ -20,156 +31,296 @@ static inline unsigned char *block_of(const chunk *k, int which, int key) {
   return cache_block(k->d, page, k->layer, which, k->kv_head);
 }
 
-/* s->p = dot(s->q, keys), unscaled, at least for the keys seen. */
+/* Asks for the block of the next chunk that stands where this key does in this one. A chunk is a
+   few pages in as many places, which no processor guesses; computing one hides the next one's way
+   from memory. */
+static void prefetch_ahead(const chunk *k, int which, int key) {
+  if (!k->ahead || key >= k->ahead_keys) return;
+  const device_options *o = &k->d->head.options;
+  size_t bytes = (size_t)o->page_keys * k->d->head_padded * kernels_activation_bytes(o->compute);
+  const unsigned char *block =
+      cache_block(k->d, k->ahead[key / o->page_keys], k->layer, which, k->kv_head);
+  for (size_t i = 0; i < bytes; i += CPU_LINE)
+    __builtin_prefetch(block + i, 0, 2);
+}
+
+/* s->p = dot(k->q, keys), unscaled, at least for the keys seen. */
 static void vector_scores(const chunk *k, cpu_scratch *s) {
   const device_options *o = &k->d->head.options;
   size_t unit = kernels_activation_bytes(o->compute);
-  dots block = {.x = s->q[0], .x_stride = KERNELS_HEAD_MAX, .y_stride = KERNELS_CHUNK};
+  dots block = {.x = k->q, .x_stride = (size_t)k->d->head_padded, .y_stride = KERNELS_CHUNK};
   block.groups = k->d->head_padded / KERNELS_GROUP;
   block.panel_bytes = (size_t)k->d->head_padded * CPU_LANES * unit;
   for (int key = 0; key < k->seen; key += o->page_keys) {
     int keys = k->seen - key < o->page_keys ? k->seen - key : o->page_keys;
+    prefetch_ahead(k, 0, key);
     block.low = block_of(k, 0, key);
     block.high = block.low + HALF_GROUP * CPU_LANES * unit;
     block.y = s->p[0] + key;
-    run_dots(o->compute, &block, k->grouped, padded(keys, CPU_LANES) / CPU_LANES);
+    run_dots(o->compute, &block, k->slots, padded(keys, CPU_LANES) / CPU_LANES);
   }
 }
 
-/* s->o = dot(s->p, values). Groups without a key seen would add zeros to a sum whose zeros lose
-   their sign anyway, and a half without one is read from the other half's page: its p are zero. */
+/* s->o = dot(s->p, values). Groups without a key that a row sees add zeros to a sum that is never a
+   negative zero, and a half without one is read from the other half's page: its p are zero. */
 static void vector_sums(const chunk *k, cpu_scratch *s) {
   const device_options *o = &k->d->head.options;
   size_t unit = kernels_activation_bytes(o->compute);
   int panels = padded(o->head_size, CPU_LANES) / CPU_LANES;
-  dots block = {.x_stride = KERNELS_CHUNK, .y = s->o[0], .y_stride = KERNELS_HEAD_MAX};
+  dots block = {.x_stride = KERNELS_CHUNK, .y = s->o, .y_stride = (size_t)k->d->head_padded};
   block.panel_bytes = (size_t)o->page_keys * CPU_LANES * unit;
   block.groups = 1;
   for (int key = 0; key < k->seen; key += KERNELS_GROUP) {
     int other = key + HALF_GROUP < k->seen ? key + HALF_GROUP : key;
+    if (key % o->page_keys == 0) prefetch_ahead(k, 1, key);
+    if (o->page_keys == HALF_GROUP) prefetch_ahead(k, 1, key + HALF_GROUP);
     block.x = s->p[0] + key;
     block.low = block_of(k, 1, key) + (size_t)(key % o->page_keys) * CPU_LANES * unit;
     block.high = block_of(k, 1, other) + (size_t)(other % o->page_keys) * CPU_LANES * unit;
     block.carry = key > 0;
-    run_dots(o->compute, &block, k->grouped, panels);
+    run_dots(o->compute, &block, k->slots, panels);
   }
 }
+
+/* ---- one slot's p ---------------------------------------------------------------------------- */
+
+/* An even and an odd element, added side by side. */
+typedef float pair __attribute__((vector_size(2 * sizeof(float))));
 
 /* dot(p, ones): the chains of the four groups side by side. */
 static float sum_of_p(const float *p) {
   enum { GROUPS = KERNELS_CHUNK / KERNELS_GROUP };
-  float even[GROUPS] = {0}, odd[GROUPS] = {0}, acc = 0;
+  pair sum[GROUPS] = {{0}}, next;
+  float acc = 0;
   for (int i = 0; i < KERNELS_GROUP; i += 2) {
+#pragma GCC unroll 4
     for (int g = 0; g < GROUPS; g++) {
-      even[g] = even[g] + p[g * KERNELS_GROUP + i];
-      odd[g] = odd[g] + p[g * KERNELS_GROUP + i + 1];
+      memcpy(&next, p + g * KERNELS_GROUP + i, sizeof next);
+      sum[g] = sum[g] + next;
     }
   }
   for (int g = 0; g < GROUPS; g++)
-    acc = acc + (even[g] + odd[g]);
+    acc = acc + (sum[g][0] + sum[g][1]);
   return acc;
 }
 
-/* Scores to p in place, with their maximum and sum. */
-static void weigh(compute_type c, float *p, int seen, float scale, float *m, float *l) {
+static float greatest_lane(lanes x) {
   float most[CPU_LANES];
+  lanes_store(most, x);
+  for (int half = CPU_LANES / 2; half > 0; half /= 2) {
+    for (int j = 0; j < half; j++)
+      most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
+  }
+  return most[0];
+}
+
+/* Scores to p in place, with their maximum and sum. Scores past those seen may be anything. */
+static void weigh(compute_type c, float *p, int seen, float scale, float *m, float *l) {
+  int whole = padded(seen, CPU_LANES);
   lanes top = lanes_all(-INFINITY);
-  for (int i = seen; i < KERNELS_CHUNK; i++)
+  for (int i = seen; i < whole; i++)
     p[i] = -INFINITY;
-  for (int i = 0; i < KERNELS_CHUNK; i += CPU_LANES) {
+  for (int i = 0; i < whole; i += CPU_LANES) {
     lanes score = lanes_multiply(lanes_load(p + i), lanes_all(scale));
-    top = lanes_if_less(top, score, score, top);
+    top = lanes_greater(score, top);
     lanes_store(p + i, score);
   }
-  lanes_store(most, top);
-  *m = most[0];
-  for (int i = 1; i < CPU_LANES; i++)
-    *m = most[i] > *m ? most[i] : *m;
-  for (int i = 0; i < KERNELS_CHUNK; i += CPU_LANES) {
-    lanes e = exp_lanes(lanes_subtract(lanes_load(p + i), lanes_all(*m)));
-    lanes_store(p + i, round_lanes(c, e));
+  *m = greatest_lane(top);
+  for (int i = 0; i < whole; i += CPU_LANES) {
+    lanes e = exp_lanes_below(lanes_subtract(lanes_load(p + i), lanes_all(*m)));
+    lanes_store(p + i, c == COMPUTE_FP32 ? e : lanes_round_bf16(e));
   }
-  for (int i = seen; i < KERNELS_CHUNK; i++)
+  for (int i = seen; i < whole; i++)
     p[i] = 0;
+  for (int i = whole; i < KERNELS_CHUNK; i += CPU_LANES)
+    lanes_store(p + i, lanes_zero());
   *l = sum_of_p(p);
 }
 
-/* Folds head h's partial (m, l, s->o) into its sum. */
-static void fold(cpu_scratch *s, int h, float m, float l, int head_size, int is_first) {
-  lanes a = lanes_zero(), b = lanes_all(1);
-  float top = m;
-  if (!is_first) {
-    top = s->m[h] > m ? s->m[h] : m;
-    float old = math_exp(s->m[h] - top), new = math_exp(m - top);
-    s->l[h] = fmaf(s->l[h], old, l * new);
-    a = lanes_all(old), b = lanes_all(new);
-  } else {
-    s->l[h] = l;
+/* ---- a row's sum ----------------------------------------------------------------------------- */
+
+/* Folds (m, l, o) of so many slots into (sum_m, sum_l, sum). A sum that is empty has m = -INFINITY
+   and zeros: then a is 0 and b is 1, and the partial is taken as it is. */
+static void fold(const cpu_device *d, const float *m, const float *l, const float *o, int slots,
+                 float *sum_m, float *sum_l, float *sum) {
+  float a[KERNELS_GROUPED_MAX], b[KERNELS_GROUPED_MAX];
+  for (int i = 0; i < slots; i += CPU_LANES) {
+    int left = slots - i;
+    lanes old = load_some(sum_m + i, left), new = load_some(m + i, left);
+    lanes top = lanes_greater(old, new);
+    lanes x = exp_lanes_below(lanes_subtract(old, top));
+    lanes y = exp_lanes_below(lanes_subtract(new, top));
+    lanes_store(a + i, x);
+    lanes_store(b + i, y);
+    lanes next = lanes_multiply(load_some(l + i, left), y);
+    store_some(sum_l + i, lanes_fma(load_some(sum_l + i, left), x, next), left);
+    store_some(sum_m + i, top, left);
   }
-  s->m[h] = top;
-  for (int e = 0; e < head_size; e += CPU_LANES) { /* past head_size there is room */
-    lanes next = lanes_add(lanes_load(s->o[h] + e), lanes_zero());
-    if (!is_first) next = lanes_fma(lanes_load(s->sum[h] + e), a, lanes_multiply(next, b));
-    lanes_store(s->sum[h] + e, next);
+  for (int i = 0; i < slots; i++, o += d->head_padded, sum += d->head_padded) {
+    lanes x = lanes_all(a[i]), y = lanes_all(b[i]);
+    for (int e = 0; e < d->head.options.head_size; e += CPU_LANES) { /* past it there is room */
+      lanes next = lanes_multiply(lanes_add(lanes_load(o + e), lanes_zero()), y);
+      lanes_store(sum + e, lanes_fma(lanes_load(sum + e), x, next));
+    }
   }
 }
 
-/* Rotates and rounds the queries of a span. */
-static void turn_queries(const cpu_device *d, const attention_args *a, const float *q, int grouped,
-                         int32_t position, cpu_scratch *s) {
-  int size = d->head.options.head_size;
-  for (int h = 0; h < grouped; h++) {
-    rotate_head(q + (size_t)h * size, s->q[h], size, a->rope + (size_t)position * size);
-    memset(s->q[h] + size, 0, (size_t)(d->head_padded - size) * sizeof(float));
-    for (int e = 0; e < size; e += CPU_LANES)
-      lanes_store(s->q[h] + e, round_lanes(d->head.options.compute, lanes_load(s->q[h] + e)));
-  }
+static void empty_sums(const cpu_device *d, int slots, float *sum_m, float *sum_l, float *sum) {
+  for (int i = 0; i < slots; i++)
+    sum_m[i] = -INFINITY, sum_l[i] = 0;
+  memset(sum, 0, (size_t)slots * d->head_padded * sizeof *sum);
 }
 
-/* The row's results, activations. */
-static void put_heads(const cpu_device *d, const attention_args *a, size_t at, int grouped,
-                      int chunks, const cpu_scratch *s) {
+/* A row's results as activations. Where there was a key, l is at least 1. */
+static void put_slots(const cpu_device *d, const attention_args *a, size_t at, int slots,
+                      const float *sum_l, const float *sum) {
   int size = d->head.options.head_size;
-  for (int h = 0; h < grouped; h++) {
-    lanes l = lanes_all(chunks ? s->l[h] : 1);
+  for (int i = 0; i < slots; i++, sum += d->head_padded, at += size) {
+    lanes l = lanes_all(sum_l[i] == 0 ? 1 : sum_l[i]);
     for (int e = 0; e < size; e += CPU_LANES) {
-      lanes sum = chunks ? lanes_load(s->sum[h] + e) : lanes_zero();
-      store_activations(d->head.options.compute, a->out, at + (size_t)h * size + e,
-                        lanes_divide(sum, l), size - e);
+      store_activations(d->head.options.compute, a->out, at + e,
+                        lanes_divide(lanes_load(sum + e), l), size - e);
     }
   }
 }
 
-ALWAYS_INLINE void attend(const cpu_device *d, const attention_args *a, int row, int kv_head,
-                          cpu_scratch *s, void (*scores)(const chunk *, cpu_scratch *),
-                          void (*sums)(const chunk *, cpu_scratch *)) {
-  const step_plan *p = a->plan;
-  const device_options *o = &d->head.options;
-  chunk k = {.d = d, .layer = a->layer, .kv_head = kv_head, .grouped = a->heads / o->kv_heads};
-  size_t at = ((size_t)row * a->heads + (size_t)kv_head * k.grouped) * o->head_size;
-  float scale = 1.0f / sqrtf((float)o->head_size), l[KERNELS_GROUPED_MAX], m[KERNELS_GROUPED_MAX];
-  int chunks = 0;
-  for (int32_t span = p->row_span[row]; span < p->row_span[row + 1]; span++) {
-    if (p->span_keys[span] == 0) continue;
-    turn_queries(d, a, a->q + at, k.grouped, p->span_position[span], s);
-    for (int first = 0; first < p->span_keys[span]; first += KERNELS_CHUNK, chunks++) {
-      int left = p->span_keys[span] - first;
-      k.seen = left < KERNELS_CHUNK ? left : KERNELS_CHUNK;
-      k.pages = p->pages + p->span_page[span] + first / o->page_keys;
-      scores(&k, s);
-      for (int h = 0; h < k.grouped; h++)
-        weigh(o->compute, s->p[h], k.seen, scale, &m[h], &l[h]);
-      sums(&k, s);
-      for (int h = 0; h < k.grouped; h++)
-        fold(s, h, m[h], l[h], o->head_size, chunks == 0);
-    }
+/* ---- a block --------------------------------------------------------------------------------- */
+
+/* Rotates and rounds the queries of a row for a span. */
+static void turn_queries(const cpu_device *d, const attention_args *a, size_t at, int grouped,
+                         int32_t position, float *q) {
+  int size = d->head.options.head_size;
+  for (int h = 0; h < grouped; h++, q += d->head_padded) {
+    rotate_head(a->q + at + (size_t)h * size, q, size, a->rope + (size_t)position * size);
+    memset(q + size, 0, (size_t)(d->head_padded - size) * sizeof *q);
+    for (int e = 0; e < size; e += CPU_LANES)
+      lanes_store(q + e, round_lanes(d->head.options.compute, lanes_load(q + e)));
   }
-  put_heads(d, a, at, k.grouped, chunks, s);
 }
 
-static void path_attention(const cpu_device *d, const attention_args *a, int row, int kv_head,
-                           cpu_scratch *s) {
-  attend(d, a, row, kv_head, s, vector_scores, vector_sums);
+/* Where the results, and the queries, of a row's slots start. */
+static inline size_t slots_at(const cpu_block *b, int row) {
+  int grouped = b->a->heads / b->d->head.options.kv_heads;
+  return ((size_t)row * b->a->heads + (size_t)b->kv_head * grouped) * b->d->head.options.head_size;
+}
+
+/* Moves a row that has no key left in its span to its next span with keys, if there is one. */
+static void next_span(const cpu_block *b, int r, int grouped, cpu_scratch *s) {
+  const step_plan *p = b->a->plan;
+  cpu_cursor *c = &s->cursor[r];
+  while (!c->left && c->span < p->row_span[b->row + r + 1]) {
+    int32_t span = c->span++;
+    c->left = p->span_keys[span];
+    c->pages = p->pages + p->span_page[span];
+    if (!c->left) continue;
+    turn_queries(b->d, b->a, slots_at(b, b->row + r), grouped, p->span_position[span],
+                 s->q + (size_t)r * grouped * b->d->head_padded);
+  }
+}
+
+static void advance(const cpu_block *b, int r, int grouped, cpu_scratch *s) {
+  cpu_cursor *c = &s->cursor[r];
+  c->left = c->left > KERNELS_CHUNK ? c->left - KERNELS_CHUNK : 0;
+  c->pages += KERNELS_CHUNK / b->d->head.options.page_keys;
+  if (!c->left) next_span(b, r, grouped, s);
+}
+
+/* The first row that is not finished, and all whose chunk stands on the same pages: those that see
+   fewer of its keys stand on the first of them. */
+static void gather_rows(const cpu_block *b, chunk *k, cpu_scratch *s) {
+  int keys = b->d->head.options.page_keys;
+  k->rows = k->seen = 0;
+  for (int r = 0; r < b->rows; r++) {
+    const cpu_cursor *c = &s->cursor[r];
+    int seen = c->left < KERNELS_CHUNK ? c->left : KERNELS_CHUNK;
+    int both = padded(seen < k->seen ? seen : k->seen, keys) / keys;
+    if (!seen) continue;
+    if (c->pages != k->pages && both && memcmp(c->pages, k->pages, (size_t)both * sizeof *c->pages))
+      continue;
+    if (seen > k->seen) k->seen = seen, k->pages = c->pages;
+    s->member[k->rows++] = r;
+  }
+  k->slots = k->rows * k->grouped;
+}
+
+/* What comes after this chunk: the first member's next chunk, or where another row stands. */
+static void look_ahead(const cpu_block *b, chunk *k, const cpu_scratch *s) {
+  const cpu_cursor *c = &s->cursor[s->member[0]];
+  k->ahead = c->pages + KERNELS_CHUNK / b->d->head.options.page_keys;
+  k->ahead_keys = c->left - KERNELS_CHUNK;
+  for (int r = s->member[0] + 1, i = 1; k->ahead_keys <= 0 && r < b->rows; r++) {
+    if (i < k->rows && s->member[i] == r) {
+      i++;
+    } else {
+      k->ahead = s->cursor[r].pages;
+      k->ahead_keys = s->cursor[r].left;
+    }
+  }
+  if (k->ahead_keys <= 0) k->ahead = NULL;
+}
+
+/* The members' queries one after another: where they stand, if they do so there. */
+static const float *queries_of(const chunk *k, cpu_scratch *s) {
+  size_t row = (size_t)k->grouped * k->d->head_padded;
+  if (s->member[k->rows - 1] - s->member[0] == k->rows - 1) return s->q + s->member[0] * row;
+  for (int i = 0; i < k->rows; i++)
+    memcpy(s->gathered + i * row, s->q + s->member[i] * row, row * sizeof *s->q);
+  return s->gathered;
+}
+
+typedef void chunk_work(const chunk *k, cpu_scratch *s);
+
+/* The partials of all members, to s->m, s->l and s->o. */
+ALWAYS_INLINE void find_partials(chunk *k, cpu_scratch *s, chunk_work *scores, chunk_work *sums) {
+  const device_options *o = &k->d->head.options;
+  float scale = 1.0f / sqrtf((float)o->head_size);
+  k->q = queries_of(k, s);
+  scores(k, s);
+  for (int i = 0; i < k->slots; i++) {
+    int left = s->cursor[s->member[i / k->grouped]].left;
+    weigh(o->compute, s->p[i], left < KERNELS_CHUNK ? left : KERNELS_CHUNK, scale, &s->m[i],
+          &s->l[i]);
+  }
+  sums(k, s);
+}
+
+/* Rows of adjacent members are folded together: their sums are adjacent as well. */
+static void fold_members(const cpu_block *b, const chunk *k, cpu_scratch *s) {
+  for (int i = 0, count; i < k->rows; i += count) {
+    count = 1;
+    while (i + count < k->rows && s->member[i + count] == s->member[i] + count)
+      count++;
+    int from = i * k->grouped, to = s->member[i] * k->grouped;
+    fold(b->d, s->m + from, s->l + from, s->o + (size_t)from * b->d->head_padded,
+         count * k->grouped, s->sum_m + to, s->sum_l + to, s->sum + (size_t)to * b->d->head_padded);
+  }
+}
+
+ALWAYS_INLINE void attend(const cpu_block *b, cpu_scratch *s, chunk_work *scores,
+                          chunk_work *sums) {
+  int grouped = b->a->heads / b->d->head.options.kv_heads;
+  chunk k = {.d = b->d, .layer = b->a->layer, .kv_head = b->kv_head, .grouped = grouped};
+  empty_sums(b->d, b->rows * grouped, s->sum_m, s->sum_l, s->sum);
+  for (int r = 0; r < b->rows; r++) {
+    s->cursor[r] = (cpu_cursor){.span = b->a->plan->row_span[b->row + r]};
+    next_span(b, r, grouped, s);
+  }
+  for (gather_rows(b, &k, s); k.rows; gather_rows(b, &k, s)) {
+    look_ahead(b, &k, s);
+    find_partials(&k, s, scores, sums);
+    fold_members(b, &k, s);
+    for (int i = 0; i < k.rows; i++)
+      advance(b, s->member[i], grouped, s);
+  }
+  for (int r = 0; r < b->rows; r++) {
+    int slot = r * grouped;
+    put_slots(b->d, b->a, slots_at(b, b->row + r), grouped, s->sum_l + slot,
+              s->sum + (size_t)slot * b->d->head_padded);
+  }
+}
+
+static void path_attention(const cpu_block *b, cpu_scratch *s) {
+  attend(b, s, vector_scores, vector_sums);
 }
 
 #endif

@@ -13,37 +13,57 @@
 #include "kernels/backend_internal.h"
 
 enum {
+  CPU_LINE = 64, /* bytes of the cache's lines */
   CPU_LANES = 16,
   CPU_BLOCK_ROWS = 32 /* rows of a product that a thread holds at a time */
 };
 
 typedef struct pool pool;
 
-/* What one thread works in. */
+/* Where a row of a block of attention stands in its view. */
+typedef struct cpu_cursor {
+  int32_t span;         /* the next one */
+  int32_t left;         /* keys of this one from its chunk on; 0 where the row is finished */
+  const int32_t *pages; /* from its chunk on */
+} cpu_cursor;
+
+enum { CPU_SLOTS = KERNELS_GROUPED_MAX }; /* rows by query heads of a block of attention */
+
+/* What one thread works in. Of attention, [slots, head_padded] arrays stand without gaps. */
 typedef struct cpu_scratch {
-  float q[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX];       /* rotated, rounded, padded with zeros */
-  float p[KERNELS_GROUPED_MAX][KERNELS_CHUNK];          /* scores, then p */
-  float o[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX];       /* of a chunk */
-  float sum[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX];     /* of a row */
-  float y[CPU_BLOCK_ROWS][4 * CPU_LANES];               /* outputs before they go to their place */
-  uint16_t tile[KERNELS_GROUPED_MAX][KERNELS_HEAD_MAX]; /* a tile's operand: q, then p */
-  float m[KERNELS_GROUPED_MAX], l[KERNELS_GROUPED_MAX];
+  float q[CPU_SLOTS * KERNELS_HEAD_MAX];        /* rotated, rounded, padded with zeros */
+  float gathered[CPU_SLOTS * KERNELS_HEAD_MAX]; /* queries of rows that are not adjacent */
+  float p[CPU_SLOTS][KERNELS_CHUNK];            /* scores, then p */
+  float o[CPU_SLOTS * KERNELS_HEAD_MAX];        /* of a chunk, with m and l */
+  float sum[CPU_SLOTS * KERNELS_HEAD_MAX];      /* of the rows, with sum_m and sum_l */
+  uint16_t tile[CPU_SLOTS][KERNELS_HEAD_MAX];   /* a tile's operand: q, then p */
+  float m[CPU_SLOTS], l[CPU_SLOTS], sum_m[CPU_SLOTS], sum_l[CPU_SLOTS];
+  cpu_cursor cursor[CPU_SLOTS];           /* of the block's rows */
+  int member[CPU_SLOTS];                  /* rows of the block that stand at a chunk */
+  float y[CPU_BLOCK_ROWS][4 * CPU_LANES]; /* outputs before they go to their place */
   float *x;      /* [CPU_BLOCK_ROWS, widest k] fp32, rows of a product, padded with zeros */
   uint32_t *ids; /* [most ids so far] of sample */
 } cpu_scratch;
 
 typedef struct cpu_device cpu_device;
 
-/* One path. Each function does a share of an operation: rows, panels of a weight, or pairs of row
-   and key head, in the floating-point mode of the kernels. */
+/* A block of attention: neighbouring rows and a key head. */
+typedef struct cpu_block {
+  const cpu_device *d;
+  const attention_args *a;
+  int row, rows; /* rows by query heads of the key head are at most CPU_SLOTS */
+  int kv_head;
+} cpu_block;
+
+/* One path. Each function does a share of an operation: rows, panels of a weight, or a block of
+   attention, in the floating-point mode of the kernels. */
 typedef struct cpu_ops {
   const char *name;
   void (*norm_add)(compute_type c, const norm_add_args *a, int first, int last);
   void (*swiglu)(compute_type c, const swiglu_args *a, int first, int last);
   void (*rope_append)(const cpu_device *d, const rope_append_args *a, int first, int last);
   void (*product)(const cpu_device *d, const product_args *a, int first, int last, cpu_scratch *s);
-  void (*attention)(const cpu_device *d, const attention_args *a, int row, int kv_head,
-                    cpu_scratch *s);
+  void (*attention)(const cpu_block *b, cpu_scratch *s);
   void (*splice)(const cpu_device *d, const splice_args *a, int first, int last);
   void (*exps)(float *x, int n); /* math_exp of each, in place */
   void (*masses)(const float *x, int n, float top, float temperature, uint64_t *sum);
@@ -96,6 +116,7 @@ void pool_run(pool *p, pool_work *work, void *context);
 MUST_CHECK status cpu_weight_pack(device *d, packed_weight **out, const weight_source *source,
                                   detail *err);
 void cpu_embed(const cpu_device *d, const embed_args *a, int first, int last);
+void cpu_attention(cpu_device *d, const attention_args *a);
 void cpu_sample(const cpu_device *d, const sample_args *a, int row, cpu_scratch *s);
 
 /* Whether the machine and its system have the path. Asking for AMX also asks the kernel for leave

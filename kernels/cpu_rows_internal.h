@@ -47,8 +47,8 @@ static inline lanes round_lanes(compute_type c, lanes x) {
   return lanes_load_bf16(rounded);
 }
 
-/* math_exp of each lane. */
-static inline lanes exp_lanes(lanes x) {
+/* math_exp of each lane that is within its range or below it; the others are anything. */
+static inline lanes exp_lanes_in_range(lanes x) {
   lanes shifted = lanes_fma(x, lanes_all(EXP_LOG2E), lanes_all(EXP_ROUND));
   lanes n = lanes_subtract(shifted, lanes_all(EXP_ROUND));
   lanes r = lanes_fma(n, lanes_all(-EXP_LN2_HIGH), x);
@@ -60,9 +60,19 @@ static inline lanes exp_lanes(lanes x) {
   p = lanes_fma(p, r, lanes_all(EXP_P5));
   lanes y = lanes_fma(lanes_multiply(r, r), p, r);
   y = lanes_add_exponent(lanes_add(y, lanes_all(1)), shifted);
-  y = lanes_if_less(x, lanes_all(EXP_LOWEST), lanes_zero(), y);
+  return lanes_if_less(x, lanes_all(EXP_LOWEST), lanes_zero(), y);
+}
+
+/* math_exp of each lane. */
+static inline lanes exp_lanes(lanes x) {
+  lanes y = exp_lanes_in_range(x);
   lanes beyond = lanes_if_less(lanes_all(EXP_HIGHEST), x, lanes_all(INFINITY), x); /* or NaN */
   return lanes_if_less(x, lanes_all(EXP_ABOVE), y, beyond);
+}
+
+/* math_exp of each lane, none of which is above 0; or NaN. */
+static inline lanes exp_lanes_below(lanes x) {
+  return lanes_if_less(x, lanes_all(1), exp_lanes_in_range(x), x);
 }
 
 /* 1 / sqrt(mean_square(x, n) + epsilon). */

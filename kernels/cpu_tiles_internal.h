@@ -81,21 +81,22 @@ static void tile_product(const cpu_device *d, const product_args *a, int first, 
 }
 
 /* fp32 values that are bf16 already, as a tile's operand. */
-static void narrow_rows(float (*from)[KERNELS_HEAD_MAX], int rows, int columns, cpu_scratch *s) {
-  for (int r = 0; r < rows; r++) {
+static void narrow_rows(const float *from, int rows, int columns, cpu_scratch *s) {
+  for (int r = 0; r < rows; r++, from += columns) {
     for (int i = 0; i < columns; i += CPU_LANES)
-      lanes_store_bf16(&s->tile[r][i], lanes_load(&from[r][i]));
+      lanes_store_bf16(&s->tile[r][i], lanes_load(from + i));
   }
 }
 
 static void tile_scores(const chunk *k, cpu_scratch *s) {
-  narrow_rows(s->q, k->grouped, k->d->head_padded, s);
+  narrow_rows(k->q, k->slots, k->d->head_padded, s);
   TILES_STATE;
   for (int key = 0; key < k->seen; key += TILE_ROWS) {
     int in_page = key % k->d->head.options.page_keys;
     const unsigned char *keys = block_of(k, 0, key);
     keys += (size_t)in_page * k->d->head_padded * sizeof(uint16_t);
-    for (int row = 0; row < k->grouped; row += TILE_ROWS) {
+    if (in_page == 0) prefetch_ahead(k, 0, key);
+    for (int row = 0; row < k->slots; row += TILE_ROWS) {
       TILE_ZERO(0);
       for (int e = 0; e < k->d->head_padded; e += KERNELS_GROUP) {
         TILE_LOAD(4, &s->tile[row][e], sizeof s->tile[0]);
@@ -121,31 +122,31 @@ static const unsigned char *values_of(const chunk *k, int key, int panel, unsign
 
 static void tile_sums(const chunk *k, cpu_scratch *s) {
   unsigned char room[TILE_BYTES];
-  for (int h = 0; h < k->grouped; h++) {
-    for (int i = 0; i < KERNELS_CHUNK; i += CPU_LANES)
-      lanes_store_bf16(&s->tile[h][i], lanes_load(&s->p[h][i]));
-  }
+  int page_keys = k->d->head.options.page_keys;
+  size_t o_bytes = (size_t)k->d->head_padded * sizeof *s->o;
+  narrow_rows(s->p[0], k->slots, KERNELS_CHUNK, s);
+  for (int key = 0; key < k->seen; key += page_keys)
+    prefetch_ahead(k, 1, key);
   TILES_STATE;
   for (int panel = 0; panel * CPU_LANES < k->d->head.options.head_size; panel++) {
-    for (int row = 0; row < k->grouped; row += TILE_ROWS) {
+    for (int row = 0; row < k->slots; row += TILE_ROWS) {
       TILE_ZERO(0);
       for (int key = 0; key < k->seen; key += KERNELS_GROUP) {
         TILE_LOAD(4, &s->tile[row][key], sizeof s->tile[0]);
         TILE_LOAD(6, values_of(k, key, panel, room), TILE_ROW_BYTES);
         TILE_DOT(0, 4, 6);
       }
-      TILE_STORE(0, &s->o[row][panel * CPU_LANES], sizeof s->o[0]);
+      TILE_STORE(0, s->o + (size_t)row * k->d->head_padded + panel * CPU_LANES, o_bytes);
     }
   }
 }
 
-static void tile_attention(const cpu_device *d, const attention_args *a, int row, int kv_head,
-                           cpu_scratch *s) {
-  if (d->head.options.compute == COMPUTE_FP32) {
-    path_attention(d, a, row, kv_head, s);
+static void tile_attention(const cpu_block *b, cpu_scratch *s) {
+  if (b->d->head.options.compute == COMPUTE_FP32) {
+    path_attention(b, s);
   } else {
     TILES_BEGIN;
-    attend(d, a, row, kv_head, s, tile_scores, tile_sums);
+    attend(b, s, tile_scores, tile_sums);
     TILES_END;
   }
 }

@@ -55,6 +55,10 @@ static inline lanes lanes_if_less(lanes a, lanes b, lanes yes, lanes no) {
                  lanes_half_if_less(a.high, b.high, yes.high, no.high)};
 }
 
+static inline lanes lanes_greater(lanes a, lanes b) {
+  return (lanes){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+
 static inline __m256 lanes_half_add_exponent(__m256 a, __m256 b) {
   __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(b), 23);
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), shifted));
@@ -99,6 +103,17 @@ static inline void lanes_half_store_bf16(uint16_t *to, __m256 x) {
 static inline void lanes_store_bf16(uint16_t *to, lanes x) {
   lanes_half_store_bf16(to, x.low);
   lanes_half_store_bf16(to + 8, x.high);
+}
+
+static inline __m256 lanes_half_round_bf16(__m256 x) {
+  __m256i bits = _mm256_castps_si256(x);
+  __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), even);
+  return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32((int)0xffff0000u)));
+}
+
+static inline lanes lanes_round_bf16(lanes x) {
+  return (lanes){lanes_half_round_bf16(x.low), lanes_half_round_bf16(x.high)};
 }
 
 #endif

@@ -49,6 +49,11 @@ static inline lanes lanes_if_less(lanes a, lanes b, lanes yes, lanes no) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
 }
 
+/* a > b ? a : b, so b for NaN. */
+static inline lanes lanes_greater(lanes a, lanes b) {
+  return _mm512_max_ps(a, b);
+}
+
 /* The bits of a plus those of b shifted left by 23. */
 static inline lanes lanes_add_exponent(lanes a, lanes b) {
   __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(b), 23);
@@ -77,6 +82,14 @@ static inline void lanes_store_bf16(uint16_t *to, lanes x) {
   __mmask16 is_nan = _mm512_cmpgt_epi32_mask(size, _mm512_set1_epi32(0x7f800000));
   __m512i rounded = _mm512_mask_blend_epi32(is_nan, _mm512_srli_epi32(up, 16), quiet);
   _mm256_storeu_si256((__m256i *)(void *)to, _mm512_cvtepi32_epi16(rounded));
+}
+
+/* Each rounded to bf16, as fp32; none is NaN, or its low bits are zero. */
+static inline lanes lanes_round_bf16(lanes x) {
+  __m512i bits = _mm512_castps_si512(x);
+  __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), even);
+  return _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32((int)0xffff0000u)));
 }
 
 #endif

@@ -56,6 +56,10 @@ static inline lanes lanes_if_less(lanes a, lanes b, lanes yes, lanes no) {
   LANES_EACH(a.x[i] < b.x[i] ? yes.x[i] : no.x[i]);
 }
 
+static inline lanes lanes_greater(lanes a, lanes b) {
+  LANES_EACH(a.x[i] > b.x[i] ? a.x[i] : b.x[i]);
+}
+
 static inline lanes lanes_add_exponent(lanes a, lanes b) {
   LANES_EACH(number_of_bits(number_bits(a.x[i]) + (number_bits(b.x[i]) << 23)));
 }
@@ -75,6 +79,10 @@ static inline void lanes_load_pairs(const void *from, lanes *even, lanes *odd) {
 static inline void lanes_store_bf16(uint16_t *to, lanes x) {
   for (int i = 0; i < 16; i++)
     to[i] = number_to_bf16(x.x[i]);
+}
+
+static inline lanes lanes_round_bf16(lanes x) {
+  LANES_EACH(number_from_bf16(number_to_bf16(x.x[i])));
 }
 
 #undef LANES_EACH
