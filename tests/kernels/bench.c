@@ -1,7 +1,6 @@
 /* Speed of each path of the processor, for a person: products of 1, 16 and 64 rows with a matrix of
-   1024 x 1024, attention over 512 keys, sampling from 32,000 ids. */
+   1024 x 1024, sampling from 32,000 ids. For attention: bench_attention. */
 #include "base/clock.h"
-#include "kernels/rope.h"
 #include "tests/kernels/cases.h"
 
 #include <stdio.h>
@@ -19,17 +18,11 @@ typedef struct bench {
   const kernels *k;
   device *d;
   product_args product;
-  attention_args attention;
-  rope_append_args append;
   sample_args sample;
 } bench;
 
 static void run_product(bench *b) {
   need(b->k->product(b->d, &b->product, &err));
-}
-
-static void run_attention(bench *b) {
-  need(b->k->attention(b->d, &b->attention, &err));
 }
 
 static void run_sample(bench *b) {
@@ -81,51 +74,6 @@ static void bench_products(bench *b) {
   }
 }
 
-static void bench_attention(bench *b, int rows, int heads) {
-  enum { KEYS = 512, SIZE = 64, PAGE = 32, KV = 4 };
-  static int32_t slot[KEYS], position[KEYS], pages[KEYS / PAGE], row_span[65], span_page[64];
-  static int32_t keys[64], turned[64];
-  static float rope[KEYS * SIZE];
-  rope_options o = {.kind = ROPE_PLAIN, .head_size = SIZE, .theta = 10000};
-  need(rope_fill(&o, KEYS, rope, &err));
-  for (int i = 0; i < KEYS; i++)
-    slot[i] = position[i] = i;
-  for (int i = 0; i < KEYS / PAGE; i++)
-    pages[i] = i;
-  for (int i = 0; i < rows; i++)
-    row_span[i + 1] = i + 1, keys[i] = KEYS, turned[i] = KEYS - 1;
-  static step_plan plan;
-  plan = (step_plan){.rows = KEYS,
-                     .spans = rows,
-                     .write_slot = slot,
-                     .write_position = position,
-                     .row_span = row_span,
-                     .span_page = span_page,
-                     .span_keys = keys,
-                     .span_position = turned,
-                     .pages = pages};
-  size_t stride = (size_t)(heads + 2 * KV) * SIZE;
-  float *qkv = numbers(KEYS * stride, 0), *q = numbers((size_t)KEYS * heads * SIZE, 0);
-  b->append = (rope_append_args){.plan = &plan,
-                                 .heads = heads,
-                                 .q = qkv,
-                                 .k = qkv + (size_t)heads * SIZE,
-                                 .v = qkv + (size_t)(heads + KV) * SIZE,
-                                 .q_stride = stride,
-                                 .k_stride = stride,
-                                 .v_stride = stride,
-                                 .rope = rope,
-                                 .rope_positions = KEYS,
-                                 .out = q};
-  need(b->k->rope_append(b->d, &b->append, &err));
-  plan.rows = rows;
-  b->attention =
-      (attention_args){&plan, 0, heads, q, rope, KEYS, numbers((size_t)rows * heads * SIZE, 0)};
-  double seconds = fastest(b, run_attention);
-  printf("  attention %2d rows, %2d heads of 64 on %d, 512 keys: %8.1f GFLOP/s\n", rows, heads, KV,
-         4.0 * rows * heads * SIZE * KEYS / seconds * 1e-9);
-}
-
 static void bench_sample(bench *b, float temperature, float top_p) {
   enum { IDS = 32000 };
   static sample_row row;
@@ -151,9 +99,6 @@ int main(int argc, char **argv) {
     need(b.k->open(&b.d, &o, &err));
     printf("%s, %d threads\n", b.k->path(b.d), threads);
     bench_products(&b);
-    bench_attention(&b, 1, 4);
-    bench_attention(&b, 1, 16);
-    bench_attention(&b, 64, 16);
     bench_sample(&b, 0, 1);
     bench_sample(&b, 1, 1);
     bench_sample(&b, 1, 0.95f);
