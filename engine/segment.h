@@ -17,7 +17,8 @@
 
    Life of a token. segment_append reserves slots; the step that computes them runs; cache_commit
    makes all that was appended since the last commit known to others. Between the two, segments that
-   were appended to are not forked, found, spliced or swapped.
+   were appended to are not forked, spliced or swapped; they may be appended to again, truncated and
+   freed.
 
    Memory is taken by cache_open and never again. One thread at a time uses a cache: the engine's.
    Operations that need a page and find none free or evictable return E_LIMIT and change nothing. A
@@ -46,7 +47,7 @@ typedef struct cache_options {
   int tokens;           /* of the longest segment */
   int swap_pages;       /* host memory for what is swapped out, in pages; may be 0 */
   int share;            /* 0: nothing is found by content (forks still share) */
-  const float *rope;    /* device memory, as in rope_append; for splices */
+  const float *rope;    /* device memory, as in rope_append; NULL where nothing is spliced */
   int rope_positions;
 } cache_options;
 
@@ -59,16 +60,17 @@ int64_t cache_bytes(const cache_options *options, size_t page_bytes);
 /* An empty segment. E_LIMIT: there are as many as there may be. */
 MUST_CHECK status segment_new(cache *c, segment_id *out, detail *err);
 
-/* A causal segment of the longest head of tokens that is stored: whole pages are shared, and the
-   head of one further page is copied where a page is free for it. *found: its tokens, 0 to count.
- */
+/* A causal segment of the longest head of tokens that is stored: whole pages are shared, and of one
+   further page the head is copied where a page can be had for it (or the page itself is taken, if
+   nobody stands on it and it holds no more). *found: its tokens, 0 to count. E_LIMIT: as above. */
 MUST_CHECK status segment_find(cache *c, const uint32_t *tokens, int count, segment_id *out,
                                int *found, detail *err);
 /* How many tokens segment_find would find; takes nothing and makes nothing younger. */
 int cache_finds(const cache *c, const uint32_t *tokens, int count);
 
 /* Reserves slots for tokens at the end. causal: nothing but this segment is in view. A segment that
-   was once appended to otherwise stays so. E_LIMIT: no page, or longer than options.tokens. */
+   was appended to otherwise is not causal until it is truncated to what was. E_LIMIT: no page, or
+   longer than options.tokens. */
 MUST_CHECK status segment_append(cache *c, segment_id s, const uint32_t *tokens, int count,
                                  int causal, detail *err);
 
@@ -80,11 +82,13 @@ void cache_commit(cache *c);
    copied. E_LIMIT. */
 MUST_CHECK status segment_fork(cache *c, segment_id s, int tokens, segment_id *out, detail *err);
 
-/* Moves from's tokens to the end of to, which is not causal from then on; from is empty then. Keys
-   are turned by to's length before, once (splice_args). E_LIMIT. */
+/* Moves from's tokens to the end of to, where they are not causal; from is empty then. Keys are
+   turned by to's length before, once (splice_args). Takes pages before it gives any back. E_LIMIT.
+ */
 MUST_CHECK status segment_splice(cache *c, segment_id to, segment_id from, detail *err);
 
-/* Keeps the first n tokens. E_LIMIT where the page that n falls into is shared and none is free. */
+/* Keeps the first n tokens. E_LIMIT where others stand on the page that n falls into and none can
+   be had. */
 MUST_CHECK status segment_truncate(cache *c, segment_id s, int tokens, detail *err);
 
 /* Causal pages stay known until they are needed. */
@@ -105,7 +109,8 @@ uint32_t segment_token(const cache *c, segment_id s, int index);
 const int32_t *segment_pages(const cache *c, segment_id s, int *count);
 /* page * page_keys + index in the page. */
 int32_t segment_slot(const cache *c, segment_id s, int index);
-/* Pages that appending would take. */
+/* Pages that appending would take; of a segment that is out, what that and swapping it in would
+   take at most. */
 int segment_pages_for(const cache *c, segment_id s, int tokens);
 
 typedef struct cache_counters {
