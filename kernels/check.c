@@ -91,6 +91,7 @@ void check_sample(const device *d, const sample_args *a) {
     REQUIRE(s->temperature >= 0 && number_is_finite(s->temperature) && s->top_k >= 0);
     REQUIRE(s->top_p > 0 && s->top_p <= 1 && s->min_p >= 0 && s->min_p <= 1);
     REQUIRE(s->suppressed_first >= 0 && s->suppressed_count >= 0);
+    REQUIRE(!a->logits_row || a->logits_row[r] >= 0);
     for (int i = 0; i < s->suppressed_count; i++)
       REQUIRE(a->suppressed[s->suppressed_first + i] < (uint32_t)a->vocabulary);
   }

@@ -154,7 +154,7 @@ static double draw(const cpu_device *d, const float *logits, const kept *k, floa
 }
 
 void cpu_sample(const cpu_device *d, const sample_args *a, int r, cpu_scratch *s) {
-  const float *logits = a->logits + (size_t)r * a->vocabulary;
+  const float *logits = a->logits + (size_t)(a->logits_row ? a->logits_row[r] : r) * a->vocabulary;
   const sample_row *row = &a->row[r];
   sample_result *out = &a->out[r];
   *out = (sample_result){0};

@@ -241,10 +241,12 @@ typedef struct sample_result {
    -26.1 cannot win. */
 typedef struct sample_args {
   int rows, vocabulary;
-  const float *logits;        /* [rows, vocabulary] */
+  const float *logits;        /* [rows, vocabulary], or as many rows as logits_row names */
   const sample_row *row;      /* [rows] */
   const uint32_t *suppressed; /* ids, by the rows' ranges; below the vocabulary */
   sample_result *out;         /* [rows] */
+  const int32_t *logits_row;  /* [rows] which logits each row samples from, so that several rows may
+                                 draw from the same; NULL: its own */
 } sample_args;
 
 typedef struct kernels {

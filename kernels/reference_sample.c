@@ -118,7 +118,8 @@ static sample_result sample_one(const sample_args *a, const sample_row *row, ids
 
 void reference_sample(const sample_args *a, uint32_t *scratch) {
   for (int r = 0; r < a->rows; r++) {
-    ids s = {a->logits + (size_t)r * a->vocabulary, scratch, 0};
+    int from = a->logits_row ? a->logits_row[r] : r;
+    ids s = {a->logits + (size_t)from * a->vocabulary, scratch, 0};
     a->out[r] = sample_one(a, &a->row[r], &s);
   }
 }

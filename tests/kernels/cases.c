@@ -290,8 +290,8 @@ static case_bytes run_sample(run *r) {
     if (i % 7 == 3) logits[(size_t)i * c->n + c->n / 2] = number_of_bits(0x7f800000u);
   }
   sample_result *out = guarded((size_t)r->count * sizeof *out);
-  sample_args a = {r->count,        c->n,       logits + (size_t)r->first * c->n,
-                   rows + r->first, suppressed, out};
+  sample_args a = {r->count, c->n, logits + (size_t)r->first * c->n, rows + r->first, suppressed,
+                   out,      NULL};
   ck_ok(r->k->sample(r->d, &a, &err));
   return bytes_of(c, out, r->count, sizeof *out);
 }

@@ -182,7 +182,7 @@ START_TEST(memory_runs_out_cleanly) {
   weight_source source = {&part, 1, 32};
   sample_row row = {.top_p = 1};
   sample_result result;
-  sample_args sample = {1, 5, logits, &row, NULL, &result};
+  sample_args sample = {1, 5, logits, &row, NULL, &result, NULL};
   int failures = 0;
   for (int left = 0;; left++) {
     device *d = NULL;

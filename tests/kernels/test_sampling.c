@@ -20,7 +20,7 @@ static sample_result sample_once(const char *backend, device *d, const float *lo
                                  const sample_row *row, const uint32_t *suppressed) {
   sample_result out;
   memset(&out, 0xff, sizeof out);
-  sample_args a = {1, count, logits, row, suppressed, &out};
+  sample_args a = {1, count, logits, row, suppressed, &out, NULL};
   ck_ok(kernels_find(backend)->sample(d, &a, &err));
   return out;
 }
@@ -205,6 +205,30 @@ START_TEST(rows_without_an_answer_say_so) {
 END_TEST
 
 /* A real vocabulary: log-probabilities against double, and both backends by bytes. */
+/* Rows that name their logits sample what they would sample from a copy. */
+START_TEST(rows_draw_from_logits_by_name) {
+  enum { IDS = 40, ROWS = 7 };
+  static const int32_t from[ROWS] = {1, 0, 0, 1, 1, 0, 1};
+  const char *backend = backends[_i];
+  device *d = opened(backend);
+  random_stream s = case_stream("names");
+  float logits[2][IDS];
+  sample_row rows[ROWS];
+  sample_result together[ROWS];
+  for (int i = 0; i < 2 * IDS; i++)
+    logits[i / IDS][i % IDS] = (float)random_below(&s, 5000) * 0.001f;
+  for (int r = 0; r < ROWS; r++)
+    rows[r] = (sample_row){.temperature = 1, .top_p = 1, .counter = (uint64_t)r};
+  sample_args a = {ROWS, IDS, logits[0], rows, NULL, together, from};
+  ck_ok(kernels_find(backend)->sample(d, &a, &err));
+  for (int r = 0; r < ROWS; r++) {
+    sample_result alone = sample_once(backend, d, logits[from[r]], IDS, &rows[r], NULL);
+    must(memcmp(&alone, &together[r], sizeof alone) == 0);
+  }
+  kernels_find(backend)->close(d);
+}
+END_TEST
+
 START_TEST(a_large_vocabulary) {
   enum { IDS = 32003, ROWS = 60 };
   random_stream s = case_stream("vocabulary");
@@ -227,7 +251,7 @@ START_TEST(a_large_vocabulary) {
   }
   for (int b = 0; b < 2; b++) {
     device *d = opened(backends[b]);
-    sample_args a = {ROWS, IDS, logits, rows, NULL, out[b]};
+    sample_args a = {ROWS, IDS, logits, rows, NULL, out[b], NULL};
     ck_ok(kernels_find(backends[b])->sample(d, &a, &err));
     kernels_find(backends[b])->close(d);
   }
@@ -254,6 +278,7 @@ int main(void) {
   tcase_add_loop_test(all, draws_follow_the_distribution, 0, 2);
   tcase_add_loop_test(all, filters_share_their_noise, 0, 2);
   tcase_add_loop_test(all, rows_without_an_answer_say_so, 0, 2);
+  tcase_add_loop_test(all, rows_draw_from_logits_by_name, 0, 2);
   tcase_add_test(all, a_large_vocabulary);
   suite_add_tcase(suite, all);
   return support_run(suite);
