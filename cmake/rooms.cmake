@@ -10,8 +10,12 @@ room(base PkgConfig::libmd Threads::Threads ${UTF8PROC_LIBRARY})
 target_include_directories(base PRIVATE ${UTF8PROC_INCLUDE} ${RANDOM123_INCLUDE})
 target_link_libraries(base PUBLIC PkgConfig::jansson)
 
-room(kernels Threads::Threads m)
+room(kernels Threads::Threads m ${CMAKE_DL_LIBS})
 target_link_libraries(kernels PUBLIC base)
+if(onednn_major)
+  set_source_files_properties(kernels/yardstick.c PROPERTIES
+    COMPILE_DEFINITIONS NIGHTJAR_ONEDNN INCLUDE_DIRECTORIES ${ONEDNN_INCLUDE})
+endif()
 # Each path of the processor is compiled for its own instructions and entered only where the machine
 # has them. Their loops rely on constant bounds being unrolled, in every build.
 # (Lanes that are arrays, and a check of each one's scope, would take gcc minutes.)

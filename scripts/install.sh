@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: what the build needs, with --tests also what the
-# tests need, and with --fuzz what the fuzz targets need. Says what it does; does nothing where all
-# are there.
+# tests need, with --fuzz what the fuzz targets need, and with --bench the library that bench holds
+# our products against. Says what it does; does nothing where all are there.
 set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmd-dev libsqlite3-dev libarchive-dev
@@ -10,7 +10,8 @@ for option in "$@"; do
   case "$option" in
     --tests) packages+=(check git) ;;
     --fuzz) packages+=(clang libclang-rt-14-dev) ;;
-    *) echo "usage: scripts/install.sh [--tests] [--fuzz]" >&2; exit 2 ;;
+    --bench) packages+=(libdnnl-dev) ;;
+    *) echo "usage: scripts/install.sh [--tests] [--fuzz] [--bench]" >&2; exit 2 ;;
   esac
 done
 

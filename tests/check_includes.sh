@@ -14,7 +14,7 @@ declare -A may=(
 libraries=(
   "sqlite3\.h|archive(_entry)?\.h|zlib\.h:store" "yaml\.h:pipeline" "jansson\.h|sha2\.h:base"
   "Random123/.*:base kernels" "pcre2\.h:engine" "utf8proc\.h:base engine"
-  "cuda.*|cublas.*:kernels" "check\.h:tests")
+  "cuda.*|cublas.*|(oneapi/)?dnnl.*:kernels" "check\.h:tests")
 # single exceptions by design: the tokenizer counts for solvers, the bench sees kernels.
 exception() {
   case "$1 $2" in
@@ -33,6 +33,9 @@ while IFS= read -r file; do
     if [ "$from" != "$room" ] && [[ "$header" == *_internal.h ]]; then
       complain "$file: includes $header, which is private to $from"
     fi
+    if [ "$header" = kernels/yardstick.h ] && [[ "$file" != *bench* && "$file" != *yardstick* ]]; then
+      complain "$file: the yardstick is for benchmarks alone"
+    fi
     [ "$from" = "$room" ] && continue
     case " ${may[$room]} " in
       *" $from "*) ;;
@@ -40,6 +43,9 @@ while IFS= read -r file; do
     esac
   done < <(sed -n 's/^ *# *include *"\([^"]*\)".*/\1/p' "$file")
   while IFS= read -r header; do
+    if [[ "$header" =~ ^(oneapi/)?dnnl && "$file" != kernels/yardstick* ]]; then
+      complain "$file: <$header> belongs to kernels/yardstick alone"
+    fi
     for rule in "${libraries[@]}"; do
       pattern=${rule%%:*} rooms=${rule#*:}
       [[ "$header" =~ ^($pattern)$ ]] || continue

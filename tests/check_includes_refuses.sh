@@ -4,7 +4,7 @@ set -u
 check=$(cd "$(dirname "$0")" && pwd)/check_includes.sh
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/{base,solvers,store,reports,pipeline}
+mkdir -p "$tree"/{base,kernels,engine,solvers,store,reports,pipeline}
 bad=0
 
 expect() { # wanted exit code, what it is about
@@ -29,4 +29,7 @@ try store/c.c '#include <yaml.h>'
 try solvers/a.c '#include <jansson.h>'
 try reports/c.c '#include "store/store_internal.h"'
 try base/b.c '#include <check.h>'
+try kernels/a.c '#include <oneapi/dnnl/dnnl.h>'
+try engine/a.c '#include <dnnl.h>'
+try engine/b.c '#include "kernels/yardstick.h"'
 exit "$bad"
