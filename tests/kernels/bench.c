@@ -82,7 +82,8 @@ static void bench_sample(bench *b, float temperature, float top_p) {
   for (int i = 0; i < IDS; i++)
     logits[i] *= 8;
   row = (sample_row){.temperature = temperature, .top_p = top_p};
-  b->sample = (sample_args){1, IDS, logits, &row, NULL, &out};
+  b->sample =
+      (sample_args){.rows = 1, .vocabulary = IDS, .logits = logits, .row = &row, .out = &out};
   printf("  sample of %d ids, temperature %g, top_p %g: %.0f us\n", IDS, (double)temperature,
          (double)top_p, fastest(b, run_sample) * 1e6);
 }
