@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/guess.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -32,12 +33,23 @@ void json_install(void) {
   json_set_alloc_funcs(memory_take, memory_free);
 }
 
+static status not_json(const json_error_t *problem, size_t count, const char *name, int first_line,
+                       detail *err) {
+  int line = problem->line > 0 ? first_line + problem->line - 1 : first_line;
+  int is_short = json_error_code(problem) == json_error_premature_end_of_input;
+  if (!count) return fault_at(err, E_INPUT, name, line, "not JSON: it is empty");
+  return fault_at(err, E_INPUT, name, line, "not JSON: %s%s", problem->text,
+                  is_short ? "; it may be cut off" : "");
+}
+
 status json_read(json_t **out, const char *bytes, size_t count, const char *name, int first_line,
                  detail *err) {
   if (count > JSON_BYTES_MAX) {
     return fault_at(err, E_INPUT, name, first_line, "JSON of %zu bytes; at most %d are read", count,
                     (int)JSON_BYTES_MAX);
   }
+  const char *stranger = guess_file(bytes, count);
+  if (stranger) return fault_at(err, E_INPUT, name, first_line, "not JSON: %s", stranger);
   status s = check_depth(bytes, count, name, first_line, err);
   if (s) return s;
   json_error_t problem;
@@ -48,12 +60,7 @@ status json_read(json_t **out, const char *bytes, size_t count, const char *name
     json_decref(value);
     return fault(err, E_MEMORY, "no memory to read %s", name);
   }
-  if (!value) {
-    int line = problem.line > 0 ? first_line + problem.line - 1 : first_line;
-    int is_short = json_error_code(&problem) == json_error_premature_end_of_input;
-    return fault_at(err, E_INPUT, name, line, "not JSON: %s%s", problem.text,
-                    is_short ? "; it may be cut off" : "");
-  }
+  if (!value) return not_json(&problem, count, name, first_line, err);
   *out = value;
   return OK;
 }

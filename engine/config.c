@@ -132,12 +132,11 @@ static status refuse_window(const config_file *f, const family *kind, const mode
   if (failed) return failed;
   int none = json_is_null(json_object_get(f->root, "sliding_window"));
   if (!used || none || window >= c->context || first >= c->layers) return OK;
-  char text_of[32];
-  (void)snprintf(text_of, sizeof text_of, "%lld", (long long)window);
-  return config_refuse(f, "sliding_window", text_of,
-                       "attention within a window is not run; null, or at least "
-                       "\"max_position_embeddings\", is possible",
-                       err);
+  return fault_at(err, E_INPUT, f->name, 0,
+                  "\"sliding_window\" is %lld; attention within a window is not run: null, or at "
+                  "least \"max_position_embeddings\", is possible. Up to %lld positions a window "
+                  "changes nothing: \"max_position_embeddings\": %lld runs the model so far",
+                  (long long)window, (long long)window, (long long)window);
 }
 
 /* ---- shape ----------------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ typedef struct model_config {
 typedef struct model_generation {
   uint32_t end_ids[CONFIG_END_IDS_MAX]; /* [end_count] any of them ends a thread */
   int end_count;
-  int64_t begin_id, pad_id; /* -1: none */
+  int64_t begin_id; /* -1: none */
   double temperature, top_p, min_p;
   int top_k;
   char not_applied[256]; /* names of settings that mean something and that no sampler of ours has */

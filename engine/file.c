@@ -50,7 +50,9 @@ static const char *kind_of(mode_t mode) {
 static status open_plain(int *out, struct stat *info, const char *path, detail *err) {
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (file < 0 && errno == ENOENT) {
-    return fault_at(err, E_INPUT, path, 0, "there is no such file; a model's folder needs it");
+    return fault_at(err, E_INPUT, path, 0,
+                    lstat(path, info) ? "there is no such file; a model's folder needs it"
+                                      : "this is a link to what is not there; download it again");
   }
   if (file < 0) return fault_at(err, E_IO, path, 0, "cannot be read: %s", strerror(errno));
   if (fstat(file, info)) {

@@ -26,6 +26,13 @@ MUST_CHECK status file_path(char out[PATH_MAX], const char *folder, const char *
 /* Whether there is anything of this name in the folder. */
 int file_exists(const char *folder, const char *name);
 
+/* OK for a folder that has a config.json. E_INPUT says what stands there instead (a file, an
+   adapter, another format) and what to name; E_IO. */
+MUST_CHECK status folder_check(const char *folder, detail *err);
+/* The first name in the folder, by bytes, with this ending and something in front; 0: there is
+ * none. */
+int folder_find(const char *folder, const char *ending, char out[NAME_MAX + 1]);
+
 /* Maps a whole file. E_INPUT for what is no plain file or is not there; E_IO; E_MEMORY. */
 MUST_CHECK status file_map(mapped_file *out, const char *path, detail *err);
 void file_unmap(mapped_file *f); /* a zeroed one is a no-op */

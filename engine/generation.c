@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Zero is read as what it comes to, the likeliest id alone: samplers need more than zero. */
+#define TOP_P_MIN 1e-6
+
 static int is_id(const json_t *value, const model_config *c) {
   return json_is_integer(value) && json_integer_value(value) >= 0 &&
          json_integer_value(value) < c->vocabulary;
@@ -46,9 +49,7 @@ static status read_id(const config_file *f, const char *field, const model_confi
 static status read_ids(model_generation *g, const model_config *c, const config_file *f,
                        detail *err) {
   status failed = read_end_ids(g, c, f, err);
-  if (!failed) failed = read_id(f, "bos_token_id", c, &g->begin_id, err);
-  if (!failed) failed = read_id(f, "pad_token_id", c, &g->pad_id, err);
-  return failed;
+  return failed ? failed : read_id(f, "bos_token_id", c, &g->begin_id, err);
 }
 
 static status read_sampling(model_generation *g, const config_file *f, detail *err) {
@@ -57,11 +58,17 @@ static status read_sampling(model_generation *g, const config_file *f, detail *e
   status failed = config_flag(f, "do_sample", &sampled, err);
   if (!failed) failed = config_real(f, "temperature", 0, 1e6, &g->temperature, err);
   if (!failed) failed = config_integer(f, "top_k", -1, INT32_MAX, &top_k, err);
-  if (!failed) failed = config_real(f, "top_p", 1e-6, 1, &g->top_p, err);
+  if (!failed) failed = config_real(f, "top_p", 0, 1, &g->top_p, err);
   if (!failed) failed = config_real(f, "min_p", 0, 1, &g->min_p, err);
+  if (g->top_p < TOP_P_MIN) g->top_p = TOP_P_MIN;
   g->top_k = top_k > 0 ? (int)top_k : 0;
   if (!sampled) g->temperature = 0;
   return failed;
+}
+
+static int changes_nothing(const json_t *value, double neutral) {
+  if (json_is_number(value)) return json_number_value(value) == neutral;
+  return json_is_array(value) && json_array_size(value) == 0;
 }
 
 /* Settings that change what is sampled, each with the value that changes nothing. */
@@ -95,8 +102,7 @@ static void list_not_applied(model_generation *g, const config_file *f) {
   size_t used = 0;
   for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
     const json_t *value = config_field(f, settings[i].name);
-    if (!value || (json_is_number(value) && json_number_value(value) == settings[i].neutral))
-      continue;
+    if (!value || changes_nothing(value, settings[i].neutral)) continue;
     int bytes = snprintf(g->not_applied + used, sizeof g->not_applied - used, "%s%s",
                          used ? ", " : "", settings[i].name);
     if (bytes < 0 || (size_t)bytes >= sizeof g->not_applied - used) {
@@ -111,7 +117,7 @@ status config_read_generation(model_generation *out, const model_config *c, cons
                               const char *file, const json_t *config_root, const char *config_file_,
                               detail *err) {
   config_file config = {config_root, config_file_}, f = {root, file};
-  model_generation g = {.begin_id = -1, .pad_id = -1, .temperature = 1, .top_p = 1};
+  model_generation g = {.begin_id = -1, .temperature = 1, .top_p = 1};
   status failed = read_ids(&g, c, &config, err);
   if (!failed && root) failed = read_ids(&g, c, &f, err);
   if (!failed && root) failed = read_sampling(&g, &f, err);

@@ -177,7 +177,8 @@ static status take_tensors(model *m, detail *err) {
 static status read_configs(model *m, detail *err) {
   char path[PATH_MAX], more[PATH_MAX];
   json_t *root = NULL, *generation = NULL;
-  status failed = file_path(path, m->folder, "config.json", err);
+  status failed = folder_check(m->folder, err);
+  if (!failed) failed = file_path(path, m->folder, "config.json", err);
   if (!failed) failed = file_path(more, m->folder, "generation_config.json", err);
   if (!failed) failed = file_json(&root, path, err);
   if (!failed) failed = config_read(&m->config, root, path, err);

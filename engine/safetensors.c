@@ -1,5 +1,6 @@
 #include "engine/safetensors.h"
 
+#include "base/guess.h"
 #include "base/memory.h"
 #include "engine/safetensors_internal.h"
 
@@ -222,12 +223,15 @@ static uint64_t little_endian(const uint8_t *bytes) {
 
 static status header_length(const char *name, const uint8_t *bytes, size_t count, size_t *out,
                             detail *err) {
+  if (!count) return fault_at(err, E_INPUT, name, 0, "this file is empty: download it again");
   if (count < LENGTH_BYTES) {
     return fault_at(err, E_INPUT, name, 0,
                     "%zu bytes are no safetensors file: its first 8 are the header's length",
                     count);
   }
   uint64_t length = little_endian(bytes);
+  const char *stranger = guess_file((const char *)bytes, count);
+  if (stranger) return fault_at(err, E_INPUT, name, 0, "%s", stranger);
   if (length > SAFETENSORS_HEADER_MAX) {
     return fault_at(err, E_INPUT, name, 0,
                     "a header of %llu bytes (offset 0); at most %d are read: this may be no "

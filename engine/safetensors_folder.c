@@ -87,6 +87,23 @@ static status check_map(const safetensors *s, json_t *map, const char *index, de
   return OK;
 }
 
+static status check_shards(const char *folder, const char *const *names, size_t count,
+                           detail *err) {
+  size_t missing = 0, first = count;
+  char path[PATH_MAX];
+  for (size_t i = 0; i < count; i++) {
+    if (file_exists(folder, names[i])) continue;
+    if (!missing++) first = i;
+  }
+  if (!missing) return OK;
+  status failed = file_path(path, folder, names[first], err);
+  if (failed) return failed;
+  return fault_at(err, E_INPUT, path, 0,
+                  "there is no such file; of the %zu shards that %s names, %zu not there: "
+                  "download them",
+                  count, sharded, missing);
+}
+
 static status add_shards(safetensors *s, const char *folder, json_t *map, const char *index,
                          detail *err) {
   size_t count = 0;
@@ -97,6 +114,7 @@ static status add_shards(safetensors *s, const char *folder, json_t *map, const 
   const char **names = memory_zeroed(json_object_size(map), sizeof *names);
   if (!names) return fault(err, E_MEMORY, "no memory to read %s", index);
   status failed = shard_names(map, index, names, &count, err);
+  if (!failed) failed = check_shards(folder, names, count, err);
   if (!failed) failed = make_room(s, (int)count, err);
   for (size_t i = 0; !failed && i < count; i++)
     failed = safetensors_add_file(s, folder, names[i], err);
@@ -123,16 +141,33 @@ static status add_single(safetensors *s, const char *folder, detail *err) {
   return failed;
 }
 
-static status nothing_there(const char *folder, detail *err) {
-  static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json",
-                                       "consolidated.00.pth", "model.gguf"};
-  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-    if (!file_exists(folder, others[i])) continue;
-    return fault_at(err, E_INPUT, folder, 0,
-                    "has no %s, only %s, which is not read: convert it to safetensors", single,
-                    others[i]);
+/* Weights by other names. */
+static status other_safetensors(const char *folder, const char *name, detail *err) {
+  char shown[FILE_SHOWN_BYTES];
+  (void)file_shown(name, shown);
+  if (strstr(name, "-of-")) {
+    return fault_at(err, E_INPUT, folder, 0, "has shards such as %s, but no %s: download it", shown,
+                    sharded);
   }
-  return fault_at(err, E_INPUT, folder, 0, "has neither %s nor %s", single, sharded);
+  return fault_at(err, E_INPUT, folder, 0,
+                  "has no %s, only %s: a checkpoint in Hugging Face form is needed (an adapter is "
+                  "none)",
+                  single, shown);
+}
+
+static status nothing_there(const char *folder, detail *err) {
+  static const char *const others[] = {".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack"};
+  char name[NAME_MAX + 1], shown[FILE_SHOWN_BYTES];
+  if (folder_find(folder, ".safetensors", name)) return other_safetensors(folder, name, err);
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    if (!folder_find(folder, others[i], name)) continue;
+    return fault_at(err, E_INPUT, folder, 0,
+                    "has no %s, only %s, which is not read: use the checkpoint's safetensors, or "
+                    "convert it to safetensors",
+                    single, file_shown(name, shown));
+  }
+  return fault_at(err, E_INPUT, folder, 0,
+                  "has neither %s nor %s: the weights are missing; download them", single, sharded);
 }
 
 status safetensors_open(safetensors **out, const char *folder, detail *err) {

@@ -22,6 +22,9 @@ typedef struct tokenizer tokenizer;
 
 /* Reads a file. E_INPUT with file and field; E_LIMIT; E_IO; E_MEMORY. */
 MUST_CHECK status tokenizer_open(tokenizer **out, const char *path, detail *err);
+/* The tokenizer.json of a model's folder. Where there is none but another form of one, the message
+   says how to convert it. */
+MUST_CHECK status tokenizer_open_folder(tokenizer **out, const char *folder, detail *err);
 /* The same from bytes; name is for messages. Keeps neither. */
 MUST_CHECK status tokenizer_read(tokenizer **out, const char *bytes, size_t count, const char *name,
                                  detail *err);

@@ -153,6 +153,12 @@ MUST_CHECK status reader_flag(const reader *r, const char *where, const json_t *
 /* A string; its bytes are copied into the arena. E_INPUT where it is missing. */
 MUST_CHECK status reader_string(const reader *r, const char *where, const json_t *object,
                                 const char *key, const char **out, size_t *bytes);
+/* The same for a string of one character. */
+MUST_CHECK status reader_character(const reader *r, const char *where, const json_t *object,
+                                   const char *key, const char **out, size_t *bytes);
+/* "type", or "" where there is none; and what is said of one that is not known. */
+const char *reader_type(const json_t *value);
+MUST_CHECK status reader_refuse_type(const reader *r, const char *where, const json_t *value);
 /* An integer of 0 to below limit. */
 MUST_CHECK status reader_integer(const reader *r, const char *where, const json_t *object,
                                  const char *key, int64_t limit, int64_t *out);

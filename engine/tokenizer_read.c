@@ -1,12 +1,9 @@
 #include "base/memory.h"
+#include "engine/file_internal.h"
 #include "engine/tokenizer_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Everything that a file becomes: its contents, and tables of a few times their size. */
 enum { TOKENIZER_MEMORY_MAX = 1 << 30 };
@@ -73,6 +70,26 @@ status reader_string(const reader *r, const char *where, const json_t *object, c
   return *out ? OK : reader_full(r);
 }
 
+status reader_character(const reader *r, const char *where, const json_t *object, const char *key,
+                        const char **out, size_t *bytes) {
+  int32_t point;
+  status s = reader_string(r, where, object, key, out, bytes);
+  if (s || (*bytes && point_read(*out, *bytes, &point) == *bytes)) return s;
+  return reader_refuse(r, where, "%s must be one character", key);
+}
+
+const char *reader_type(const json_t *value) {
+  const json_t *type = json_object_get(value, "type");
+  return json_is_string(type) ? json_string_value(type) : "";
+}
+
+status reader_refuse_type(const reader *r, const char *where, const json_t *value) {
+  char shown[SHOWN_BYTES];
+  const char *name = reader_type(value);
+  return reader_refuse(r, where, "type '%s' is not supported",
+                       reader_shown(name, strlen(name), shown));
+}
+
 status reader_integer(const reader *r, const char *where, const json_t *object, const char *key,
                       int64_t limit, int64_t *out) {
   const json_t *value = json_object_get(object, key);
@@ -111,14 +128,11 @@ static status read_root(const reader *r, const json_t *root) {
   return s;
 }
 
-status tokenizer_read(tokenizer **out, const char *bytes, size_t count, const char *name,
-                      detail *err) {
-  json_t *root;
-  status s = json_read(&root, bytes, count, name, 1, err);
-  if (s) return s;
+/* Takes over root. */
+static status from_json(tokenizer **out, json_t *root, const char *name, detail *err) {
   reader r = {.t = memory_zeroed(1, sizeof *r.t), .name = name, .err = err};
-  s = r.t ? arena_open(&r.t->memory, TOKENIZER_MEMORY_MAX, err)
-          : fault(err, E_MEMORY, "no memory for a tokenizer");
+  status s = r.t ? arena_open(&r.t->memory, TOKENIZER_MEMORY_MAX, err)
+                 : fault(err, E_MEMORY, "no memory for a tokenizer");
   if (!s) s = read_root(&r, root);
   json_decref(root);
   if (s) {
@@ -129,44 +143,40 @@ status tokenizer_read(tokenizer **out, const char *bytes, size_t count, const ch
   return OK;
 }
 
+status tokenizer_read(tokenizer **out, const char *bytes, size_t count, const char *name,
+                      detail *err) {
+  json_t *root;
+  status s = json_read(&root, bytes, count, name, 1, err);
+  return s ? s : from_json(out, root, name, err);
+}
+
+status tokenizer_open(tokenizer **out, const char *path, detail *err) {
+  json_t *root;
+  status s = file_json(&root, path, err);
+  return s ? s : from_json(out, root, path, err);
+}
+
+status tokenizer_open_folder(tokenizer **out, const char *folder, detail *err) {
+  static const char name[] = "tokenizer.json";
+  static const char *const others[] = {"tokenizer.model", "vocab.json", "tekken.json"};
+  char path[PATH_MAX];
+  status s = file_path(path, folder, name, err);
+  if (s) return s;
+  for (size_t i = 0; !file_exists(folder, name) && i < sizeof others / sizeof others[0]; i++) {
+    if (!file_exists(folder, others[i])) continue;
+    return fault_at(err, E_INPUT, path, 0,
+                    "there is no such file, only %s, which is not read: transformers makes one, by "
+                    "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
+                    others[i]);
+  }
+  return tokenizer_open(out, path, err);
+}
+
 void tokenizer_close(tokenizer *t) {
   if (!t) return;
   pattern_close_all(t->patterns);
   arena_close(t->memory);
   memory_free(t);
-}
-
-static status read_plain_file(int file, const char *path, text *bytes, detail *err) {
-  struct stat info;
-  if (fstat(file, &info))
-    return fault_at(err, E_IO, path, 0, "cannot be read: %s", strerror(errno));
-  if (!S_ISREG(info.st_mode)) {
-    return fault_at(err, E_INPUT, path, 0, "not a plain file; name a tokenizer.json");
-  }
-  char buffer[65536];
-  ssize_t count;
-  while (!bytes->failed && (count = read(file, buffer, sizeof buffer)) != 0) {
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fault_at(err, E_IO, path, 0, "cannot be read: %s", strerror(errno));
-    text_add(bytes, buffer, (size_t)count);
-  }
-  return text_state(bytes, err);
-}
-
-status tokenizer_open(tokenizer **out, const char *path, detail *err) {
-  /* A pipe would wait for its other end without O_NONBLOCK, which plain files do not heed. */
-  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file < 0) {
-    status code = errno == ENOENT ? E_INPUT : E_IO;
-    return fault_at(err, code, path, 0, "cannot be read: %s", strerror(errno));
-  }
-  text bytes;
-  text_open(&bytes, JSON_BYTES_MAX);
-  status s = read_plain_file(file, path, &bytes, err);
-  (void)close(file);
-  if (!s) s = tokenizer_read(out, text_string(&bytes), bytes.bytes, path, err);
-  text_close(&bytes);
-  return s;
 }
 
 int32_t tokenizer_size(const tokenizer *t) {

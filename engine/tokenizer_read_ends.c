@@ -5,18 +5,6 @@
 
 /* Decoders, and what the post-processor puts around a text. */
 
-static const char *type_of(const json_t *value) {
-  const json_t *type = json_object_get(value, "type");
-  return json_is_string(type) ? json_string_value(type) : "";
-}
-
-static status refuse_type(const reader *r, const char *where, const json_t *value) {
-  char shown[SHOWN_BYTES];
-  const char *name = type_of(value);
-  return reader_refuse(r, where, "type '%s' is not supported",
-                       reader_shown(name, strlen(name), shown));
-}
-
 static status push(const reader *r, const char *where, decode_stage s) {
   if (r->t->decoder_count == STAGES_MAX) {
     return reader_refuse(r, where, "more than %d stages", (int)STAGES_MAX);
@@ -25,21 +13,10 @@ static status push(const reader *r, const char *where, decode_stage s) {
   return OK;
 }
 
-static status one_character(const reader *r, const char *where, const json_t *value,
-                            const char *key, decode_stage *s) {
-  int32_t point;
-  status failed = reader_string(r, where, value, key, &s->content, &s->content_bytes);
-  if (failed) return failed;
-  if (s->content_bytes && point_read(s->content, s->content_bytes, &point) == s->content_bytes) {
-    return OK;
-  }
-  return reader_refuse(r, where, "%s must be one character", key);
-}
-
 static status read_strip(const reader *r, const char *where, const json_t *value) {
   decode_stage s = {.kind = DECODE_STRIP};
   int64_t start = 0, stop = 0;
-  status failed = one_character(r, where, value, "content", &s);
+  status failed = reader_character(r, where, value, "content", &s.content, &s.content_bytes);
   if (!failed) failed = reader_integer(r, where, value, "start", INT32_MAX, &start);
   if (!failed) failed = reader_integer(r, where, value, "stop", INT32_MAX, &stop);
   s.start = (int)start;
@@ -57,7 +34,7 @@ static status read_replace(const reader *r, const char *where, const json_t *val
 static status read_metaspace(const reader *r, const char *where, const json_t *value) {
   decode_stage s = {.kind = DECODE_METASPACE};
   int adds_space = 1;
-  status failed = one_character(r, where, value, "replacement", &s);
+  status failed = reader_character(r, where, value, "replacement", &s.content, &s.content_bytes);
   if (!failed) failed = reader_flag(r, where, value, "add_prefix_space", &adds_space);
   const json_t *scheme = json_object_get(value, "prepend_scheme");
   int is_never = json_is_string(scheme) && !strcmp(json_string_value(scheme), "never");
@@ -93,7 +70,7 @@ static status read_decoder(const reader *r, const char *where, const json_t *val
       {"Metaspace", "type replacement str_rep add_prefix_space prepend_scheme split",
        read_metaspace, DECODE_METASPACE},
   };
-  const char *name = type_of(value);
+  const char *name = reader_type(value);
   if (!strcmp(name, "Sequence")) return read_decoders(r, where, value);
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
     if (strcmp(name, types[i].name) != 0) continue;
@@ -102,7 +79,7 @@ static status read_decoder(const reader *r, const char *where, const json_t *val
     if (types[i].read) return types[i].read(r, where, value);
     return push(r, where, (decode_stage){.kind = types[i].kind});
   }
-  return refuse_type(r, where, value);
+  return reader_refuse_type(r, where, value);
 }
 
 status reader_decoders(const reader *r, const json_t *value) {
@@ -184,7 +161,7 @@ static status wrap(const reader *r, const ends *found) {
 }
 
 static status read_processor(const reader *r, const char *where, const json_t *value) {
-  const char *name = type_of(value);
+  const char *name = reader_type(value);
   if (!strcmp(name, "ByteLevel")) { /* moves offsets, which nobody asks for here */
     return reader_keys(r, where, value, "type add_prefix_space trim_offsets use_regex");
   }
@@ -196,7 +173,7 @@ static status read_processor(const reader *r, const char *where, const json_t *v
     token_list_close(&found.after);
     return s;
   }
-  if (strcmp(name, "Sequence") != 0) return refuse_type(r, where, value);
+  if (strcmp(name, "Sequence") != 0) return reader_refuse_type(r, where, value);
   status s = reader_keys(r, where, value, "type processors");
   const json_t *members = json_object_get(value, "processors");
   if (!s && !json_is_array(members)) s = reader_refuse(r, where, "processors must be a list");

@@ -20,18 +20,6 @@ typedef struct stage_type {
 
 enum { WHERE_BYTES = 96 };
 
-static const char *type_of(const json_t *value) {
-  const json_t *type = json_object_get(value, "type");
-  return json_is_string(type) ? json_string_value(type) : "";
-}
-
-static status refuse_type(const reader *r, const char *where, const json_t *value) {
-  char shown[SHOWN_BYTES];
-  const char *name = type_of(value);
-  return reader_refuse(r, where, "type '%s' is not supported",
-                       reader_shown(name, strlen(name), shown));
-}
-
 static status push(const reader *r, const char *where, stage_list list, stage s) {
   if (*list.count == STAGES_MAX) {
     return reader_refuse(r, where, "more than %d stages", (int)STAGES_MAX);
@@ -63,7 +51,7 @@ static status read_members(const reader *r, const char *where, const json_t *val
 static status read_stages(const reader *r, const char *where, const json_t *value,
                           const char *members, const stage_type *types, size_t type_count,
                           stage_list list) {
-  const char *name = type_of(value);
+  const char *name = reader_type(value);
   if (!strcmp(name, "Sequence")) {
     return read_members(r, where, value, members, types, type_count, list);
   }
@@ -72,7 +60,7 @@ static status read_stages(const reader *r, const char *where, const json_t *valu
     status s = reader_keys(r, where, value, types[i].keys);
     return s ? s : types[i].read(r, where, value, list);
   }
-  return refuse_type(r, where, value);
+  return reader_refuse_type(r, where, value);
 }
 
 status reader_pattern(const reader *r, const char *where, const json_t *object,
@@ -105,7 +93,7 @@ static status read_replace(const reader *r, const char *where, const json_t *val
 }
 
 static status read_form(const reader *r, const char *where, const json_t *value, stage_list list) {
-  const char *name = type_of(value); /* NFC, NFD, NFKC or NFKD */
+  const char *name = reader_type(value); /* NFC, NFD, NFKC or NFKD */
   stage s = {
       .kind = STAGE_FORM, .composes = name[strlen(name) - 1] == 'C', .is_compat = name[2] == 'K'};
   return push(r, where, list, s);
@@ -219,12 +207,8 @@ typedef enum metaspace_scheme { META_ALWAYS, META_FIRST, META_NEVER } metaspace_
 static status read_mark(const reader *r, const char *where, const json_t *value, const char **mark,
                         size_t *bytes, metaspace_scheme *scheme) {
   static const char *const names[] = {"always", "first", "never"};
-  int32_t point;
   int adds_space = 1;
-  status s = reader_string(r, where, value, "replacement", mark, bytes);
-  if (!s && (!*bytes || point_read(*mark, *bytes, &point) != *bytes)) {
-    s = reader_refuse(r, where, "replacement must be one character");
-  }
+  status s = reader_character(r, where, value, "replacement", mark, bytes);
   if (!s) s = reader_flag(r, where, value, "add_prefix_space", &adds_space);
   if (s) return s;
   const json_t *field = json_object_get(value, "prepend_scheme");

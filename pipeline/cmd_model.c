@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { SHOWN_BYTES_MAX = 1 << 20, LEARNT_BYTES_MAX = 64 << 20, TOKENIZER_BYTES_MAX = 256 << 20 };
 
@@ -44,6 +45,7 @@ typedef struct shown_model {
   const model_generation *generation;
   char hash[HASH_HEX_BYTES]; /* empty: not asked for */
   int64_t cache_bytes;       /* of a token, in bf16 */
+  int tokenizer_ids;         /* 0: there is no tokenizer */
 } shown_model;
 
 static const char *rope_name(rope_kind kind) {
@@ -75,10 +77,9 @@ static json_t *generation_json(const model_generation *g) {
     }
   }
   json_t *begin = g->begin_id < 0 ? json_null() : json_integer(g->begin_id);
-  json_t *pad = g->pad_id < 0 ? json_null() : json_integer(g->pad_id);
-  return json_pack("{s:f, s:i, s:f, s:f, s:o, s:o, s:o, s:s}", "temperature", g->temperature,
-                   "top_k", g->top_k, "top_p", g->top_p, "min_p", g->min_p, "end_ids", ends,
-                   "begin_id", begin, "pad_id", pad, "not_applied", g->not_applied);
+  return json_pack("{s:f, s:i, s:f, s:f, s:o, s:o, s:s}", "temperature", g->temperature, "top_k",
+                   g->top_k, "top_p", g->top_p, "min_p", g->min_p, "end_ids", ends, "begin_id",
+                   begin, "not_applied", g->not_applied);
 }
 
 static json_t *shape_json(const model_config *c) {
@@ -93,15 +94,16 @@ static json_t *shape_json(const model_config *c) {
 static status show_json(const invocation *in, const shown_model *s, detail *err) {
   const model_config *c = s->config;
   json_t *folder = output_json_text(model_folder(s->model), strlen(model_folder(s->model)));
-  json_t *out = json_pack(
-      "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:I, s:s?}", "folder", folder,
-      "architecture", c->architecture, "shape", shape_json(c), "parameters",
-      (json_int_t)config_parameters(c), "product_parameters",
-      (json_int_t)config_product_parameters(c), "weight_bytes",
-      (json_int_t)(2 * config_product_parameters(c)), "cache_bytes_token",
-      (json_int_t)s->cache_bytes, "dtype", tensor_type_name(model_embedding(s->model)->type),
-      "dtype_said", c->dtype, "generation", generation_json(s->generation), "file_bytes",
-      (json_int_t)model_file_bytes(s->model), "hash", s->hash[0] ? s->hash : NULL);
+  json_t *out = json_pack("{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:i, s:I, s:s?}",
+                          "folder", folder, "architecture", c->architecture, "shape", shape_json(c),
+                          "parameters", (json_int_t)config_parameters(c), "product_parameters",
+                          (json_int_t)config_product_parameters(c), "weight_bytes",
+                          (json_int_t)(2 * config_product_parameters(c)), "cache_bytes_token",
+                          (json_int_t)s->cache_bytes, "dtype",
+                          tensor_type_name(model_embedding(s->model)->type), "dtype_said", c->dtype,
+                          "generation", generation_json(s->generation), "tokenizer_ids",
+                          s->tokenizer_ids, "file_bytes", (json_int_t)model_file_bytes(s->model),
+                          "hash", s->hash[0] ? s->hash : NULL);
   return output_json(in, out, err);
 }
 
@@ -145,6 +147,16 @@ static void put_shape(const model_config *c, text *out) {
               "root-mean-square norms");
 }
 
+static void put_tokenizer(const shown_model *s, text *out) {
+  text_format(out, "%-14s", "tokenizer");
+  if (!s->tokenizer_ids) text_put(out, "none");
+  if (s->tokenizer_ids) text_format(out, "%d ids", s->tokenizer_ids);
+  if (s->tokenizer_ids > s->config->vocabulary) {
+    text_put(out, ", more than the vocabulary: a text with one of the others cannot be run");
+  }
+  text_char(out, '\n');
+}
+
 static status show_text(const invocation *in, const shown_model *s, detail *err) {
   const model_config *c = s->config;
   text out;
@@ -161,6 +173,7 @@ static status show_text(const invocation *in, const shown_model *s, detail *err)
               (double)config_product_parameters(c) * 2 / 1e6);
   text_format(&out, "%-14s%lld bytes a token in bf16 (k)\n", "cache", (long long)s->cache_bytes);
   put_generation(s->generation, &out);
+  put_tokenizer(s, &out);
   if (s->hash[0]) text_format(&out, "%-14s%s\n", "hash", s->hash);
   status failed = command_print(in, &out, err);
   text_close(&out);
@@ -180,6 +193,22 @@ static status show_hash(const invocation *in, const model *m, shown_model *s, de
   return failed;
 }
 
+/* Weights without a tokenizer can be measured, though not asked: that is a warning. One that cannot
+   be read is refused. */
+static status show_tokenizer(const invocation *in, shown_model *s, detail *err) {
+  char path[PATH_MAX + 16];
+  tokenizer *t = NULL;
+  detail cause = {0};
+  (void)snprintf(path, sizeof path, "%s/tokenizer.json", model_folder(s->model));
+  int is_there = access(path, F_OK) == 0;
+  status failed = tokenizer_open_folder(&t, model_folder(s->model), is_there ? err : &cause);
+  if (failed && is_there) return failed;
+  if (failed) log_warn(in->messages, "%s: %s", cause.file, cause.text);
+  if (t) s->tokenizer_ids = tokenizer_size(t);
+  tokenizer_close(t);
+  return OK;
+}
+
 static status show(const invocation *in, detail *err) {
   model *m = NULL;
   status failed = model_open(&m, in->arguments[0], err);
@@ -187,7 +216,8 @@ static status show(const invocation *in, detail *err) {
   shown_model s = {.model = m, .config = model_config_of(m), .generation = model_generation_of(m)};
   forward_options one = {.compute = COMPUTE_BF16, .pages = 1, .page_keys = 1};
   s.cache_bytes = forward_size(s.config, &one).cache;
-  if (!command_flag(in, "no-hash")) failed = show_hash(in, m, &s, err);
+  failed = show_tokenizer(in, &s, err);
+  if (!failed && !command_flag(in, "no-hash")) failed = show_hash(in, m, &s, err);
   if (!failed) failed = in->json ? show_json(in, &s, err) : show_text(in, &s, err);
   model_close(m);
   return failed;
@@ -202,8 +232,9 @@ const command command_model_show = {
     .arguments = "DIR",
     .summary = "Reads a model's folder: its shape, its costs, its hash.",
     .more =
-        "The folder is a Hugging Face one: config.json, *.safetensors, generation_config.json.\n"
-        "A model that cannot be run is refused with the file, the field and the reason.\n\n"
+        "The folder is a Hugging Face one: config.json, *.safetensors, tokenizer.json,\n"
+        "generation_config.json. A model that cannot be run is refused with the file, the field\n"
+        "and the reason.\n\n"
         "  nightjar model show models/llama\n",
     .options = show_table,
     .arguments_min = 1,

@@ -1,5 +1,6 @@
 #include "pipeline/records.h"
 
+#include "base/guess.h"
 #include "base/memory.h"
 #include "pipeline/records_internal.h"
 
@@ -148,8 +149,10 @@ static status fill_start(records *r, size_t wanted, detail *err) {
 }
 
 static status check_start(records *r, detail *err) {
-  status failed = fill_start(r, 3, err);
+  status failed = fill_start(r, GUESS_BYTES, err);
   if (failed) return failed;
+  const char *stranger = guess_file(r->piece, r->count);
+  if (stranger) return records_fault(r, err, 1, "%s", stranger);
   if (is_wide((const unsigned char *)r->piece, r->count)) {
     return records_fault(r, err, 1,
                          "this looks like UTF-16, and only UTF-8 is read; convert it by: iconv -f "

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/guess.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -287,6 +288,37 @@ START_TEST(json_refuses_with_a_line) {
 }
 END_TEST
 
+START_TEST(strangers_are_named) {
+  static const struct {
+    const char *bytes, *says; /* NULL: nothing is said */
+  } files[] = {
+      {"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"},
+      {"\n <!DOCTYPE html>", "an HTML page"},
+      {"<HTML lang=en>", "an HTML page"},
+      {"Entry not found", "a server's refusal"},
+      {"Access to model a/b is restricted", "a server's refusal"},
+      {"GGUF\003", "a GGUF file"},
+      {"PK\003\004", "a zip archive"},
+      {"PAR1", "a Parquet file"},
+      {"PAR", NULL},
+      {"", NULL},
+      {" \n", NULL},
+      {"{\"version\": 1}", NULL},
+      {"version 2", NULL},
+  };
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    const char *says = guess_file(files[i].bytes, strlen(files[i].bytes));
+    ck_assert_msg(!says == !files[i].says, "%s", files[i].bytes);
+    if (says) ck_assert_msg(strstr(says, files[i].says) != NULL, "%s", says);
+  }
+  static const char zeros[] = "\t\0\0\0\0\0\0\0GGUF";
+  ck_assert_ptr_null(guess_file(zeros, sizeof zeros));
+  json_t *value = NULL;
+  ck_fails(json_read(&value, "<html>", 6, "f", 1, &err), E_INPUT, "not JSON: this is an HTML page");
+  ck_fails(json_read(&value, "", 0, "f", 1, &err), E_INPUT, "it is empty");
+}
+END_TEST
+
 START_TEST(json_canonical_form) {
   json_t *value = NULL;
   const char *given = "{ \"b\" : [1, 0.9, true], \"a\" : {\"z\":null, \"y\":\"\\u00e9\"} }";
@@ -378,6 +410,7 @@ int main(void) {
   tcase_add_test(all, random_keys_name_places);
   tcase_add_test(all, random_numbers_are_even);
   tcase_add_test(all, json_refuses_with_a_line);
+  tcase_add_test(all, strangers_are_named);
   tcase_add_test(all, json_canonical_form);
   tcase_add_test(all, json_quote_takes_any_bytes);
   tcase_add_test(all, log_writes_lines_and_rare_progress);

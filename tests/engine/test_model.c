@@ -152,7 +152,10 @@ START_TEST(test_window) {
   ck_ok(read_changed(&c, "tiny-mistral", "sliding_window", NULL, &err)); /* 4096, unsaid */
   root = changed("tiny-mistral", "sliding_window", NULL);
   ck_assert_int_eq(json_object_set_new(root, "max_position_embeddings", json_integer(8192)), 0);
-  ck_fails(config_read(&c, root, "config.json", &err), E_INPUT, "\"sliding_window\" is 4096");
+  ck_fails(config_read(&c, root, "config.json", &err), E_INPUT,
+           "\"sliding_window\" is 4096; attention within a window is not run");
+  ck_assert_ptr_nonnull(
+      strstr(err.text, "\"max_position_embeddings\": 4096 runs the model so far"));
   json_decref(root);
 }
 END_TEST
@@ -212,12 +215,12 @@ START_TEST(test_generation) {
   ck_assert_int_eq(g.end_count, 1);
   ck_assert_uint_eq(g.end_ids[0], 5);
   ck_assert_double_eq(g.temperature, 0);
-  ck_ok(read_generation(&g, "{\"eos_token_id\":[7,9],\"bos_token_id\":1,\"pad_token_id\":-1}", "5",
+  /* Nothing is padded here, and some files name an id for it that is not in the vocabulary. */
+  ck_ok(read_generation(&g, "{\"eos_token_id\":[7,9],\"bos_token_id\":1,\"pad_token_id\":999}", "5",
                         &err));
   ck_assert_int_eq(g.end_count, 2);
   ck_assert_uint_eq(g.end_ids[1], 9);
   ck_assert_int_eq(g.begin_id, 1);
-  ck_assert_int_eq(g.pad_id, -1);
   ck_assert_double_eq(g.temperature, 0); /* nobody said "do_sample" */
   ck_ok(read_generation(&g,
                         "{\"do_sample\":true,\"temperature\":0.6,\"top_k\":20,\"top_p\":0.95,"
@@ -229,6 +232,10 @@ START_TEST(test_generation) {
   ck_assert_double_eq(g.top_p, 0.95);
   ck_assert_double_eq(g.min_p, 0.05);
   ck_assert_str_eq(g.not_applied, "repetition_penalty");
+  ck_ok(read_generation(&g, "{\"top_p\":0,\"bos_token_id\":-1,\"suppress_tokens\":[]}", "5", &err));
+  ck_assert(g.top_p > 0 && g.top_p < 1e-5);
+  ck_assert_int_eq(g.begin_id, -1);
+  ck_assert_str_eq(g.not_applied, "");
   ck_ok(read_generation(&g, "{\"do_sample\":true}", "5", &err));
   ck_assert_double_eq(g.temperature, 1);
   ck_assert_double_eq(g.top_p, 1);
@@ -244,9 +251,8 @@ static const struct {
     {"{\"eos_token_id\":\"</s>\"}", "\"eos_token_id\" must be a token's id"},
     {"{\"eos_token_id\":[1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8]}", "a list of at most 16"},
     {"{\"bos_token_id\":515}", "\"bos_token_id\" is 515"},
-    {"{\"pad_token_id\":[1]}", "\"pad_token_id\" is a list"},
     {"{\"temperature\":-1}", "\"temperature\" is -1"},
-    {"{\"top_p\":0}", "\"top_p\" is 0"},
+    {"{\"top_p\":-0.5}", "\"top_p\" is -0.5"},
     {"{\"top_p\":1.5}", "\"top_p\" is 1.5"},
     {"{\"top_k\":1.5}", "\"top_k\" is 1.5"},
     {"{\"min_p\":2}", "\"min_p\" is 2"},
@@ -359,7 +365,7 @@ END_TEST
 START_TEST(test_folder) {
   detail err;
   model *m = NULL;
-  ck_fails(model_open(&m, support_path("nowhere"), &err), E_INPUT, "there is no such file");
+  ck_fails(model_open(&m, support_path("nowhere"), &err), E_INPUT, "there is no such folder");
   ck_fails(model_open(&m, "", &err), E_INPUT, "a model's folder needs a name");
   write_model("m", "tiny-llama", 1, 1);
   support_write(in_folder("m", "config.json"), "{");
@@ -367,6 +373,35 @@ START_TEST(test_folder) {
   ck_assert_int_eq(unlink(in_folder("m", "config.json")), 0);
   ck_assert_int_eq(mkfifo(in_folder("m", "config.json"), 0666), 0);
   ck_fails(model_open(&m, support_path("m"), &err), E_INPUT, "this is a pipe");
+  ck_assert_int_eq(unlink(in_folder("m", "config.json")), 0);
+  ck_assert_int_eq(symlink("../blobs/1234", in_folder("m", "config.json")), 0);
+  ck_fails(model_open(&m, support_path("m"), &err), E_INPUT, "a link to what is not there");
+}
+END_TEST
+
+/* What is named in a model's place, and what is to be named instead. */
+START_TEST(test_other_folder) {
+  static const struct {
+    const char *name, *says; /* a file of the folder */
+  } others[] = {{"readme.md", "has no config.json, which a model's folder has"},
+                {"a.gguf", "has no config.json, but a.gguf, which is not read"},
+                {"snapshots", "name a folder in its snapshots"},
+                {"params.json", "in its makers' own form (params.json)"},
+                {"adapter_config.json", "an adapter (LoRA) and no model"}};
+  detail err;
+  model *m = NULL;
+  ck_assert_int_eq(mkdir(support_path("m"), 0777), 0);
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    support_write(in_folder("m", others[i].name), "");
+    ck_fails(model_open(&m, support_path("m"), &err), E_INPUT, others[i].says);
+    ck_assert_str_eq(err.file, support_path("m"));
+  }
+  support_write(support_path("own.bin"), "weights");
+  ck_fails(model_open(&m, support_path("own.bin"), &err), E_INPUT, "name the folder that it is in");
+  support_write(support_path("own.gguf"), "GGUF\003");
+  ck_fails(model_open(&m, support_path("own.gguf"), &err), E_INPUT, "this is a GGUF file");
+  ck_fails(model_open(&m, in_folder("own.gguf", "m"), &err), E_INPUT, "there is no such folder");
+  ck_assert_ptr_null(m);
 }
 END_TEST
 
@@ -546,6 +581,15 @@ START_TEST(test_show_command) {
   root = program_json(quick.out);
   ck_assert(json_is_null(json_object_get(root, "hash")));
   json_decref(root);
+  ck_holds(quick.err, "tokenizer.json: there is no such file");
+  ck_holds(shown.out, "tokenizer     none");
+  support_write(
+      in_folder("m", "tokenizer.json"),
+      "{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":300},\"unk_token\":\"a\"}}");
+  shown = nightjar("model", "show", folder, "--no-hash");
+  ck_ended(shown, 0);
+  ck_assert_str_eq(shown.err, "");
+  ck_holds(shown.out, "tokenizer     301 ids, more than the vocabulary");
   write_config("m", "tiny-qwen3", "quantization_config", "{\"quant_method\":\"awq\"}");
   outcome bad = nightjar("model", "show", folder);
   ck_assert_int_eq(bad.code, 3);
@@ -578,6 +622,7 @@ int main(void) {
   tcase_add_test(whole, test_tied);
   tcase_add_test(whole, test_type);
   tcase_add_test(whole, test_folder);
+  tcase_add_test(whole, test_other_folder);
   tcase_add_test(whole, test_no_memory);
   tcase_add_test(whole, test_hash);
   tcase_add_test(whole, test_cache);

@@ -303,9 +303,19 @@ START_TEST(test_no_weights) {
   ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT, "has neither");
   support_write(in_folder("pytorch_model.bin"), "");
   ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT,
-           "only pytorch_model.bin, which is not read: convert it");
+           "only pytorch_model.bin, which is not read: use the checkpoint's safetensors");
+  support_write(in_folder("weights.safetensors"), "");
+  ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT,
+           "has no model.safetensors, only weights.safetensors");
+  support_write(in_folder("model-00001-of-00002.safetensors"), "");
+  ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT,
+           "but no model.safetensors.index.json: download it");
   support_write(in_folder("model.safetensors"), "");
-  ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT, "0 bytes are no");
+  ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT, "this file is empty");
+  support_write(in_folder("model.safetensors"), "1234567");
+  ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT, "7 bytes are no");
+  support_write(in_folder("model.safetensors"), "version https://git-lfs.github.com/spec/v1\n");
+  ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT, "a Git LFS pointer");
   ck_assert_int_eq(unlink(in_folder("model.safetensors")), 0);
   ck_assert_int_eq(mkdir(in_folder("model.safetensors"), 0777), 0);
   ck_fails(safetensors_open(&s, support_path("model"), &err), E_INPUT, "this is a folder");

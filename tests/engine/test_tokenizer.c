@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static detail err;
 
@@ -630,9 +631,17 @@ END_TEST
 
 START_TEST(files_that_are_none_are_refused) {
   tokenizer *t;
-  ck_fails(tokenizer_open(&t, "tests/engine/none.json", &err), E_INPUT, "No such file");
-  ck_fails(tokenizer_open(&t, "tests/engine", &err), E_INPUT, "not a plain file");
-  ck_fails(tokenizer_open(&t, "/dev/zero", &err), E_INPUT, "not a plain file");
+  ck_fails(tokenizer_open(&t, "tests/engine/none.json", &err), E_INPUT, "no such file");
+  ck_fails(tokenizer_open(&t, "tests/engine", &err), E_INPUT, "this is a folder");
+  ck_fails(tokenizer_open(&t, "/dev/zero", &err), E_INPUT, "this is a device");
+  ck_fails(tokenizer_open_folder(&t, "tests/engine", &err), E_INPUT, "there is no such file");
+  ck_assert_str_eq(err.file, "tests/engine/tokenizer.json");
+  const char *folder = support_path("m");
+  ck_assert_int_eq(mkdir(folder, 0777), 0);
+  support_write(support_path("m/tokenizer.model"), "");
+  ck_fails(tokenizer_open_folder(&t, folder, &err), E_INPUT, "only tokenizer.model, which is not");
+  support_write(support_path("m/tokenizer.json"), "version https://git-lfs.github.com/spec/v1\n");
+  ck_fails(tokenizer_open_folder(&t, folder, &err), E_INPUT, "a Git LFS pointer");
 }
 END_TEST
 

@@ -31,7 +31,6 @@ static void check_generation(const model_generation *g, const model_config *c) {
   for (int i = 0; i < g->end_count; i++)
     REQUIRE(g->end_ids[i] < (uint32_t)c->vocabulary);
   REQUIRE(g->begin_id >= -1 && g->begin_id < c->vocabulary);
-  REQUIRE(g->pad_id >= -1 && g->pad_id < c->vocabulary);
   REQUIRE(g->temperature >= 0 && isfinite(g->temperature) && g->top_k >= 0);
   REQUIRE(g->top_p > 0 && g->top_p <= 1 && g->min_p >= 0 && g->min_p <= 1);
 }
