@@ -185,7 +185,7 @@ static int64_t tree_bytes(store *s, const char *tree) {
 static status read_tables(bench_figures *f, store *s, int times, const bench_figure *tables[SCANS],
                           detail *err) {
   for (int i = 0; i < SCANS; i++) {
-    bench_figure *out;
+    bench_figure *out = NULL;
     task t = {run_query, s, scans[i].sql};
     status failed = bench_add(f, &out, scans[i].name, "s", err);
     if (!failed) failed = time_of(&t, times, out, err);
@@ -237,7 +237,7 @@ static unsigned needs_of(const char *view) {
 static status read_view(bench_figures *f, store *s, int times, const char *view,
                         const bench_figure *const tables[SCANS], logger *messages, detail *err) {
   char name[160], sql[320];
-  bench_figure *out;
+  bench_figure *out = NULL;
   (void)snprintf(name, sizeof name, "view %s", view);
   /* sqlite's quotes, for a store may come from anybody */
   if (strpbrk(view, "\"") || strlen(view) > 100) {
@@ -281,7 +281,7 @@ static status run_report(const task *t, bench_figure *out, detail *err) {
 
 /* What a sample takes in all tables but that of traces, by SQLite's dbstat. */
 static status add_size(bench_figures *f, store *s, detail *err) {
-  bench_figure *out;
+  bench_figure *out = NULL;
   query *q = NULL;
   int row = 0;
   detail ignored;
@@ -301,7 +301,7 @@ static status add_size(bench_figures *f, store *s, detail *err) {
 }
 
 status bench_compare(bench_figures *f, store *s, detail *err) {
-  bench_figure *out;
+  bench_figure *out = NULL;
   bench_memory grown = bench_memory_start();
   int64_t start = clock_monotonic_ns();
   status failed = report_comparisons(s, BENCH_JOB, err);
@@ -315,7 +315,7 @@ status bench_compare(bench_figures *f, store *s, detail *err) {
 
 status bench_read(bench_figures *f, store *s, int times, logger *messages, detail *err) {
   const bench_figure *tables[SCANS];
-  bench_figure *report;
+  bench_figure *report = NULL;
   log_info(messages, "reading %s, each part %d times", store_path(s), times);
   status failed = add_size(f, s, err);
   if (!failed) failed = read_tables(f, s, times, tables, err);
