@@ -18,9 +18,12 @@ import subprocess
 import sys
 import tempfile
 
-import numpy
-import torch
-import transformers
+# tokenizers.py beside this file has the name of a library that transformers imports.
+sys.path = [p for p in sys.path if os.path.abspath(p or ".") != os.path.dirname(os.path.abspath(__file__))]
+
+import numpy  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
 
 NAMES = ["tiny-llama", "tiny-llama3", "tiny-llama-bias", "tiny-mistral", "tiny-qwen2", "tiny-qwen3"]
 LENGTHS = [1, 7, 64, 300, 700]
