@@ -115,8 +115,17 @@ static void print_failure(logger *messages, status s, const detail *err) {
   text_close(&shown);
 }
 
+/* "help run" asks what "run --help" does. */
+static void turn_help(int argc, char **argv) {
+  static char help[] = "--help";
+  if (argc < 3 || strcmp(argv[1], "help") != 0) return;
+  memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof *argv);
+  argv[argc - 1] = help;
+}
+
 int main(int argc, char **argv) {
   keep_streams();
+  turn_help(argc, argv);
   if (argc < 2) {
     print_usage(stderr);
     return 2;
@@ -125,7 +134,7 @@ int main(int argc, char **argv) {
     print_usage(stdout);
     return printed();
   }
-  if (!strcmp(argv[1], "--version")) {
+  if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
     (void)puts("nightjar " NIGHTJAR_VERSION);
     return printed();
   }

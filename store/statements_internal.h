@@ -35,10 +35,10 @@
   X(TASK_UNNAME, "UPDATE task SET name = hex(randomblob(16)) WHERE id = ?")                        \
   X(TASK_RELABEL, "UPDATE task SET name = ?2, cluster = ?3, split = ?4, data = ?5 WHERE id = ?1")  \
   X(LABEL_FIND,                                                                                    \
-    "SELECT old.id, new.name, new.cluster, new.split, new.data FROM task AS new "                  \
-    "JOIN task AS old ON old.task_set = ?2 AND old.ordinal = new.ordinal "                         \
+    "SELECT old.id, new.name, new.cluster, coalesce(new.split, old.split), new.data FROM task AS " \
+    "new JOIN task AS old ON old.task_set = ?2 AND old.ordinal = new.ordinal "                     \
     "WHERE new.task_set = ?1 AND (new.name IS NOT old.name OR new.cluster IS NOT old.cluster "     \
-    "OR new.split IS NOT old.split OR new.data IS NOT old.data)")                                  \
+    "OR coalesce(new.split, old.split) IS NOT old.split OR new.data IS NOT old.data)")             \
   /* Of the table that labels.c makes in a file of its own. */                                     \
   X(LABEL_ADD, "INSERT INTO label (task, name, cluster, split, data) VALUES (?, ?, ?, ?, ?)")      \
   X(LABEL_READ, "SELECT task, name, cluster, split, data FROM label ORDER BY task")                \

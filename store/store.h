@@ -79,9 +79,9 @@ hash store_task_hash(const char *question, const char *target);
    streamed; meanwhile the owner's other writes are refused and queued samples wait. When the same
    tasks are there already under this name, end gives that set and adds nothing (*added 0), but
    gives its tasks the names, clusters, splits and data of the new ones, as these are for analysis
-   alone; other tasks under a known name become its next version. E_INPUT: two tasks of one name, a
-   name with '@' in it, no tasks, or tasks that are there under another name. A set that fails to
-   end is gone. */
+   alone (a new one without a split says nothing of it: what was there stays); other tasks under a
+   known name become its next version. E_INPUT: two tasks of one name, a name with '@' in it, no
+   tasks, or tasks that are there under another name. A set that fails to end is gone. */
 MUST_CHECK status store_task_set_begin(store *s, const char *name, const char *kind,
                                        const char *origin_json, detail *err);
 MUST_CHECK status store_task_add(store *s, const store_task *task, detail *err); /* copies */

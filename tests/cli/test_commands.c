@@ -43,7 +43,17 @@ START_TEST(test_help_of_each) {
       ck_lacks(o.out, "--db FILE");
     }
     ck_assert_str_eq(o.err, "");
+    outcome asked = nightjar("help", commands[i][0], second);
+    ck_ended(asked, 0);
+    ck_assert_str_eq(asked.out, o.out);
   }
+  outcome group = nightjar("help", "tasks"), version = nightjar("version");
+  ck_ended(group, 0);
+  ck_holds(group.out, "usage: nightjar tasks COMMAND");
+  ck_ended(nightjar("help"), 0);
+  ck_ended(nightjar("help", "frobnicate"), 2);
+  ck_ended(version, 0);
+  ck_assert_str_eq(version.out, nightjar("--version").out);
 }
 END_TEST
 

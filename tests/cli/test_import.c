@@ -179,11 +179,12 @@ START_TEST(countdown_problems_are_those_that_make_makes) {
   ck_assert_str_eq(hash_of_set(made, "c"), hash_of_set(db, "other"));
   ck_assert_str_eq(ask("SELECT kind, tasks FROM task_set"), "countdown|50");
   ck_assert_str_eq(ask("SELECT count(*) FROM task WHERE split = 'test'"), "50");
-  /* In the store that made it, it is the same set, with what the file says about it. */
+  /* In the store that made it, it is the same set; the file names no split, and theirs stay. */
   o = nightjar("tasks", "import", support_path("c.json"), "--name", "c", "--db", made);
   ck_ended(o, 0);
   ck_holds(o.err, "c@1 is there already with the same tasks; nothing was added");
-  ck_holds(o.err, "50 of its tasks got");
+  ck_lacks(o.err, "of its tasks got");
+  ck_assert_str_eq(program_sqlite(made, "SELECT count(*) FROM task WHERE split = 'test'"), "50");
   o = nightjar("tasks", "import", support_path("c.json"), "--name", "d", "--db", made);
   ck_ended(o, 3);
   ck_holds(o.err, "as c@1; use that name");
@@ -508,11 +509,15 @@ START_TEST(labels_of_a_known_set_are_renewed) {
   ck_holds(o.err, "2 of its tasks got");
   ck_holds(o.out, "\"relabelled\":2");
   ck_assert_str_eq(ask("SELECT id, name, question, cluster, split, data FROM task ORDER BY id"),
-                   "1|b|q|k||{}\n2|a|r|||{\"level\":2}\n3|c|s|||{}");
+                   "1|b|q|k|dev|{}\n2|a|r|||{\"level\":2}\n3|c|s|||{}");
   ck_assert_str_eq(hash_of_set(support_path("t.db"), "l"), before);
   o = import_as("l.jsonl", program_read(support_path("l.jsonl")), "--name", "l");
   ck_ended(o, 0);
   ck_lacks(o.err, "of its tasks got");
+  o = import_as("l.jsonl", program_read(support_path("l.jsonl")), "--name", "l", "--split", "test");
+  ck_ended(o, 0);
+  ck_holds(o.err, "3 of its tasks got");
+  ck_assert_str_eq(ask("SELECT group_concat(split) FROM task"), "test,test,test");
 }
 END_TEST
 

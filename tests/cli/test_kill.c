@@ -12,29 +12,6 @@
 #include <time.h>
 
 static int kills = 8, tasks = 500;
-enum { CONDITIONS = 10 };
-
-static const char JOB[] = "name: killed\n"
-                          "tasks: kill\n"
-                          "seed: 9\n"
-                          "conditions:\n"
-                          "  - {name: dfs, mode: symbolic, search: dfs, heuristic: [sum, mult]}\n"
-                          "  - {name: bfs, mode: symbolic, search: bfs, beam: [1, 3]}\n"
-                          "  - {name: sosp, mode: symbolic, search: sosp, beam: [2, 4]}\n"
-                          "  - {name: apr, mode: symbolic, search: apr, beam: [3, 6]}\n"
-                          "  - {name: serial, mode: symbolic, search: apr-serial, beam: 3,\n"
-                          "     limit: {context: [1500, 4000]}}\n"
-                          "compare:\n"
-                          "  - {a: sosp, b: bfs, axis: tokens_ref, at: [800]}\n";
-
-static void make_tasks(const char *db) {
-  char count[16];
-  (void)snprintf(count, sizeof count, "%d", tasks);
-  ck_ended(nightjar("tasks", "make", "countdown", "--name", "kill", "--count", count, "--seed", "3",
-                    "--db", db),
-           0);
-}
-
 static int64_t samples_in(const char *db) {
   return atoll(program_sqlite(db, "SELECT count(*) FROM sample"));
 }
@@ -47,13 +24,13 @@ static void sleep_ns(int64_t ns) {
 START_TEST(killed_runs_end_equal) {
   const char *whole = support_path("whole.db"), *killed = support_path("killed.db");
   const char *job = support_path("job.yaml");
-  support_write(job, JOB);
-  make_tasks(whole);
-  make_tasks(killed);
+  program_write_job(job, 1);
+  program_make_tasks(whole, tasks);
+  program_make_tasks(killed, tasks);
   const char *run_killed[] = {"run", job, "--db", killed, NULL};
   int64_t started = clock_monotonic_ns();
   ck_ended(nightjar("run", job, "--db", whole), 0);
-  int64_t whole_ns = clock_monotonic_ns() - started, total = (int64_t)tasks * CONDITIONS;
+  int64_t whole_ns = clock_monotonic_ns() - started, total = (int64_t)tasks * PROGRAM_CONDITIONS;
   ck_assert_int_eq(samples_in(whole), total);
 
   hash place = hash_of("kill", 4);
@@ -91,14 +68,12 @@ END_TEST
 
 START_TEST(signals_and_limits_stop_resumably) {
   const char *db = support_path("stopped.db"), *job = support_path("job.yaml");
-  support_write(job, JOB);
-  make_tasks(db);
+  program_write_job(job, 1);
+  program_make_tasks(db, tasks);
   ck_ended(nightjar("run", job, "--db", db, "--limit", "20"), 0);
-  ck_assert_int_eq(samples_in(db), 20 * CONDITIONS);
+  ck_assert_int_eq(samples_in(db), 20 * PROGRAM_CONDITIONS);
   static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-  char long_job[sizeof JOB + 32]; /* many seconds of work */
-  (void)snprintf(long_job, sizeof long_job, "repeats: 20\n%s", JOB);
-  support_write(job, long_job);
+  program_write_job(job, 20); /* many seconds of work */
   const char *run[] = {"run", job, "--db", db, NULL};
   for (int i = 0; i < 5; i++) {
     int64_t before = samples_in(db);

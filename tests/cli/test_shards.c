@@ -10,21 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TASKS = 120, CONDITIONS = 10, SHARDS_MOST = 7 };
-
-static const char JOB[] = "name: killed\n"
-                          "tasks: kill\n"
-                          "seed: 9\n"
-                          "repeats: 2\n"
-                          "conditions:\n"
-                          "  - {name: dfs, mode: symbolic, search: dfs, heuristic: [sum, mult]}\n"
-                          "  - {name: bfs, mode: symbolic, search: bfs, beam: [1, 3]}\n"
-                          "  - {name: sosp, mode: symbolic, search: sosp, beam: [2, 4]}\n"
-                          "  - {name: apr, mode: symbolic, search: apr, beam: [3, 6]}\n"
-                          "  - {name: serial, mode: symbolic, search: apr-serial, beam: 3,\n"
-                          "     limit: {context: [1500, 4000]}}\n"
-                          "compare:\n"
-                          "  - {a: sosp, b: bfs, axis: tokens_ref, at: [800]}\n";
+enum { TASKS = 120, CONDITIONS = PROGRAM_CONDITIONS, SHARDS_MOST = 7 };
 
 static const char ALL_ROWS[] =
     "SELECT (SELECT count(*) FROM task_set), (SELECT count(*) FROM task), (SELECT count(*) FROM "
@@ -37,14 +23,10 @@ static random_stream draws;
 
 /* The task set is made once and copied: a shard's store starts as that. */
 static void prepare(void) {
-  char count[16];
   job = support_path("job.yaml");
   tasks_db = support_path("tasks.db");
-  support_write(job, JOB);
-  (void)snprintf(count, sizeof count, "%d", (int)TASKS);
-  ck_ended(nightjar("tasks", "make", "countdown", "--name", "kill", "--count", count, "--seed", "3",
-                    "--db", tasks_db),
-           0);
+  program_write_job(job, 2);
+  program_make_tasks(tasks_db, TASKS);
   hash place = hash_of("shards", 6);
   draws = random_start(random_key_of(1, &place, 0, "0"));
 }

@@ -182,3 +182,30 @@ hash program_promised(const char *db) {
   free(all);
   return h;
 }
+
+void program_write_job(const char *path, int repeats) {
+  static const char job[] = "name: killed\n"
+                            "tasks: kill\n"
+                            "seed: 9\n"
+                            "repeats: %d\n"
+                            "conditions:\n"
+                            "  - {name: dfs, mode: symbolic, search: dfs, heuristic: [sum, mult]}\n"
+                            "  - {name: bfs, mode: symbolic, search: bfs, beam: [1, 3]}\n"
+                            "  - {name: sosp, mode: symbolic, search: sosp, beam: [2, 4]}\n"
+                            "  - {name: apr, mode: symbolic, search: apr, beam: [3, 6]}\n"
+                            "  - {name: serial, mode: symbolic, search: apr-serial, beam: 3,\n"
+                            "     limit: {context: [1500, 4000]}}\n"
+                            "compare:\n"
+                            "  - {a: sosp, b: bfs, axis: tokens_ref, at: [800]}\n";
+  char filled[sizeof job + 16];
+  (void)snprintf(filled, sizeof filled, job, repeats);
+  support_write(path, filled);
+}
+
+void program_make_tasks(const char *db, int count) {
+  char number[16];
+  (void)snprintf(number, sizeof number, "%d", count);
+  ck_ended(nightjar("tasks", "make", "countdown", "--name", "kill", "--count", number, "--seed",
+                    "3", "--db", db),
+           0);
+}

@@ -53,6 +53,12 @@ const char *program_sqlite(const char *db, const char *sql);
 hash program_promised(const char *db);
 extern const char program_promised_sql[]; /* the queries that it hashes */
 
+/* What tests of interrupted and divided runs run: a job of ten conditions over the Countdown tasks
+   of the set "kill", and the set itself. */
+enum { PROGRAM_CONDITIONS = 10 };
+void program_write_job(const char *path, int repeats);
+void program_make_tasks(const char *db, int count);
+
 /* Reads JSON that must be right. */
 json_t *program_json(const char *bytes);
 
