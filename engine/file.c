@@ -9,6 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+status file_folder(char out[PATH_MAX], const char *folder, detail *err) {
+  size_t bytes = strlen(folder);
+  while (bytes > 1 && folder[bytes - 1] == '/')
+    bytes--;
+  if (bytes == 0 || bytes >= PATH_MAX) {
+    return fault(err, E_INPUT, "a model's folder needs a name that a path can have");
+  }
+  memcpy(out, folder, bytes);
+  out[bytes] = 0;
+  return OK;
+}
+
 status file_path(char out[PATH_MAX], const char *folder, const char *name, detail *err) {
   int bytes = snprintf(out, PATH_MAX, "%s/%s", folder, name);
   if (bytes >= 0 && bytes < PATH_MAX) return OK;

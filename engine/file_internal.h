@@ -20,6 +20,9 @@ typedef struct mapped_file {
   file_mark mark;
 } mapped_file;
 
+/* Copies a folder's path without the slashes that a shell's completion leaves. E_INPUT when it is
+   empty or too long. */
+MUST_CHECK status file_folder(char out[PATH_MAX], const char *folder, detail *err);
 /* Writes folder/name into out. E_INPUT when it is too long for a path. */
 MUST_CHECK status file_path(char out[PATH_MAX], const char *folder, const char *name, detail *err);
 

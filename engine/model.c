@@ -193,22 +193,10 @@ static status read_configs(model *m, detail *err) {
   return failed;
 }
 
-/* Without the slashes that a shell's completion leaves. */
-static status set_folder(model *m, const char *folder, detail *err) {
-  size_t bytes = strlen(folder);
-  while (bytes > 1 && folder[bytes - 1] == '/')
-    bytes--;
-  if (bytes == 0 || bytes >= sizeof m->folder) {
-    return fault(err, E_INPUT, "a model's folder needs a name that a path can have");
-  }
-  memcpy(m->folder, folder, bytes);
-  return OK;
-}
-
 status model_open(model **out, const char *folder, detail *err) {
   model *m = memory_zeroed(1, sizeof *m);
   if (!m) return fault(err, E_MEMORY, "no memory for a model");
-  status failed = set_folder(m, folder, err);
+  status failed = file_folder(m->folder, folder, err);
   if (!failed) failed = read_configs(m, err);
   if (!failed) failed = safetensors_open(&m->tensors, m->folder, err);
   if (!failed) failed = take_tensors(m, err);

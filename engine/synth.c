@@ -366,24 +366,30 @@ static status cannot_make(const char *folder, int cause, detail *err) {
   if (cause == EEXIST) {
     return fault(err, E_INPUT, "%s exists; name a folder that does not", folder);
   }
+  if (cause == ENOENT) {
+    return fault(err, E_INPUT, "%s cannot be made: the folder that it is to stand in is not there",
+                 folder);
+  }
   return fault(err, E_IO, "%s cannot be made: %s", folder, strerror(cause));
 }
 
 status synth_write(const synth_options *o, detail *err) {
-  char part[PATH_MAX];
+  char folder[PATH_MAX], part[PATH_MAX];
   struct stat info;
-  int bytes = snprintf(part, sizeof part, "%s.%ld.part", o->folder, (long)getpid());
   REQUIRE(o->shards >= 1 && o->shards <= SYNTH_SHARDS_MAX);
+  status failed = file_folder(folder, o->folder, err);
+  if (failed) return failed;
+  int bytes = snprintf(part, sizeof part, "%s.%ld.part", folder, (long)getpid());
   if (bytes < 0 || bytes >= PATH_MAX) return fault(err, E_INPUT, "the folder's path is too long");
-  if (lstat(o->folder, &info) == 0) return cannot_make(o->folder, EEXIST, err);
-  if (mkdir(part, 0777)) return cannot_make(o->folder, errno, err);
-  status failed = write_texts(part, o, err);
+  if (lstat(folder, &info) == 0) return cannot_make(folder, EEXIST, err);
+  if (mkdir(part, 0777)) return cannot_make(folder, errno, err);
+  failed = write_texts(part, o, err);
   if (!failed) failed = write_weights(part, o, err);
-  if (!failed && !newfile_move(part, o->folder)) failed = cannot_make(o->folder, errno, err);
+  if (!failed && !newfile_move(part, folder)) failed = cannot_make(folder, errno, err);
   if (failed) {
     remove_folder(part, o);
   } else {
-    newfile_sync_folder(o->folder);
+    newfile_sync_folder(folder);
   }
   return failed;
 }

@@ -524,6 +524,11 @@ START_TEST(test_synth_command) {
   ck_holds(many.err, "99 shards for");
   ck_assert_int_ne(access(support_path("x"), F_OK), 0);
   ck_assert_int_eq(nightjar("model", "synth", "--config", "tiny-llama").code, 2);
+  outcome deep = nightjar("model", "synth", "--config", "tiny-llama", "-o", in_folder("x", "y"));
+  ck_assert_int_eq(deep.code, 3);
+  ck_holds(deep.err, "the folder that it is to stand in is not there");
+  ck_ended(nightjar("model", "synth", "--config", "tiny-llama", "-o", in_folder("slash", "")), 0);
+  ck_assert_int_eq(access(in_folder("slash", "config.json"), F_OK), 0);
 }
 END_TEST
 
