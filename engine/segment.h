@@ -105,7 +105,7 @@ int segment_is_in(const cache *c, segment_id s);
 int segment_tokens(const cache *c, segment_id s); /* appended ones included */
 int segment_is_causal(const cache *c, segment_id s);
 uint32_t segment_token(const cache *c, segment_id s, int index);
-/* Its pages, in order; valid until the next operation on s, [*count]. */
+/* Its pages, in order; valid until the next operation on s or cache_commit, [*count]. */
 const int32_t *segment_pages(const cache *c, segment_id s, int *count);
 /* page * page_keys + index in the page. */
 int32_t segment_slot(const cache *c, segment_id s, int index);

@@ -251,3 +251,24 @@ void world_free(cache_world *w, plain_segment *s) {
   segment_free(w->cache, s->id);
   *s = (plain_segment){0};
 }
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+const uint32_t *world_text(uint32_t seed) {
+  static uint32_t out[WORLD_TOKENS];
+  for (uint32_t i = 0; i < WORLD_TOKENS; i++)
+    out[i] = seed * 1000 + i;
+  return out;
+}
+
+void world_grow(cache_world *w, plain_segment *s, uint32_t seed, int count) {
+  ck_assert_int_eq(world_append(w, s, world_text(seed) + s->count, count, 1), OK);
+  cache_commit(w->cache);
+}
+
+plain_segment world_grown(cache_world *w, uint32_t seed, int count) {
+  plain_segment s;
+  ck_assert_int_eq(world_new(w, &s), OK);
+  world_grow(w, &s, seed, count);
+  return s;
+}

@@ -43,6 +43,13 @@ status world_truncate(cache_world *w, plain_segment *s, int tokens);
 status world_swap(cache_world *w, plain_segment *s, int out);
 void world_free(cache_world *w, plain_segment *s);
 
+/* Tokens of a text, [WORLD_TOKENS], until the next call: texts of other seeds have none in common.
+ */
+const uint32_t *world_text(uint32_t seed);
+/* Appends what comes next of a text, causally, and commits it; the same with a new segment. */
+void world_grow(cache_world *w, plain_segment *s, uint32_t seed, int count);
+plain_segment world_grown(cache_world *w, uint32_t seed, int count);
+
 /* Tokens, causality and, where it is in, every slot's bytes. */
 void world_same(cache_world *w, const plain_segment *s);
 void world_check(const cache_world *w); /* cache_check holds */
