@@ -70,6 +70,7 @@ struct invocation {
   X(archive_pack)                                                                                  \
   X(archive_unpack)                                                                                \
   X(bench_store)                                                                                   \
+  X(bench)                                                                                         \
   X(doctor)
 
 #define X(name) extern const command command_##name;
