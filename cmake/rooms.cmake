@@ -12,7 +12,8 @@ target_link_libraries(base PUBLIC PkgConfig::jansson)
 
 room(kernels Threads::Threads m ${CMAKE_DL_LIBS})
 target_link_libraries(kernels PUBLIC base)
-if(onednn_major)
+# (Sanitizers see nothing of its threads, and that of leaks dies of them.)
+if(onednn_major AND NOT NIGHTJAR_SANITIZE AND NOT NIGHTJAR_FUZZ)
   set_source_files_properties(kernels/yardstick.c PROPERTIES
     COMPILE_DEFINITIONS NIGHTJAR_ONEDNN INCLUDE_DIRECTORIES ${ONEDNN_INCLUDE})
 endif()
