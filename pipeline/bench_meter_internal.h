@@ -5,8 +5,6 @@
 #include "pipeline/bench_model.h"
 #include "pipeline/bench_rig_internal.h"
 
-enum { METER_REPEATS_MAX = 64 };
-
 typedef struct meter {
   bench_results *results;
   rig *rig;

@@ -151,11 +151,12 @@ status meter_stopped(detail *err) {
 }
 
 /* Whether a measure has enough: some repeats at least, and its time or all that fit. Long runs get
-   fewer, for what moves in a short one is even in them. */
+   fewer unless a number was asked for, since what moves in a short one is even in them. */
 int meter_has_enough(const meter *m, int repeats, int64_t start, int64_t budget_ns) {
   int64_t took = clock_monotonic_ns() - start;
-  int least = took > 4 * budget_ns ? 2 : m->least_repeats;
-  return repeats >= METER_REPEATS_MAX || (repeats >= least && took >= budget_ns);
+  int asked = m->results->plan->repeats;
+  int least = asked ? asked : took > 4 * budget_ns ? 2 : m->least_repeats;
+  return repeats >= BENCH_REPEATS_MAX || (repeats >= least && took >= budget_ns);
 }
 
 static double time_at(double stream_bytes, double stream_rate, double local_bytes,
@@ -185,8 +186,8 @@ static int calls_for(double seconds) {
 }
 
 static status measure_operation(meter *m, bench_operation o, bench_timing *t, detail *err) {
-  double seconds[METER_REPEATS_MAX], stream[METER_REPEATS_MAX], local[METER_REPEATS_MAX];
-  double peak[METER_REPEATS_MAX], first;
+  double seconds[BENCH_REPEATS_MAX], stream[BENCH_REPEATS_MAX], local[BENCH_REPEATS_MAX];
+  double peak[BENCH_REPEATS_MAX], first;
   int turn = 0, n = 0;
   ceiling_unit unit =
       bench_operation_is_product(o) ? m->results->product_unit : m->results->other_unit;
@@ -239,7 +240,7 @@ static double step_footprint(const bench_step *s) {
 }
 
 static status measure_step(meter *m, bench_step *s, detail *err) {
-  double seconds[METER_REPEATS_MAX], stream[METER_REPEATS_MAX], peak[METER_REPEATS_MAX];
+  double seconds[BENCH_REPEATS_MAX], stream[BENCH_REPEATS_MAX], peak[BENCH_REPEATS_MAX];
   int n = 0;
   int64_t start = clock_monotonic_ns();
   status failed = rig_step(m->rig, err);

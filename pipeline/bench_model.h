@@ -106,6 +106,7 @@ enum {
   BENCH_ROWS_MAX = 32, /* numbers of rows of the products' table */
   BENCH_PRODUCTS_MAX = BENCH_ROWS_MAX * 5,
   BENCH_LEVELS = 4,
+  BENCH_REPEATS_MAX = 200,
   BENCH_PEAKS_MAX = 1 << 14
 };
 
@@ -115,6 +116,7 @@ typedef struct bench_plan {
   int threads;    /* of the device */
   unsigned paths; /* that the device may choose; 0: all */
   int quick;      /* shorter bursts, fewer repeats */
+  int repeats;    /* of each measure at least, 2 to BENCH_REPEATS_MAX; 0: as many as usual */
   bench_point points[BENCH_POINTS_MAX];
   int point_count;
   int rows[BENCH_ROWS_MAX]; /* of the products' table */

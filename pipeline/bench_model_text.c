@@ -104,6 +104,7 @@ static void put_step(listing *t, const bench_step *s) {
   rate(t, s->least_s * 1e3);
   rate(t, s->ceiling_s * 1e3);
   listing_real(t, s->ceiling_s / s->seconds, 2);
+  listing_real(t, s->ceiling_s / s->least_s, 2);
   rate(t, bench_rows(&s->point) / s->seconds);
   rate(t, stream / 1e6);
   rate(t, s->flops / 1e9);
@@ -114,8 +115,8 @@ static void put_step(listing *t, const bench_step *s) {
 
 static void put_steps(const bench_results *r, text *out) {
   static const listing_column columns[] = {
-      {"step", 0}, {"ms", 1},    {"least", 1},   {"ceiling", 1}, {"share", 1},      {"tokens/s", 1},
-      {"MB", 1},   {"GFLOP", 1}, {"GFLOP/s", 1}, {"peak", 1},    {"memory GB/s", 1}};
+      {"step", 0},     {"ms", 1}, {"least", 1}, {"ceiling", 1}, {"share", 1}, {"best", 1},
+      {"tokens/s", 1}, {"MB", 1}, {"GFLOP", 1}, {"GFLOP/s", 1}, {"peak", 1},  {"memory GB/s", 1}};
   listing t;
   listing_open(&t, columns, sizeof columns / sizeof *columns);
   for (int i = 0; i < r->plan->point_count; i++) {
@@ -123,9 +124,8 @@ static void put_steps(const bench_results *r, text *out) {
   }
   text_put(out,
            "A share is ceiling / time: the least time that the bytes and operations of the work "
-           "need at the\nrates measured beside it, medians both. A step is threads x tokens of "
-           "decode, or "
-           "a prompt.\n");
+           "need at the\nrates measured beside it, medians both; best is the share of the "
+           "fastest repeat.\n");
   end_table(&t, out);
   for (int i = 0; i < r->plan->point_count; i++) {
     char name[NAME_BYTES];
@@ -165,9 +165,10 @@ static void put_matrix(const char *title, const bench_step *const *steps, int co
 }
 
 static void put_detail(const bench_step *s, text *out) {
-  static const listing_column columns[] = {
-      {"operation", 0}, {"calls", 1}, {"us", 1},      {"ceiling", 1},    {"share", 1},
-      {"MB", 1},        {"GFLOP", 1}, {"GB/s at", 1}, {"GFLOP/s at", 1}, {"bound", 0}};
+  static const listing_column columns[] = {{"operation", 0},  {"calls", 1},   {"us", 1},
+                                           {"least", 1},      {"ceiling", 1}, {"share", 1},
+                                           {"MB", 1},         {"GFLOP", 1},   {"GB/s at", 1},
+                                           {"GFLOP/s at", 1}, {"bound", 0}};
   char name[NAME_BYTES];
   listing t;
   name_point(&s->point, name);
@@ -180,6 +181,7 @@ static void put_detail(const bench_step *s, text *out) {
     listing_text(&t, bench_operation_name((bench_operation)o));
     listing_int(&t, one->cost.calls);
     rate(&t, one->seconds * 1e6);
+    rate(&t, one->least_s * 1e6);
     rate(&t, one->ceiling_s * 1e6);
     listing_real(&t, share(one), 2);
     cell(&t, bytes < 1e5 ? 4 : 2, "", bytes / 1e6);

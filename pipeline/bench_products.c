@@ -44,7 +44,7 @@ static status time_rival(const rival *r, double *seconds, detail *err) {
    wait for each other by spinning. */
 static status time_both(meter *m, const rival *ours, const rival *theirs, bench_product *out,
                         detail *err) {
-  double mine[METER_REPEATS_MAX], other[METER_REPEATS_MAX];
+  double mine[BENCH_REPEATS_MAX], other[BENCH_REPEATS_MAX];
   int64_t start = clock_monotonic_ns();
   int n = 0;
   status failed = OK;

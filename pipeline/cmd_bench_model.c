@@ -97,7 +97,7 @@ static status read_path(bench_plan *p, const char *name, detail *err) {
 static status read_plan(const invocation *in, bench_plan *p, detail *err) {
   const char *decode = command_value(in, "decode"), *prefill = command_value(in, "prefill");
   const char *rows = command_value(in, "products");
-  int64_t threads;
+  int64_t threads, repeats;
   p->quick = command_flag(in, "quick");
   p->cores = run_cores();
   if (!decode && !prefill && !rows) {
@@ -107,12 +107,15 @@ static status read_plan(const invocation *in, bench_plan *p, detail *err) {
   }
   int most = p->cores < KERNELS_THREADS_MAX ? p->cores : KERNELS_THREADS_MAX;
   status failed = command_integer(in, "threads", 1, KERNELS_THREADS_MAX, most, &threads, err);
+  if (!failed) failed = command_integer(in, "repeats", 2, BENCH_REPEATS_MAX, 0, &repeats, err);
   if (!failed) failed = read_path(p, command_value(in, "path"), err);
   if (!failed && decode) failed = read_points(p, BENCH_DECODE, decode, err);
   if (!failed && prefill) failed = read_points(p, BENCH_PREFILL, prefill, err);
   if (!failed && rows) failed = read_rows(p, rows, err);
-  p->threads = failed ? 0 : (int)threads;
-  return failed;
+  if (failed) return failed;
+  p->threads = (int)threads;
+  p->repeats = (int)repeats;
+  return OK;
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -161,6 +164,7 @@ static const command_option bench_table[] = {
     {"decode", "BxT,...", "these steps of B threads with T tokens each, and no others"},
     {"prefill", "T,...", "these prompts, each in one step, and no others"},
     {"products", "N,...", "products of these numbers of rows, and no others"},
+    {"repeats", "N", "of each measure at least; more for a machine that is shared"},
     {"threads", "N", "of the device; default all cores"},
     {"path", "NAME", "portable, avx2, avx512, amx or tiles; default the best"},
     {NULL, NULL, NULL}};
