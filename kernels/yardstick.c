@@ -51,7 +51,7 @@ static status failed_in(dnnl_status_t code, const char *what, detail *err) {
   if (code == dnnl_success) return OK;
   if (code == dnnl_out_of_memory) return fault(err, E_MEMORY, "no memory for oneDNN's %s", what);
   return fault(err, E_DEVICE, "oneDNN's %s failed (status %d)%s", what, (int)code,
-               code == dnnl_unimplemented ? ": this processor has none in bf16" : "");
+               code == dnnl_unimplemented ? ": this processor has no such product" : "");
 }
 
 /* A pointer to a function comes out of dlsym as one to an object (POSIX says that they are alike).
@@ -134,7 +134,8 @@ static status pack(yardstick_product *p, const yardstick_shape *s, const dnnl_me
   dnnl_primitive_desc_t described = NULL;
   dnnl_primitive_t reorder = NULL;
   dnnl_dims_t sizes = {s->k, s->n}, strides = {1, s->k};
-  dnnl_status_t code = y->dnnl_memory_desc_init_by_strides(&rows, 2, sizes, dnnl_bf16, strides);
+  dnnl_data_type_t type = s->fp32 ? dnnl_f32 : dnnl_bf16;
+  dnnl_status_t code = y->dnnl_memory_desc_init_by_strides(&rows, 2, sizes, type, strides);
   if (!code) code = y->dnnl_memory_create(&from, &rows, y->engine, cast_away(s->w));
   if (!code) code = y->dnnl_memory_create(&p->w, wanted, y->engine, DNNL_MEMORY_ALLOCATE);
   if (!code) {
@@ -156,9 +157,10 @@ static status make(yardstick_product *p, const yardstick_shape *s, detail *err) 
   dnnl_memory_desc_t x, w, out;
   dnnl_matmul_desc_t product;
   dnnl_primitive_desc_t described = NULL;
+  dnnl_data_type_t type = s->fp32 ? dnnl_f32 : dnnl_bf16;
   dnnl_dims_t x_sizes = {s->rows, s->k}, w_sizes = {s->k, s->n}, out_sizes = {s->rows, s->n};
-  dnnl_status_t code = y->dnnl_memory_desc_init_by_tag(&x, 2, x_sizes, dnnl_bf16, dnnl_ab);
-  if (!code) code = y->dnnl_memory_desc_init_by_tag(&w, 2, w_sizes, dnnl_bf16, dnnl_format_tag_any);
+  dnnl_status_t code = y->dnnl_memory_desc_init_by_tag(&x, 2, x_sizes, type, dnnl_ab);
+  if (!code) code = y->dnnl_memory_desc_init_by_tag(&w, 2, w_sizes, type, dnnl_format_tag_any);
   if (!code) code = y->dnnl_memory_desc_init_by_tag(&out, 2, out_sizes, dnnl_f32, dnnl_ab);
   if (!code) code = y->dnnl_matmul_desc_init(&product, &x, &w, NULL, &out);
   if (!code) code = y->dnnl_primitive_desc_create(&described, &product, NULL, y->engine, NULL);

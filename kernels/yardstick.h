@@ -1,6 +1,6 @@
-/* The product of another library, to hold ours against: oneDNN's matmul of bf16 by weights that it
-   packs as it likes, into fp32. For benchmarks alone: its order of sums is not ours, and nothing of
-   a token passes here.
+/* The product of another library, to hold ours against: oneDNN's matmul of bf16, or of fp32, by
+   weights that it packs as it likes, into fp32. For benchmarks alone: its order of sums is not
+   ours, and nothing of a token passes here.
 
    oneDNN is optional. A build that found its header (Debian's libdnnl-dev, version 2) looks for the
    library when a yardstick is opened, so that the program starts without it and runs where it is
@@ -19,8 +19,9 @@ typedef struct yardstick_product yardstick_product;
 /* What both read and write; borrowed until the product is closed. */
 typedef struct yardstick_shape {
   int rows, n, k;
-  const void *x; /* [rows, k] bf16 */
-  const void *w; /* [n, k] bf16; may go once the product is open */
+  int fp32;      /* 1: of x and w, else bf16 */
+  const void *x; /* [rows, k] */
+  const void *w; /* [n, k]; may go once the product is open */
   float *y;      /* [rows, n] */
 } yardstick_shape;
 

@@ -92,7 +92,8 @@ typedef struct bench_step {
 typedef struct bench_product {
   bench_operation shape;
   int rows, n, k;
-  double seconds, yardstick_s; /* yardstick_s 0: there is none */
+  double seconds;
+  double yardstick_s, fp32_s; /* the yardstick's in bf16, and in fp32; 0: there is none */
 } bench_product;
 
 typedef struct bench_level {
@@ -139,8 +140,10 @@ typedef struct bench_results {
   bench_step steps[BENCH_POINTS_MAX]; /* by the plan's points */
   bench_product products[BENCH_PRODUCTS_MAX];
   int product_count;
-  char yardstick[192];            /* its name, or why there is none */
-  double ratio_mean, ratio_least; /* yardstick's time over ours; 0: nothing was compared */
+  char yardstick[192]; /* its name, or why there is none */
+  /* The yardstick's time over ours, geometric mean and least; 0: nothing was compared. In fp32
+     where the path has no instruction for bf16, as the yardstick may have: then that has ours. */
+  double ratio_mean, ratio_least, fp32_mean, fp32_least;
 } bench_results;
 
 /* E_STOPPED after a signal; else those of the model, the device and memory. */

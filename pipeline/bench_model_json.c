@@ -101,21 +101,25 @@ static json_t *step_json(const bench_step *s) {
       number(s->stream_rate), "peak_flops", number(s->peak), "operations", operations);
 }
 
+/* Nothing was compared: not known. */
+static json_t *known(double value) {
+  return number(value > 0 ? value : -1);
+}
+
 static json_t *products_json(const bench_results *r) {
   json_t *list = json_array();
   for (int i = 0; list && i < r->product_count; i++) {
     const bench_product *p = &r->products[i];
-    double ratio = p->yardstick_s > 0 ? p->yardstick_s / p->seconds : -1;
-    list = with(list, json_pack("{s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "weight",
-                                bench_operation_name(p->shape), "rows", p->rows, "n", p->n, "k",
-                                p->k, "seconds", number(p->seconds), "yardstick_seconds",
-                                number(p->yardstick_s > 0 ? p->yardstick_s : -1), "ratio",
-                                number(ratio)));
+    list = with(list,
+                json_pack("{s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "weight",
+                          bench_operation_name(p->shape), "rows", p->rows, "n", p->n, "k", p->k,
+                          "seconds", number(p->seconds), "yardstick_seconds", known(p->yardstick_s),
+                          "ratio", known(p->yardstick_s / p->seconds), "fp32_seconds",
+                          known(p->fp32_s), "fp32_ratio", known(p->fp32_s / p->seconds)));
   }
-  int compared = r->ratio_mean > 0;
-  return json_pack("{s:s, s:o, s:o, s:o}", "yardstick", r->yardstick, "ratio_mean",
-                   number(compared ? r->ratio_mean : -1), "ratio_least",
-                   number(compared ? r->ratio_least : -1), "list", list);
+  return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "yardstick", r->yardstick, "ratio_mean",
+                   known(r->ratio_mean), "ratio_least", known(r->ratio_least), "fp32_ratio_mean",
+                   known(r->fp32_mean), "fp32_ratio_least", known(r->fp32_least), "list", list);
 }
 
 json_t *bench_model_json(const bench_results *r) {

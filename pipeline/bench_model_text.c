@@ -250,6 +250,10 @@ static void put_products(const bench_results *r, text *out) {
     text_format(out, "times the yardstick's: geometric mean %.3f, least %.3f\n", r->ratio_mean,
                 r->ratio_least);
   }
+  if (r->fp32_mean > 0) {
+    text_format(out, "times the yardstick's in fp32, which has our instruction: %.3f, least %.3f\n",
+                r->fp32_mean, r->fp32_least);
+  }
 }
 
 void bench_model_text(const bench_results *r, text *out) {

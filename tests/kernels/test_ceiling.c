@@ -69,13 +69,28 @@ static uint16_t *bf16_numbers(random_stream *s, size_t count) {
   return x;
 }
 
+static float *fp32_numbers(const uint16_t *from, size_t count) {
+  float *x = calloc(count, sizeof *x);
+  ck_assert_ptr_nonnull(x);
+  for (size_t i = 0; i < count; i++)
+    x[i] = number_from_bf16(from[i]);
+  return x;
+}
+
 /* Against double: k terms below 1 in fp32, whatever their order, are off by less than k^2 2^-24. */
-static void check_product(yardstick *y, int rows, int n, int k) {
+static void check_product(yardstick *y, int rows, int n, int k, int fp32) {
   random_stream s = case_stream("yardstick");
   uint16_t *x = bf16_numbers(&s, (size_t)rows * (size_t)k), *w = bf16_numbers(&s, (size_t)n * k);
   float *out = calloc((size_t)rows * (size_t)n, sizeof *out);
+  float *wide_x = fp32_numbers(x, (size_t)rows * k), *wide_w = fp32_numbers(w, (size_t)n * k);
   yardstick_product *p;
-  yardstick_shape shape = {.rows = rows, .n = n, .k = k, .x = x, .w = w, .y = out};
+  yardstick_shape shape = {.rows = rows,
+                           .n = n,
+                           .k = k,
+                           .fp32 = fp32,
+                           .x = fp32 ? (void *)wide_x : x,
+                           .w = fp32 ? (void *)wide_w : w,
+                           .y = out};
   ck_ok(yardstick_product_open(&p, y, &shape, &err));
   ck_ok(yardstick_product_run(p, &err));
   yardstick_product_close(p);
@@ -91,6 +106,8 @@ static void check_product(yardstick *y, int rows, int n, int k) {
   }
   free(x);
   free(w);
+  free(wide_x);
+  free(wide_w);
   free(out);
 }
 
@@ -103,8 +120,10 @@ START_TEST(the_yardstick_multiplies) {
     return;
   }
   ck_assert_msg(!strncmp(yardstick_name(y), "oneDNN 2.", 9), "%s", yardstick_name(y));
-  check_product(y, 1, 64, 96);
-  check_product(y, 17, 50, 70);
+  for (int fp32 = 0; fp32 < 2; fp32++) {
+    check_product(y, 1, 64, 96, fp32);
+    check_product(y, 17, 50, 70, fp32);
+  }
   yardstick_close(y);
   yardstick_close(NULL);
   yardstick_product_close(NULL);
