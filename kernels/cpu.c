@@ -41,6 +41,7 @@ static void close_device(device *head) {
     }
     host_free(d->scratch[t]);
   }
+  host_free(d->records);
   host_free(d->head.cache);
   host_free(d);
 }
@@ -55,6 +56,11 @@ static status take_memory(cpu_device *d, detail *err) {
   if (failed) return failed;
   d->head.cache = host_take(bytes);
   if (!d->head.cache) return fault(err, E_MEMORY, "no memory for a cache of %zu bytes", bytes);
+  if (o->threads > 1) {
+    bytes = (size_t)o->threads * cpu_record_floats(d, CPU_RECORD_SLOTS) * sizeof *d->records;
+    d->records = host_take(bytes);
+    if (!d->records) return fault(err, E_MEMORY, "no memory for attention's %zu bytes", bytes);
+  }
   for (int t = 0; t < o->threads; t++) {
     d->scratch[t] = host_take(sizeof *d->scratch[t]);
     if (!d->scratch[t]) return fault(err, E_MEMORY, "no memory for thread %d of the device", t);

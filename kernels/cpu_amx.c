@@ -39,7 +39,7 @@ static inline void configure_tiles(void) {
 #define TILE_DOT(c, a, b)         _tile_dpbf16ps(c, a, b)
 #include "kernels/cpu_tiles_internal.h"
 
-const cpu_ops cpu_ops_amx = {"amx",        path_norm_add,  path_swiglu, path_rope_append,
-                             tile_product, tile_attention, path_splice, path_exps,
-                             path_masses};
+const cpu_ops cpu_ops_amx = {"amx",        path_norm_add,  path_swiglu,         path_rope_append,
+                             tile_product, tile_attention, tile_attention_part, path_attention_fold,
+                             path_splice,  path_exps,      path_masses};
 #endif

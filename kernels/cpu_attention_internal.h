@@ -296,31 +296,85 @@ static void fold_members(const cpu_block *b, const chunk *k, cpu_scratch *s) {
   }
 }
 
-ALWAYS_INLINE void attend(const cpu_block *b, cpu_scratch *s, chunk_work *scores,
-                          chunk_work *sums) {
-  int grouped = b->a->heads / b->d->head.options.kv_heads;
-  chunk k = {.d = b->d, .layer = b->a->layer, .kv_head = b->kv_head, .grouped = grouped};
-  empty_sums(b->d, b->rows * grouped, s->sum_m, s->sum_l, s->sum);
+static chunk start_rows(const cpu_block *b, cpu_scratch *s) {
+  chunk k = {.d = b->d, .layer = b->a->layer, .kv_head = b->kv_head};
+  k.grouped = b->a->heads / b->d->head.options.kv_heads;
   for (int r = 0; r < b->rows; r++) {
     s->cursor[r] = (cpu_cursor){.span = b->a->plan->row_span[b->row + r]};
-    next_span(b, r, grouped, s);
+    next_span(b, r, k.grouped, s);
   }
+  return k;
+}
+
+ALWAYS_INLINE void attend(const cpu_block *b, cpu_scratch *s, chunk_work *scores,
+                          chunk_work *sums) {
+  chunk k = start_rows(b, s);
+  empty_sums(b->d, b->rows * k.grouped, s->sum_m, s->sum_l, s->sum);
   for (gather_rows(b, &k, s); k.rows; gather_rows(b, &k, s)) {
     look_ahead(b, &k, s);
     find_partials(&k, s, scores, sums);
     fold_members(b, &k, s);
     for (int i = 0; i < k.rows; i++)
-      advance(b, s->member[i], grouped, s);
+      advance(b, s->member[i], k.grouped, s);
   }
   for (int r = 0; r < b->rows; r++) {
-    int slot = r * grouped;
-    put_slots(b->d, b->a, slots_at(b, b->row + r), grouped, s->sum_l + slot,
+    int slot = r * k.grouped;
+    put_slots(b->d, b->a, slots_at(b, b->row + r), k.grouped, s->sum_l + slot,
               s->sum + (size_t)slot * b->d->head_padded);
   }
 }
 
 static void path_attention(const cpu_block *b, cpu_scratch *s) {
   attend(b, s, vector_scores, vector_sums);
+}
+
+/* ---- a part of a row's view ------------------------------------------------------------------ */
+
+/* A record of partials: m, l and o of a row's slots. */
+typedef struct record {
+  float *m, *l, *o;
+} record;
+
+static inline record record_at(const cpu_block *b, int at) {
+  int slots = b->a->heads / b->d->head.options.kv_heads;
+  float *m = b->records + (size_t)at * cpu_record_floats(b->d, slots);
+  return (record){m, m + slots, m + 2 * slots};
+}
+
+/* Partials of the block's chunks to its records, not folded. */
+ALWAYS_INLINE void attend_part(const cpu_block *b, cpu_scratch *s, chunk_work *scores,
+                               chunk_work *sums) {
+  chunk k = start_rows(b, s);
+  for (int i = 0; i < b->chunk && s->cursor[0].left; i++)
+    advance(b, 0, k.grouped, s);
+  for (int i = 0; i < b->chunks; i++) {
+    gather_rows(b, &k, s);
+    if (!k.rows) return;
+    look_ahead(b, &k, s);
+    find_partials(&k, s, scores, sums);
+    record to = record_at(b, i);
+    memcpy(to.m, s->m, (size_t)k.slots * sizeof *to.m);
+    memcpy(to.l, s->l, (size_t)k.slots * sizeof *to.l);
+    memcpy(to.o, s->o, (size_t)k.slots * b->d->head_padded * sizeof *to.o);
+    advance(b, 0, k.grouped, s);
+  }
+}
+
+/* Folds the block's records in order into the one before them, which is empty before the row's
+   first chunk and gives its results after the last. */
+static void path_attention_fold(const cpu_block *b) {
+  int slots = b->a->heads / b->d->head.options.kv_heads;
+  record sum = record_at(b, 0);
+  if (b->chunk == 0) empty_sums(b->d, slots, sum.m, sum.l, sum.o);
+  for (int i = 1; i <= b->chunks; i++) {
+    record next = record_at(b, i);
+    fold(b->d, next.m, next.l, next.o, slots, sum.m, sum.l, sum.o);
+  }
+  if (b->is_last) put_slots(b->d, b->a, slots_at(b, b->row), slots, sum.l, sum.o);
+}
+
+static void path_attention_part(const cpu_block *b, cpu_scratch *s) {
+  attend_part(b, s, vector_scores, vector_sums);
 }
 
 #endif

@@ -8,7 +8,8 @@
 #define LANES_ROW_STEP(left) ((left) >= 2 ? 2 : 1)
 #include "kernels/cpu_attention_internal.h"
 
-const cpu_ops cpu_ops_avx2 = {"avx2",           path_norm_add, path_swiglu,
-                              path_rope_append, path_product,  path_attention,
-                              path_splice,      path_exps,     path_masses};
+const cpu_ops cpu_ops_avx2 = {
+    "avx2",       path_norm_add,  path_swiglu,         path_rope_append,
+    path_product, path_attention, path_attention_part, path_attention_fold,
+    path_splice,  path_exps,      path_masses};
 #endif

@@ -27,7 +27,10 @@ typedef struct cpu_cursor {
   const int32_t *pages; /* from its chunk on */
 } cpu_cursor;
 
-enum { CPU_SLOTS = KERNELS_GROUPED_MAX }; /* rows by query heads of a block of attention */
+enum {
+  CPU_SLOTS = KERNELS_GROUPED_MAX,  /* rows by query heads of a block of attention */
+  CPU_RECORD_SLOTS = 4 * CPU_SLOTS, /* of partials that are kept, for each thread */
+};
 
 /* What one thread works in. Of attention, [slots, head_padded] arrays stand without gaps. */
 typedef struct cpu_scratch {
@@ -47,12 +50,17 @@ typedef struct cpu_scratch {
 
 typedef struct cpu_device cpu_device;
 
-/* A block of attention: neighbouring rows and a key head. */
+/* A block of attention: neighbouring rows and a key head. Or a part of one row's view, where rows
+   are too few for the threads: some of its chunks, whose partials are kept in records and folded
+   when all are there. */
 typedef struct cpu_block {
   const cpu_device *d;
   const attention_args *a;
   int row, rows; /* rows by query heads of the key head are at most CPU_SLOTS */
   int kv_head;
+  int chunk, chunks; /* of a part */
+  int is_last;       /* of a fold: the row has no chunks after it */
+  float *records;    /* [chunks], of a fold [1 + chunks], each of cpu_record_floats */
 } cpu_block;
 
 /* One path. Each function does a share of an operation: rows, panels of a weight, or a block of
@@ -64,6 +72,8 @@ typedef struct cpu_ops {
   void (*rope_append)(const cpu_device *d, const rope_append_args *a, int first, int last);
   void (*product)(const cpu_device *d, const product_args *a, int first, int last, cpu_scratch *s);
   void (*attention)(const cpu_block *b, cpu_scratch *s);
+  void (*attention_part)(const cpu_block *b, cpu_scratch *s);
+  void (*attention_fold)(const cpu_block *b);
   void (*splice)(const cpu_device *d, const splice_args *a, int first, int last);
   void (*exps)(float *x, int n); /* math_exp of each, in place */
   void (*masses)(const float *x, int n, float top, float temperature, uint64_t *sum);
@@ -76,6 +86,7 @@ struct cpu_device {
   pool *pool;
   cpu_scratch *scratch[KERNELS_THREADS_MAX]; /* [threads] */
   size_t scratch_k, scratch_ids;             /* what x and ids have room for */
+  float *records;                            /* of attention, for CPU_RECORD_SLOTS a thread */
   int head_padded;                           /* head_size up to a multiple of 32 */
 };
 
@@ -103,6 +114,11 @@ static inline unsigned char *cache_block(const cpu_device *d, int32_t page, int 
   size_t block = (((size_t)page * o->layers + layer) * 2 + which) * o->kv_heads + kv_head;
   size_t unit = o->compute == COMPUTE_FP32 ? sizeof(float) : sizeof(uint16_t);
   return (unsigned char *)d->head.cache + block * o->page_keys * d->head_padded * unit;
+}
+
+/* What a chunk's partials of so many slots take. */
+static inline size_t cpu_record_floats(const cpu_device *d, int slots) {
+  return (size_t)slots * (d->head_padded + 2);
 }
 
 /* Threads that wait for work between operations; thread 0 is the caller. E_MEMORY, E_LIMIT. */

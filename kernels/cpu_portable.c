@@ -6,6 +6,7 @@
 #define LANES_ROW_STEP(left) (1)
 #include "kernels/cpu_attention_internal.h"
 
-const cpu_ops cpu_ops_portable = {"portable",       path_norm_add, path_swiglu,
-                                  path_rope_append, path_product,  path_attention,
-                                  path_splice,      path_exps,     path_masses};
+const cpu_ops cpu_ops_portable = {"portable",          path_norm_add,       path_swiglu,
+                                  path_rope_append,    path_product,        path_attention,
+                                  path_attention_part, path_attention_fold, path_splice,
+                                  path_exps,           path_masses};

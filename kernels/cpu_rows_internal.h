@@ -156,17 +156,28 @@ static void norm_head(const float *x, float *y, int size, const float *gain, flo
   }
 }
 
-/* Puts one element into a block at panel's position; 0 where it is not finite, for which zero
-   stands. */
-static inline int put_element(compute_type c, unsigned char *block, size_t at, float x) {
+/* A key or a value as the cache holds it, before it goes to its panels. */
+typedef union stored_head {
+  uint16_t half[KERNELS_HEAD_MAX]; /* COMPUTE_BF16 */
+  float full[KERNELS_HEAD_MAX];    /* COMPUTE_FP32 */
+} stored_head;
+
+/* Zero stands for what is not finite; 0 where there was such. */
+static int store_head(compute_type c, const float *x, int size, stored_head *to) {
+  int finite = 1;
   if (c == COMPUTE_FP32) {
-    int finite = number_is_finite(x);
-    ((float *)(void *)block)[at] = finite ? x : 0;
+    for (int e = 0; e < size; e++) {
+      to->full[e] = number_is_finite(x[e]) ? x[e] : 0;
+      finite &= number_is_finite(x[e]);
+    }
     return finite;
   }
-  uint16_t rounded = number_to_bf16(x);
-  int finite = (rounded & 0x7f80u) != 0x7f80u;
-  ((uint16_t *)(void *)block)[at] = finite ? rounded : 0;
+  for (int e = 0; e < size; e += CPU_LANES)
+    lanes_store_bf16(to->half + e, load_some(x + e, size - e));
+  for (int e = 0; e < size; e++)
+    finite &= (to->half[e] & 0x7f80u) != 0x7f80u;
+  for (int e = 0; !finite && e < size; e++)
+    to->half[e] = (to->half[e] & 0x7f80u) != 0x7f80u ? to->half[e] : 0;
   return finite;
 }
 
@@ -182,16 +193,30 @@ static inline size_t value_at(const cpu_device *d, int index, int e) {
 }
 
 static int put_key(const cpu_device *d, unsigned char *block, int index, const float *x) {
-  int finite = 1;
-  for (int e = 0; e < d->head.options.head_size; e++)
-    finite &= put_element(d->head.options.compute, block, key_at(d, index, e), x[e]);
+  int size = d->head.options.head_size;
+  stored_head head;
+  int finite = store_head(d->head.options.compute, x, size, &head);
+  if (d->head.options.compute == COMPUTE_FP32) {
+    for (int e = 0; e < size; e++)
+      ((float *)(void *)block)[key_at(d, index, e)] = head.full[e];
+  } else {
+    for (int e = 0; e < size; e++)
+      ((uint16_t *)(void *)block)[key_at(d, index, e)] = head.half[e];
+  }
   return finite;
 }
 
 static int put_value(const cpu_device *d, unsigned char *block, int index, const float *x) {
-  int finite = 1;
-  for (int e = 0; e < d->head.options.head_size; e++)
-    finite &= put_element(d->head.options.compute, block, value_at(d, index, e), x[e]);
+  int size = d->head.options.head_size;
+  stored_head head;
+  int finite = store_head(d->head.options.compute, x, size, &head);
+  if (d->head.options.compute == COMPUTE_FP32) {
+    for (int e = 0; e < size; e++)
+      ((float *)(void *)block)[value_at(d, index, e)] = head.full[e];
+  } else {
+    for (int e = 0; e < size; e++)
+      ((uint16_t *)(void *)block)[value_at(d, index, e)] = head.half[e];
+  }
   return finite;
 }
 

@@ -54,6 +54,7 @@ static void multiply_tiles(tile *c, const tile *a, const tile *b) {
 #define TILE_DOT(c, a, b)          multiply_tiles(&tiles[c], &tiles[a], &tiles[b])
 #include "kernels/cpu_tiles_internal.h"
 
-const cpu_ops cpu_ops_tiles = {"tiles",          path_norm_add, path_swiglu,
-                               path_rope_append, tile_product,  tile_attention,
-                               path_splice,      path_exps,     path_masses};
+const cpu_ops cpu_ops_tiles = {
+    "tiles",      path_norm_add,  path_swiglu,         path_rope_append,
+    tile_product, tile_attention, tile_attention_part, path_attention_fold,
+    path_splice,  path_exps,      path_masses};

@@ -151,4 +151,14 @@ static void tile_attention(const cpu_block *b, cpu_scratch *s) {
   }
 }
 
+static void tile_attention_part(const cpu_block *b, cpu_scratch *s) {
+  if (b->d->head.options.compute == COMPUTE_FP32) {
+    path_attention_part(b, s);
+  } else {
+    TILES_BEGIN;
+    attend_part(b, s, tile_scores, tile_sums);
+    TILES_END;
+  }
+}
+
 #endif

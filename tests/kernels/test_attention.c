@@ -39,6 +39,10 @@ static void draw_shape(drawn *w, random_stream *s) {
   w->o.head_size = sizes[random_below(s, sizeof sizes / sizeof *sizes)];
   w->o.page_keys = page_keys[random_below(s, 4)];
   w->o.pages = 1024 / w->o.page_keys;
+  if (random_chance(s, 0.1)) { /* so many heads that parts of a view go in rounds */
+    grouped = (int)random_between(s, 40, KERNELS_GROUPED_MAX);
+    w->o.kv_heads = kv_heads = 1;
+  }
   w->heads = grouped * kv_heads;
   w->tokens = w->o.pages * w->o.page_keys;
 }
@@ -110,6 +114,7 @@ static drawn *drawn_plan(random_stream *s) {
   draw_shape(w, s);
   draw_segments(w, s);
   int rows = (int)random_between(s, 1, random_chance(s, 0.1) ? ROWS : 40);
+  if (w->heads / w->o.kv_heads >= 40) rows = (int)random_between(s, 1, 3);
   for (int r = 0; r < rows; r++)
     draw_row(w, s, r);
   w->read.rows = rows, w->read.spans = w->row_span[rows], w->read.row_span = w->row_span;
@@ -204,7 +209,7 @@ static void check_plan(random_stream *s, int number) {
     cpu->close(d);
   }
   static const int threads[] = {2, 3, 7, 16};
-  w->o.threads = threads[random_below(s, 4)];
+  w->o.threads = w->heads >= 40 ? w->read.rows + 1 : threads[random_below(s, 4)];
   d = filled(cpu, w, 0, w->o.threads);
   check_rows(cpu, d, w, wanted, s);
   cpu->close(d);
