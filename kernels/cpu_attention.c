@@ -48,6 +48,7 @@ static void take_block(const sharing *s, int number, cpu_scratch *scratch) {
   int row = job / kv_heads * s->block_rows, left = s->a->plan->rows - row;
   cpu_block b = {.d = s->d, .a = s->a, .row = row, .kv_head = job % kv_heads};
   b.rows = left < s->block_rows ? left : s->block_rows;
+  b.next_head = b.kv_head - s->d->head.options.threads;
   s->d->ops->attention(&b, scratch);
 }
 
@@ -67,8 +68,8 @@ static int chunks_of(const attention_args *a, int row) {
 /* A row with its key head; its records of this round follow the one of its sum. */
 static cpu_block pair_of(const sharing *s, int pair) {
   int kv_heads = s->d->head.options.kv_heads;
-  cpu_block b = {
-      .d = s->d, .a = s->a, .row = pair / kv_heads, .rows = 1, .kv_head = pair % kv_heads};
+  cpu_block b = {.d = s->d, .a = s->a, .row = pair / kv_heads, .rows = 1, .next_head = -1};
+  b.kv_head = pair % kv_heads;
   size_t each = cpu_record_floats(s->d, s->a->heads / kv_heads);
   b.records = s->d->records + (size_t)pair * (s->chunks + 1) * each;
   return b;

@@ -16,7 +16,7 @@ typedef struct chunk {
   const cpu_device *d;
   const int32_t *pages; /* of the chunk's keys */
   const int32_t *ahead; /* pages that are wanted next, or NULL */
-  int ahead_keys;
+  int ahead_keys, ahead_head;
   int layer, kv_head;
   int seen;       /* keys, by the row that sees most of them */
   int rows;       /* s->member[] lists them */
@@ -39,7 +39,7 @@ static void prefetch_ahead(const chunk *k, int which, int key) {
   const device_options *o = &k->d->head.options;
   size_t bytes = (size_t)o->page_keys * k->d->head_padded * kernels_activation_bytes(o->compute);
   const unsigned char *block =
-      cache_block(k->d, k->ahead[key / o->page_keys], k->layer, which, k->kv_head);
+      cache_block(k->d, k->ahead[key / o->page_keys], k->layer, which, k->ahead_head);
   for (size_t i = 0; i < bytes; i += CPU_LINE)
     __builtin_prefetch(block + i, 0, 2);
 }
@@ -243,11 +243,14 @@ static void gather_rows(const cpu_block *b, chunk *k, cpu_scratch *s) {
   k->slots = k->rows * k->grouped;
 }
 
-/* What comes after this chunk: the first member's next chunk, or where another row stands. */
+/* What comes after this chunk: the first member's next chunk, or where another row stands, or the
+   block's beginning with the key head that this thread is likely to take next. */
 static void look_ahead(const cpu_block *b, chunk *k, const cpu_scratch *s) {
+  const step_plan *p = b->a->plan;
   const cpu_cursor *c = &s->cursor[s->member[0]];
   k->ahead = c->pages + KERNELS_CHUNK / b->d->head.options.page_keys;
   k->ahead_keys = c->left - KERNELS_CHUNK;
+  k->ahead_head = k->kv_head;
   for (int r = s->member[0] + 1, i = 1; k->ahead_keys <= 0 && r < b->rows; r++) {
     if (i < k->rows && s->member[i] == r) {
       i++;
@@ -255,6 +258,13 @@ static void look_ahead(const cpu_block *b, chunk *k, const cpu_scratch *s) {
       k->ahead = s->cursor[r].pages;
       k->ahead_keys = s->cursor[r].left;
     }
+  }
+  if (k->ahead_keys <= 0 && b->next_head >= 0) {
+    int32_t span = p->row_span[b->row];
+    int is_empty = span == p->row_span[b->row + 1];
+    k->ahead = p->pages + (is_empty ? 0 : p->span_page[span]);
+    k->ahead_keys = is_empty ? 0 : p->span_keys[span];
+    k->ahead_head = b->next_head;
   }
   if (k->ahead_keys <= 0) k->ahead = NULL;
 }

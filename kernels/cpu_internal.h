@@ -58,6 +58,7 @@ typedef struct cpu_block {
   const attention_args *a;
   int row, rows; /* rows by query heads of the key head are at most CPU_SLOTS */
   int kv_head;
+  int next_head;     /* that this thread is likely to take for the same rows, or -1 */
   int chunk, chunks; /* of a part */
   int is_last;       /* of a fold: the row has no chunks after it */
   float *records;    /* [chunks], of a fold [1 + chunks], each of cpu_record_floats */
