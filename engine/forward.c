@@ -291,3 +291,8 @@ const kernels *forward_kernels(const forward *f) {
 device *forward_device(const forward *f) {
   return f->device;
 }
+
+const float *forward_rope(const forward *f, int *positions) {
+  *positions = positions_of(&f->config, &f->options);
+  return f->step[STEP_ROPE];
+}

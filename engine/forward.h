@@ -64,8 +64,10 @@ MUST_CHECK status forward_get_logits(forward *f, int outputs, float *to_host, de
 /* Copies, for each row of the last step, whether a key or value was not finite. to_host: [rows] */
 MUST_CHECK status forward_get_broken(forward *f, uint8_t *to_host, detail *err);
 
-/* For what else is done with the same device: sampling, pages. */
+/* For what else is done with the same device: sampling, pages, splices. */
 const kernels *forward_kernels(const forward *f);
 device *forward_device(const forward *f);
+/* The rotary table in device memory, as in rope_append_args, and how many positions it has. */
+const float *forward_rope(const forward *f, int *positions);
 
 #endif
