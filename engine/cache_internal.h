@@ -64,8 +64,6 @@ struct cache {
 
 /* ---- cache_pages.c: who uses which page ------------------------------------------------------ */
 
-/* Pages that can be had: free and idle ones. */
-int cache_room(const cache *c);
 MUST_CHECK status cache_no_room(const cache *c, int needed, detail *err); /* E_LIMIT */
 
 /* An empty page that is used by one segment; there is room. Evicts the oldest idle page where none

@@ -60,9 +60,11 @@ static void add_sampling(engine *e, thread *t, int output) {
   e->step.sampling[e->step.event_count++] = t;
 }
 
+/* Whether a thread that does not run could sample its first token from another's logits; one does
+   so once, however many threads with its prompt come to their last token together. */
 static int is_same_prompt(const thread *t, const thread *like) {
-  return t->hash == like->hash && t->prompt == like->prompt && t->sampled == 0 && !t->view &&
-         !memcmp(t->tokens, like->tokens, (size_t)t->prompt * sizeof *t->tokens);
+  return t->output < 0 && t->hash == like->hash && t->prompt == like->prompt && t->sampled == 0 &&
+         !t->view && !memcmp(t->tokens, like->tokens, (size_t)t->prompt * sizeof *t->tokens);
 }
 
 /* The logits of a prompt's last token are those of every thread with that prompt: the ones that
@@ -230,6 +232,7 @@ static status make_events(engine *e, detail *err) {
     }
     if (!failed) failed = text_state(&e->text, err);
     t->is_broken = 0;
+    t->output = -1;
     if (ev->end != ENGINE_GOES_ON) end_thread(e, t);
   }
   for (int i = 0; i < s->event_count; i++) {

@@ -427,7 +427,7 @@ void engine_release(engine *e, thread_id id) {
   u->count = kept;
   engine_unlist_thread(e, t);
   thread_free(t);
-  if (!u->running) engine_rest(e, u);
+  if (!u->running && u->state != UNIT_IS_IDLE) engine_rest(e, u);
 }
 
 status engine_preempt(engine *e, thread_id id, engine_preemption how, detail *err) {
