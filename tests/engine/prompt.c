@@ -1,5 +1,9 @@
 #include "tests/engine/prompt.h"
 
+#include "base/memory.h"
+
+#include <stdio.h>
+
 const int prompt_lengths[PROMPTS] = {1, 7, 64, 300, 700};
 
 enum { PAGE_KEYS = 16, PAGES = (PROMPT_TOKENS_MAX + CONTINUED_TOKENS + PAGE_KEYS - 1) / PAGE_KEYS };
@@ -13,6 +17,35 @@ status prompt_model(model **out, const char *shape, const char *folder, detail *
   REQUIRE(o.shape);
   status failed = synth_write(&o, err);
   return failed ? failed : model_open(out, folder, err);
+}
+
+static status overwrite(FILE *file, const char *name, char *bytes, size_t count, size_t index,
+                        uint16_t value, detail *err) {
+  safetensors *s = NULL;
+  size_t read = fread(bytes, 1, count, file), written = 0;
+  status failed = safetensors_memory(&s, "a model", bytes, read, err);
+  const tensor *t = failed ? NULL : safetensors_find(s, name);
+  if (t) {
+    long at = (long)(t->data - (const uint8_t *)bytes) + 2 * (long)index;
+    if (!fseek(file, at, SEEK_SET)) written = fwrite(&value, sizeof value, 1, file);
+  }
+  safetensors_close(s);
+  if (failed || written == 1) return failed;
+  return fault(err, E_IO, "element %zu of %s could not be written", index, name);
+}
+
+status prompt_poison(const char *folder, const char *name, size_t index, uint16_t value,
+                     detail *err) {
+  enum { BYTES_MAX = 1 << 22 };
+  char path[512];
+  (void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  FILE *file = fopen(path, "r+b");
+  char *bytes = memory_take(BYTES_MAX);
+  status failed = file && bytes ? overwrite(file, name, bytes, BYTES_MAX, index, value, err)
+                                : fault(err, E_IO, "%s cannot be opened", path);
+  memory_free(bytes);
+  if (file && fclose(file) && !failed) failed = fault(err, E_IO, "%s cannot be written", path);
+  return failed;
 }
 
 uint32_t prompt_token(int prompt, int i, int vocabulary) {

@@ -13,6 +13,10 @@ extern const int prompt_lengths[PROMPTS];
 /* Writes the named shape with PROMPT_SEED in bf16 to a folder that must be free, and opens it. */
 MUST_CHECK status prompt_model(model **out, const char *shape, const char *folder, detail *err);
 
+/* Overwrites one bf16 element of a tensor in a folder's file. */
+MUST_CHECK status prompt_poison(const char *folder, const char *tensor_name, size_t index,
+                                uint16_t value, detail *err);
+
 /* Token i of prompt p: the same arithmetic as tests/oracle/logits.py. */
 uint32_t prompt_token(int prompt, int i, int vocabulary);
 

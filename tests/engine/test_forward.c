@@ -256,27 +256,6 @@ END_TEST
 
 /* ---- weights that are not finite ------------------------------------------------------------- */
 
-/* Overwrites one bf16 element of a tensor in the folder's file. */
-static void poison(const char *folder, const char *name, size_t index, uint16_t value) {
-  detail err;
-  char path[512];
-  safetensors *s = NULL;
-  size_t bytes;
-  (void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
-  char *file = support_read(path, &bytes);
-  ck_ok(safetensors_memory(&s, path, file, bytes, &err));
-  const tensor *t = safetensors_find(s, name);
-  ck_assert_ptr_nonnull(t);
-  size_t at = (size_t)(t->data - (const uint8_t *)file) + 2 * index;
-  memcpy(file + at, &value, sizeof value);
-  FILE *out = fopen(path, "wb");
-  ck_assert_ptr_nonnull(out);
-  ck_assert_uint_eq(fwrite(file, 1, bytes, out), bytes);
-  ck_assert_int_eq(fclose(out), 0);
-  safetensors_close(s);
-  free(file);
-}
-
 START_TEST(test_not_finite) {
   static const struct {
     const char *name;
@@ -292,7 +271,7 @@ START_TEST(test_not_finite) {
   forward *f = NULL;
   model *m = opened("tiny-llama");
   const char *folder = model_folder(m);
-  poison(folder, cases[_i].name, cases[_i].index, cases[_i].value);
+  ck_ok(prompt_poison(folder, cases[_i].name, cases[_i].index, cases[_i].value, &err));
   model_close(m);
   m = NULL;
   ck_ok(model_open(&m, support_path("tiny-llama"), &err));
@@ -313,7 +292,7 @@ START_TEST(test_broken_row) {
   uint8_t broken[3];
   uint32_t ids[3] = {1, 2, 3};
   model *m = opened("tiny-llama");
-  poison(model_folder(m), "model.embed_tokens.weight", 2 * 72, 0x7fc0);
+  ck_ok(prompt_poison(model_folder(m), "model.embed_tokens.weight", 2 * 72, 0x7fc0, &err));
   model_close(m);
   m = NULL;
   ck_ok(model_open(&m, support_path("tiny-llama"), &err));

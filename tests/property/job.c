@@ -166,8 +166,9 @@ status traces_open(traces *out, const job *j, detail *err) {
   return OK;
 }
 
-static void trace_clear(trace *t) {
+void trace_clear(trace *t) {
   t->count = t->ends = t->which = 0;
+  t->end = ENGINE_GOES_ON;
   t->stop_at = 0;
   text_clear(&t->text);
 }
@@ -196,7 +197,7 @@ static status trace_grow(trace *t, detail *err) {
   return OK;
 }
 
-static status trace_add(trace *t, const engine_event *ev, detail *err) {
+status trace_add(trace *t, const engine_event *ev, detail *err) {
   status failed = t->count == t->capacity ? trace_grow(t, err) : OK;
   if (failed) return failed;
   if (ev->end != ENGINE_BROKEN) {

@@ -48,6 +48,10 @@ typedef struct traces {
   int count;
 } traces;
 
+/* Adds what an event says; a zeroed trace is empty once its text is open. */
+MUST_CHECK status trace_add(trace *t, const engine_event *ev, detail *err);
+void trace_clear(trace *t);
+
 typedef struct schedule {
   engine_options options;
   int at_once;         /* threads that are submitted and have not ended, at most */
