@@ -260,6 +260,7 @@ static status admit_found(engine *e, unit *u, verdict *out, detail *err) {
     return OK;
   }
   t->fed = found;
+  if (stored > t->prompt) stored = t->prompt; /* what it sampled is its own */
   if (stored > t->known) t->known = stored;
   if (!t->was_found) e->counters.found += found < t->prompt ? found : t->prompt;
   t->was_found = 1;
