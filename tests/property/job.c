@@ -92,7 +92,7 @@ status job_draw(job *out, random_stream *r, int size, int vocabulary, detail *er
   *out = (job){.compute = random_chance(r, 0.3) ? COMPUTE_FP32 : COMPUTE_BF16,
                .positions = z->prompt_high + (int)random_between(r, 40, 80)};
   out->count = (int)random_between(r, z->threads_low, z->threads_high);
-  if (size == JOB_LARGE && random_chance(r, 0.3)) out->count = z->threads_high;
+  if (size == JOB_LARGE && random_chance(r, 0.7)) out->count = z->threads_high;
   out->threads = taken((size_t)out->count, sizeof *out->threads, &failed);
   for (int i = 0; !failed && i < out->count; i++) {
     thread_request *t = &out->threads[i];
@@ -281,7 +281,7 @@ typedef struct runner {
   int next, live;
   gang_stage stage;
   segment_id shared, own[JOB_WORKERS];
-  int64_t asked; /* preemptions */
+  int left; /* preemptions: a thread that is always sent away before its prompt is fed never ends */
 } runner;
 
 static void shuffle(runner *r) {
@@ -398,7 +398,7 @@ static status preempt_one(runner *r, detail *err) {
   for (int i = 0; i < r->out->count; i++) {
     thread_id id = r->id[(first + i) % r->out->count];
     if (!id) continue;
-    r->asked++;
+    r->left--;
     return engine_preempt(r->e, id, how ? ENGINE_SWAP : ENGINE_RECOMPUTE, err);
   }
   return OK;
@@ -407,6 +407,7 @@ static status preempt_one(runner *r, detail *err) {
 static status run_once(runner *r, detail *err) {
   status failed = OK;
   r->next = r->live = 0;
+  r->left = 10 + 3 * r->j->count;
   r->stage = GANG_NOT_YET;
   for (int i = 0; i < r->out->count; i++)
     trace_clear(&r->out->of[i]);
@@ -419,7 +420,7 @@ static status run_once(runner *r, detail *err) {
     failed = engine_step(r->e, &events, &count, err);
     for (int i = 0; !failed && i < count; i++)
       failed = handle(r, &events[i], err);
-    if (!failed && random_chance(&r->random, r->s->preempts_in_100 / 100.0))
+    if (!failed && r->left && random_chance(&r->random, r->s->preempts_in_100 / 100.0))
       failed = preempt_one(r, err);
     if (failed) break;
   }

@@ -57,7 +57,8 @@ typedef struct schedule {
   int at_once;         /* threads that are submitted and have not ended, at most */
   int runs;            /* in one engine; the traces are the last one's */
   int shuffles;        /* threads are submitted in another order than the job's */
-  int preempts_in_100; /* after so many steps of a hundred some thread is preempted */
+  int preempts_in_100; /* after so many steps of a hundred some thread is preempted,
+                          three times for each thread and ten times at most */
   uint32_t seed;       /* of the last two */
 } schedule;
 
@@ -65,7 +66,6 @@ typedef struct schedule {
 typedef struct run_report {
   engine_counters counters;
   cache_counters cache;
-  int scarce_preemptions; /* by lack of pages, not asked for */
 } run_report;
 
 enum { JOB_SHORT, JOB_SMALL, JOB_MEDIUM, JOB_LARGE };

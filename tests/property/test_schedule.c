@@ -65,6 +65,7 @@ static void know_axes(void) {
                                       "preempted by swap",
                                       "preempted by recompute",
                                       "preempted at random",
+                                      "ran out of pages",
                                       "one core",
                                       "two cores",
                                       "cold prefix",
@@ -87,13 +88,14 @@ static void know_axes(void) {
   }
 }
 
-static void see_schedule(const schedule *s, int scarce) {
+static void see_schedule(const schedule *s, int threads, int scarce) {
   const engine_options *o = &s->options;
+  int at_once = s->at_once < threads ? s->at_once : threads;
   static const char *const pages[] = {"pages of 16", "pages of 32", "pages of 64", "pages of 128"};
-  saw(s->at_once == 1     ? "alone"
-      : s->at_once <= 16  ? "2 to 16 at once"
-      : s->at_once <= 256 ? "17 to 256 at once"
-                          : "257 at once",
+  saw(at_once == 1     ? "alone"
+      : at_once <= 16  ? "2 to 16 at once"
+      : at_once <= 256 ? "17 to 256 at once"
+                       : "257 at once",
       1);
   saw(o->slots == 1 ? "1 slot" : o->slots <= 16 ? "2 to 16 slots" : "17 to 257 slots", 1);
   saw(o->rows == o->slots ? "rows as slots" : "rows to spare", 1);
@@ -153,14 +155,14 @@ static int draw_size(random_stream *r, int slow) {
   return x < 5 ? JOB_SMALL : x < 8 ? JOB_MEDIUM : JOB_LARGE;
 }
 
-static int at_once(random_stream *r, int threads) {
+static int draw_at_once(random_stream *r, int threads) {
   uint32_t x = random_below(r, 10);
   if (x < 3) return 1;
-  return x < 6 && threads > 1 ? (int)random_between(r, 2, threads) : 257;
+  return x < 5 && threads > 1 ? (int)random_between(r, 2, threads) : 257;
 }
 
 static schedule draw_schedule(random_stream *r, const job *j, unsigned path, int *scarce) {
-  schedule s = {.at_once = at_once(r, j->count), .runs = random_chance(r, 0.3) ? 2 : 1};
+  schedule s = {.at_once = draw_at_once(r, j->count), .runs = random_chance(r, 0.3) ? 2 : 1};
   engine_options *o = &s.options;
   *scarce = random_chance(r, 0.4);
   o->backend = path ? "cpu" : "reference";
@@ -218,6 +220,8 @@ static int run_both(world *w, int draw, const job *j, const schedule s[2]) {
     run_report report;
     failed = traces_open(&t[i], j, &err);
     if (!failed) failed = job_run(j, &s[i], w->model, w->tokenizer, &t[i], &report, &err);
+    if (!failed && !s[i].preempts_in_100)
+      saw("ran out of pages", report.counters.preempted_total > 0);
     if (!failed) w->sampled += report.counters.sampled;
     if (!failed) w->rows += report.counters.rows;
   }
@@ -248,7 +252,7 @@ static int run_draw(world *w, int draw) {
   for (int i = 0; i < 2; i++) {
     int scarce;
     s[i] = draw_schedule(&r, &j, path[i], &scarce);
-    see_schedule(&s[i], scarce);
+    see_schedule(&s[i], j.count, scarce);
   }
   int failed = run_both(w, draw, &j, s);
   job_close(&j);
