@@ -250,7 +250,8 @@ static int trace_differs(const trace *a, const trace *b, difference *out) {
                    (int)b->end, b->which, b->stop_at);
     return 1;
   }
-  if (strcmp(text_string(&a->text), text_string(&b->text)) != 0) {
+  if (a->text.bytes != b->text.bytes ||
+      memcmp(text_string(&a->text), text_string(&b->text), a->text.bytes) != 0) {
     (void)snprintf(out->text, sizeof out->text, "text of %zu bytes and of %zu", a->text.bytes,
                    b->text.bytes);
     return 1;

@@ -164,7 +164,7 @@ static int draw_at_once(random_stream *r, int threads) {
 static schedule draw_schedule(random_stream *r, const job *j, unsigned path, int *scarce) {
   schedule s = {.at_once = draw_at_once(r, j->count), .runs = random_chance(r, 0.3) ? 2 : 1};
   engine_options *o = &s.options;
-  *scarce = random_chance(r, 0.4);
+  *scarce = random_chance(r, 0.55);
   o->backend = path ? "cpu" : "reference";
   o->paths = path;
   o->threads = (int)random_between(r, 1, 2);
@@ -180,7 +180,7 @@ static schedule draw_schedule(random_stream *r, const job *j, unsigned path, int
   o->pages =
       *scarce ? pages + (int)random_below(r, 4) : pages * (j->count < 60 ? j->count : 60) + 64;
   if (j->has_gang) o->pages += job_reserve(j, o->page_keys);
-  o->policy = random_chance(r, 0.4) ? ENGINE_NEVER_EVICT : ENGINE_FILL_MEMORY;
+  o->policy = random_chance(r, 0.35) ? ENGINE_NEVER_EVICT : ENGINE_FILL_MEMORY;
   o->preemption = random_chance(r, 0.5) ? ENGINE_SWAP : ENGINE_RECOMPUTE;
   o->swap_bytes = random_chance(r, 0.7) ? 1 << 22 : 0;
   o->no_sharing = random_chance(r, 0.3);
