@@ -31,6 +31,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(kernels/cpu_avx2.c PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
   set_source_files_properties(kernels/cpu_avx512.c PROPERTIES
     COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma")
+  set_source_files_properties(kernels/cpu_bf16.c PROPERTIES
+    COMPILE_OPTIONS "-O3;-mavx512f;-mavx512bf16;-mavx2;-mfma")
   set_source_files_properties(kernels/cpu_amx.c PROPERTIES
     COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma;-mamx-tile;-mamx-bf16")
 endif()

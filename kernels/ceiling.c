@@ -28,8 +28,9 @@ struct ceiling {
   size_t at[KERNELS_THREADS_MAX]; /* where each thread goes on in its part */
 };
 
-/* One burst as its threads see it. They start together, since one that reads while the others still
-   wake up has the memory to itself. */
+/* One burst as its threads see it: each takes one piece of it, and none a second before all have
+   one. They start together, since one that reads while the others still wake up has the memory to
+   itself. */
 typedef struct burst {
   ceiling *c;
   const ceiling_loop *loop; /* NULL: reads */
@@ -115,9 +116,9 @@ static void warm(burst *b, int thread) {
     done += read_some(b, thread);
 }
 
-static void read_burst(void *context, int thread) {
+static void read_burst(void *context, int worker, int thread, int after) {
+  (void)worker, (void)after;
   burst *b = context;
-  if (thread >= b->threads) return;
   if (b->c->at[thread] >= b->part_bytes) b->c->at[thread] = 0;
   warm(b, thread);
   start_together(b);
@@ -130,10 +131,10 @@ static void read_burst(void *context, int thread) {
   b->rate[thread] = bytes / (double)(now - start) * 1e9;
 }
 
-static void work_burst(void *context, int thread) {
+static void work_burst(void *context, int worker, int thread, int after) {
+  (void)worker, (void)after;
   enum { ROUNDS = 256 }; /* about 2 us; of fmaf that is a function call, 10 */
   burst *b = context;
-  if (thread >= b->threads) return;
   b->loop->work(ROUNDS);
   start_together(b);
   int64_t start = clock_monotonic_ns(), now = start;
@@ -156,7 +157,7 @@ static double sum_of(const burst *b) {
 double ceiling_arithmetic(ceiling *c, ceiling_unit u, int threads, int64_t ns) {
   REQUIRE(threads >= 1 && threads <= c->threads && ns > 0 && ceiling_has(u));
   burst b = {.c = c, .loop = &ceiling_loops[u], .threads = threads, .ns = ns};
-  pool_run(c->pool, work_burst, &b);
+  pool_run(c->pool, threads, 1, work_burst, &b);
   return sum_of(&b);
 }
 
@@ -166,6 +167,6 @@ double ceiling_read(ceiling *c, size_t footprint, int threads, int64_t ns) {
   size_t bytes = footprint < c->bytes ? footprint : c->bytes;
   b.part_bytes = bytes / (size_t)threads / LINE * LINE;
   if (b.part_bytes < LINE) b.part_bytes = LINE;
-  pool_run(c->pool, read_burst, &b);
+  pool_run(c->pool, threads, 1, read_burst, &b);
   return sum_of(&b);
 }

@@ -8,6 +8,7 @@ static const cpu_ops *ops_of(cpu_path path) {
   switch (path) {
 #if defined(__x86_64__)
   case CPU_AMX: return &cpu_ops_amx;
+  case CPU_BF16: return &cpu_ops_bf16;
   case CPU_AVX512: return &cpu_ops_avx512;
   case CPU_AVX2: return &cpu_ops_avx2;
 #endif
@@ -16,9 +17,14 @@ static const cpu_ops *ops_of(cpu_path path) {
   }
 }
 
+static panel_order order_of(const cpu_device *d) {
+  if (d->head.options.compute == COMPUTE_FP32) return PANEL_SINGLES;
+  return d->path == CPU_BF16 ? PANEL_QUADS : PANEL_PAIRS;
+}
+
 /* The best that the machine has among those allowed; CPU_TILES only where it alone is. */
 static status choose_path(cpu_device *d, detail *err) {
-  static const cpu_path order[] = {CPU_AMX, CPU_AVX512, CPU_AVX2, CPU_PORTABLE};
+  static const cpu_path order[] = {CPU_AMX, CPU_BF16, CPU_AVX512, CPU_AVX2, CPU_PORTABLE};
   unsigned allowed = d->head.options.paths;
   d->path = CPU_TILES;
   if (allowed == CPU_TILES) return OK;
@@ -76,6 +82,7 @@ static status open_device(device **out, const device_options *o, detail *err) {
   d->head.options = *o;
   failed = choose_path(d, err);
   if (!failed) d->ops = ops_of(d->path);
+  d->order = order_of(d);
   if (!failed) failed = take_memory(d, err);
   if (!failed) failed = pool_open(&d->pool, o->threads, err);
   if (failed) {
@@ -97,30 +104,25 @@ static void free_weight(device *d, packed_weight *w) {
   host_free(w);
 }
 
-/* ---- operations: shares of rows or of panels --------------------------------------------------
- */
+/* ---- operations: shares of rows -------------------------------------------------------------- */
 
 /* One operation as the threads see it. Sharing never changes an order of sums: no index that is
    shared out is summed over. */
 typedef struct job {
   cpu_device *d;
   const void *args;
-  int count;    /* of what is shared out */
-  int adjacent; /* whether a thread gets one run of it, or every threads-th */
   void (*share)(const struct job *j, int first, int last, cpu_scratch *s);
 } job;
 
-static void work(void *context, int thread) {
+static void work(void *context, int thread, int first, int last) {
   const job *j = context;
-  int threads = j->d->head.options.threads;
-  if (j->adjacent) {
-    int64_t count = j->count;
-    int first = (int)(count * thread / threads), last = (int)(count * (thread + 1) / threads);
-    if (first < last) j->share(j, first, last, j->d->scratch[thread]);
-    return;
-  }
-  for (int i = thread; i < j->count; i += threads)
-    j->share(j, i, i + 1, j->d->scratch[thread]);
+  j->share(j, first, last, j->d->scratch[thread]);
+}
+
+/* Rows are cheap and alike: a thread takes them by the handful. */
+static int handful(const cpu_device *d, int count) {
+  int some = count / (8 * d->head.options.threads);
+  return some ? some : 1;
 }
 
 static void share_embed(const job *j, int first, int last, cpu_scratch *s) {
@@ -131,10 +133,6 @@ static void share_embed(const job *j, int first, int last, cpu_scratch *s) {
 static void share_norm_add(const job *j, int first, int last, cpu_scratch *s) {
   (void)s;
   j->d->ops->norm_add(j->d->head.options.compute, j->args, first, last);
-}
-
-static void share_product(const job *j, int first, int last, cpu_scratch *s) {
-  j->d->ops->product(j->d, j->args, first, last, s);
 }
 
 static void share_rope_append(const job *j, int first, int last, cpu_scratch *s) {
@@ -167,21 +165,28 @@ static void share_sample(const job *j, int first, int last, cpu_scratch *s) {
     cpu_sample(j->d, j->args, i, s);
 }
 
-#define OPERATION(name, how_many, in_runs)                                                         \
+#define OPERATION(name, how_many, at_once)                                                         \
   static status name(device *d, const name##_args *a, detail *err) {                               \
     (void)err;                                                                                     \
     check_##name(d, a);                                                                            \
-    job j = {(cpu_device *)d, a, how_many, in_runs, share_##name};                                 \
-    pool_run(j.d->pool, work, &j);                                                                 \
+    job j = {(cpu_device *)d, a, share_##name};                                                    \
+    int count = how_many;                                                                          \
+    pool_run(j.d->pool, count, at_once, work, &j);                                                 \
     return OK;                                                                                     \
   }
-OPERATION(embed, a->plan->rows, 1)
-OPERATION(norm_add, a->rows, 1)
-OPERATION(product, padded(a->w->n, CPU_LANES) / CPU_LANES, 1)
-OPERATION(rope_append, a->plan->rows, 1)
-OPERATION(swiglu, a->rows, 1)
-OPERATION(gather, a->plan->outputs, 1)
-OPERATION(splice, a->slots, 1)
+OPERATION(embed, a->plan->rows, handful(j.d, count))
+OPERATION(norm_add, a->rows, handful(j.d, count))
+OPERATION(rope_append, a->plan->rows, handful(j.d, count))
+OPERATION(swiglu, a->rows, handful(j.d, count))
+OPERATION(gather, a->plan->outputs, handful(j.d, count))
+OPERATION(splice, a->slots, handful(j.d, count))
+
+static status product(device *head, const product_args *a, detail *err) {
+  (void)err;
+  check_product(head, a);
+  cpu_product((cpu_device *)head, a);
+  return OK;
+}
 
 static status attention(device *d, const attention_args *a, detail *err) {
   (void)err;
@@ -200,8 +205,8 @@ static status sample(device *head, const sample_args *a, detail *err) {
     d->scratch[t]->ids = ids;
   }
   if (d->scratch_ids < (size_t)a->vocabulary) d->scratch_ids = (size_t)a->vocabulary;
-  job j = {d, a, a->rows, 0, share_sample};
-  pool_run(d->pool, work, &j);
+  job j = {d, a, share_sample};
+  pool_run(d->pool, a->rows, 1, work, &j);
   return OK;
 }
 

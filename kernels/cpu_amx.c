@@ -4,8 +4,9 @@
 #if defined(__x86_64__)
 #include "kernels/lanes_avx512_internal.h"
 
-#define LANES_BLOCKS(X)      X(8, 1) X(4, 2) X(4, 1) X(2, 4) X(2, 2) X(2, 1) X(1, 4) X(1, 2) X(1, 1)
-#define LANES_ROW_STEP(left) ((left) >= 8 ? 8 : (left) >= 4 ? 4 : (left) >= 2 ? 2 : 1)
+#define LANES_BF16      DOT_WIDENED
+#define LANES_MOST_ROWS 12
+#define LANES_ROWS(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 
 /* Palette 1, and for each of eight tiles its bytes a row and its rows (SDM, LDTILECFG). */
 typedef struct tile_config {
@@ -39,7 +40,8 @@ static inline void configure_tiles(void) {
 #define TILE_DOT(c, a, b)         _tile_dpbf16ps(c, a, b)
 #include "kernels/cpu_tiles_internal.h"
 
-const cpu_ops cpu_ops_amx = {"amx",        path_norm_add,  path_swiglu,         path_rope_append,
-                             tile_product, tile_attention, tile_attention_part, path_attention_fold,
-                             path_splice,  path_exps,      path_masses};
+const cpu_ops cpu_ops_amx = {
+    "amx",         sizeof(uint16_t), path_norm_add,  path_swiglu,         path_rope_append,
+    tile_operands, tile_product,     tile_attention, tile_attention_part, path_attention_fold,
+    path_splice,   path_exps,        path_masses};
 #endif

@@ -1,34 +1,25 @@
 /* Attention shared out among the threads of a device. */
 #include "kernels/cpu_internal.h"
 
-#include <stdatomic.h>
-
-/* Pieces of work that are taken by whoever is free, since rows see different numbers of keys. */
+/* Pieces of work, one at a time, since rows see different numbers of keys. */
 typedef struct sharing {
   cpu_device *d;
   const attention_args *a;
   void (*piece)(const struct sharing *s, int number, cpu_scratch *scratch);
-  int pieces;
-  atomic_int taken;
-  int block_rows;           /* of blocks */
+  int block_rows, blocks;   /* of blocks, with the key heads */
   int chunk, chunks, parts; /* of parts: chunks of each view in this round, in so many parts */
 } sharing;
 
-static void take_pieces(void *context, int thread) {
-  sharing *s = context;
-  for (;;) {
-    int number = atomic_fetch_add_explicit(&s->taken, 1, memory_order_relaxed);
-    if (number >= s->pieces) return;
+static void take_pieces(void *context, int thread, int first, int last) {
+  const sharing *s = context;
+  for (int number = first; number < last; number++)
     s->piece(s, number, s->d->scratch[thread]);
-  }
 }
 
 static void share_out(sharing *s, int pieces,
                       void (*piece)(const sharing *s, int number, cpu_scratch *scratch)) {
   s->piece = piece;
-  s->pieces = pieces;
-  atomic_init(&s->taken, 0);
-  pool_run(s->d->pool, take_pieces, s);
+  pool_run(s->d->pool, pieces, 1, take_pieces, s);
 }
 
 /* ---- blocks of rows with a key head each ----------------------------------------------------- */
@@ -44,11 +35,11 @@ static int rows_of_block(const cpu_device *d, const attention_args *a) {
 
 /* The last block goes first: of a prompt the last rows see most. */
 static void take_block(const sharing *s, int number, cpu_scratch *scratch) {
-  int kv_heads = s->d->head.options.kv_heads, job = s->pieces - 1 - number;
+  int kv_heads = s->d->head.options.kv_heads, job = s->blocks - 1 - number;
   int row = job / kv_heads * s->block_rows, left = s->a->plan->rows - row;
   cpu_block b = {.d = s->d, .a = s->a, .row = row, .kv_head = job % kv_heads};
   b.rows = left < s->block_rows ? left : s->block_rows;
-  b.next_head = b.kv_head - s->d->head.options.threads;
+  b.next_head = b.kv_head - 1;
   s->d->ops->attention(&b, scratch);
 }
 
@@ -118,7 +109,7 @@ void cpu_attention(cpu_device *d, const attention_args *a) {
     share_parts(&s, pairs, longest);
   } else if (pairs > 0) {
     s.block_rows = rows_of_block(d, a);
-    int blocks = (a->plan->rows + s.block_rows - 1) / s.block_rows;
-    share_out(&s, blocks * d->head.options.kv_heads, take_block);
+    s.blocks = (a->plan->rows + s.block_rows - 1) / s.block_rows * d->head.options.kv_heads;
+    share_out(&s, s.blocks, take_block);
   }
 }

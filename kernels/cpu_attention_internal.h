@@ -22,7 +22,7 @@ typedef struct chunk {
   int rows;       /* s->member[] lists them */
   int grouped;    /* query heads of each */
   int slots;      /* rows * grouped */
-  const float *q; /* [slots, head_padded] rotated, rounded, padded with zeros */
+  const float *q; /* [slots, head_padded] operands of run_dots */
 } chunk;
 
 /* Blocks of the chunk's page that holds this key. */
@@ -40,7 +40,7 @@ static void prefetch_ahead(const chunk *k, int which, int key) {
   size_t bytes = (size_t)o->page_keys * k->d->head_padded * kernels_activation_bytes(o->compute);
   const unsigned char *block =
       cache_block(k->d, k->ahead[key / o->page_keys], k->layer, which, k->ahead_head);
-  for (size_t i = 0; i < bytes; i += CPU_LINE)
+  for (size_t i = 0; i < bytes; i += CACHE_LINE)
     __builtin_prefetch(block + i, 0, 2);
 }
 
@@ -70,11 +70,12 @@ static void vector_sums(const chunk *k, cpu_scratch *s) {
   dots block = {.x_stride = KERNELS_CHUNK, .y = s->o, .y_stride = (size_t)k->d->head_padded};
   block.panel_bytes = (size_t)o->page_keys * CPU_LANES * unit;
   block.groups = 1;
+  make_operands(o->compute, s->p[0], KERNELS_CHUNK, k->slots, KERNELS_CHUNK);
   for (int key = 0; key < k->seen; key += KERNELS_GROUP) {
     int other = key + HALF_GROUP < k->seen ? key + HALF_GROUP : key;
     if (key % o->page_keys == 0) prefetch_ahead(k, 1, key);
     if (o->page_keys == HALF_GROUP) prefetch_ahead(k, 1, key + HALF_GROUP);
-    block.x = s->p[0] + key;
+    block.x = s->p[0] + operand_at(o->compute, key);
     block.low = block_of(k, 1, key) + (size_t)(key % o->page_keys) * CPU_LANES * unit;
     block.high = block_of(k, 1, other) + (size_t)(other % o->page_keys) * CPU_LANES * unit;
     block.carry = key > 0;
@@ -189,12 +190,14 @@ static void put_slots(const cpu_device *d, const attention_args *a, size_t at, i
 /* Rotates and rounds the queries of a row for a span. */
 static void turn_queries(const cpu_device *d, const attention_args *a, size_t at, int grouped,
                          int32_t position, float *q) {
+  compute_type c = d->head.options.compute;
   int size = d->head.options.head_size;
   for (int h = 0; h < grouped; h++, q += d->head_padded) {
     rotate_head(a->q + at + (size_t)h * size, q, size, a->rope + (size_t)position * size);
     memset(q + size, 0, (size_t)(d->head_padded - size) * sizeof *q);
     for (int e = 0; e < size; e += CPU_LANES)
-      lanes_store(q + e, round_lanes(d->head.options.compute, lanes_load(q + e)));
+      lanes_store(q + e, round_lanes(c, lanes_load(q + e)));
+    make_operands(c, q, (size_t)d->head_padded, 1, d->head_padded);
   }
 }
 

@@ -4,12 +4,13 @@
 #if defined(__x86_64__)
 #include "kernels/lanes_avx512_internal.h"
 
-#define LANES_BLOCKS(X)      X(8, 1) X(4, 2) X(4, 1) X(2, 4) X(2, 2) X(2, 1) X(1, 4) X(1, 2) X(1, 1)
-#define LANES_ROW_STEP(left) ((left) >= 8 ? 8 : (left) >= 4 ? 4 : (left) >= 2 ? 2 : 1)
+#define LANES_BF16      DOT_WIDENED
+#define LANES_MOST_ROWS 12
+#define LANES_ROWS(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 #include "kernels/cpu_attention_internal.h"
 
 const cpu_ops cpu_ops_avx512 = {
-    "avx512",     path_norm_add,  path_swiglu,         path_rope_append,
-    path_product, path_attention, path_attention_part, path_attention_fold,
-    path_splice,  path_exps,      path_masses};
+    "avx512",      sizeof(float), path_norm_add,  path_swiglu,         path_rope_append,
+    path_operands, path_product,  path_attention, path_attention_part, path_attention_fold,
+    path_splice,   path_exps,     path_masses};
 #endif

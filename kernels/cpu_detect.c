@@ -24,6 +24,8 @@ int cpu_has(cpu_path path) {
   case CPU_TILES: return 1;
   case CPU_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   case CPU_AVX512: return cpu_has(CPU_AVX2) && __builtin_cpu_supports("avx512f");
+  case CPU_BF16:
+    return cpu_has(CPU_AVX512) && __builtin_cpu_supports("avx512bf16") && cpu_pairs_are_links();
   case CPU_AMX: return cpu_has(CPU_AVX512) && has_tiles();
   }
   return 0;
@@ -46,6 +48,7 @@ const char *kernels_cpu_path_name(cpu_path path) {
   case CPU_PORTABLE: return "portable";
   case CPU_AVX2: return "avx2";
   case CPU_AVX512: return "avx512";
+  case CPU_BF16: return "avx512_bf16";
   case CPU_AMX: return "amx";
   case CPU_TILES: return "tiles";
   }

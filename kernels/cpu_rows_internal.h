@@ -184,12 +184,12 @@ static int store_head(compute_type c, const float *x, int size, stored_head *to)
 /* Where element e of the page's key or value at this index stands in its block. */
 static inline size_t key_at(const cpu_device *d, int index, int e) {
   size_t panel = (size_t)(index / CPU_LANES) * d->head_padded * CPU_LANES;
-  return panel + panel_at(d->head.options.compute, e, index % CPU_LANES);
+  return panel + panel_at(d->order, e, index % CPU_LANES);
 }
 
 static inline size_t value_at(const cpu_device *d, int index, int e) {
   size_t panel = (size_t)(e / CPU_LANES) * d->head.options.page_keys * CPU_LANES;
-  return panel + panel_at(d->head.options.compute, index, e % CPU_LANES);
+  return panel + panel_at(d->order, index, e % CPU_LANES);
 }
 
 static int put_key(const cpu_device *d, unsigned char *block, int index, const float *x) {

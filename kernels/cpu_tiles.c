@@ -2,8 +2,9 @@
 #include "kernels/cpu_internal.h"
 #include "kernels/lanes_portable_internal.h"
 
-#define LANES_BLOCKS(X)      X(1, 1)
-#define LANES_ROW_STEP(left) (1)
+#define LANES_BF16      DOT_WIDENED
+#define LANES_MOST_ROWS 1
+#define LANES_ROWS(X)   X(1)
 
 typedef struct tile {
   unsigned char row[16][64];
@@ -55,6 +56,6 @@ static void multiply_tiles(tile *c, const tile *a, const tile *b) {
 #include "kernels/cpu_tiles_internal.h"
 
 const cpu_ops cpu_ops_tiles = {
-    "tiles",      path_norm_add,  path_swiglu,         path_rope_append,
-    tile_product, tile_attention, tile_attention_part, path_attention_fold,
-    path_splice,  path_exps,      path_masses};
+    "tiles",       sizeof(uint16_t), path_norm_add,  path_swiglu,         path_rope_append,
+    tile_operands, tile_product,     tile_attention, tile_attention_part, path_attention_fold,
+    path_splice,   path_exps,        path_masses};

@@ -17,65 +17,97 @@
 
 enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES };
 
-/* Rows of bf16 activations, padded with zeros to whole groups. */
-static void pad_rows(const uint16_t *x, int rows, int k, uint16_t *to) {
-  int k_padded = padded(k, KERNELS_GROUP);
-  for (int r = 0; r < rows; r++) {
-    memcpy(to + (size_t)r * k_padded, x + (size_t)r * k, (size_t)k * sizeof *to);
-    memset(to + (size_t)r * k_padded + k, 0, (size_t)(k_padded - k) * sizeof *to);
+/* The block's rows, padded with zeros to whole groups. */
+static void tile_operands(const cpu_device *d, const product_block *b, cpu_scratch *s) {
+  if (d->head.options.compute == COMPUTE_FP32) {
+    path_operands(d, b, s);
+    return;
+  }
+  int k = b->args->w->k, zeros = padded(k, KERNELS_GROUP) - k;
+  size_t row_bytes = cpu_operand_bytes(d, k);
+  for (int r = 0; r < b->rows; r++) {
+    uint16_t *to = (uint16_t *)(void *)((unsigned char *)s->x + r * row_bytes);
+    memcpy(to, (const uint16_t *)b->args->x + (size_t)(b->row + r) * k, (size_t)k * sizeof *to);
+    memset(to + k, 0, (size_t)zeros * sizeof *to);
   }
 }
 
-/* y = rows of x with one or two panels, for one or two tiles of rows: tiles 0 to 3 hold the sums, 4
-   and 5 the rows, 6 and 7 the panels. */
-static void tile_dots(const uint16_t *x, int k_padded, int two_rows, const unsigned char *w,
-                      size_t panel_bytes, int two_panels, float *y, size_t y_stride) {
-  size_t x_bytes = (size_t)k_padded * sizeof *x, y_bytes = y_stride * sizeof *y;
+/* Sixteen or 32 rows of x with one or two panels. */
+typedef struct tile_block {
+  const unsigned char *x, *w; /* the first of each */
+  size_t x_bytes, w_bytes;    /* from row to row, from panel to panel */
+  int groups, two_rows, two_panels;
+  const unsigned char *ahead; /* of the panels that come next: each group fetches some lines */
+  int ahead_lines;
+  float *y; /* [32, 32] */
+} tile_block;
+
+/* Tiles 0 to 3 hold the sums, 4 and 5 the rows, 6 and 7 the panels: four tiles are loaded for four
+   multiplications, each of which takes as long as two loads from the first cache. */
+static void tile_dots(const tile_block *b) {
+  enum { Y_STRIDE = 2 * CPU_LANES, Y_BYTES = Y_STRIDE * sizeof(float) };
+  const unsigned char *x = b->x, *w = b->w, *ahead = b->ahead;
   TILES_STATE;
   TILE_ZERO(0);
   TILE_ZERO(1);
   TILE_ZERO(2);
   TILE_ZERO(3);
-  for (int k = 0; k < k_padded; k += KERNELS_GROUP, w += TILE_BYTES) {
-    TILE_LOAD(4, x + k, x_bytes);
+  for (int g = 0; g < b->groups; g++, x += TILE_ROW_BYTES, w += TILE_BYTES) {
+    TILE_LOAD(4, x, b->x_bytes);
     TILE_LOAD(6, w, TILE_ROW_BYTES);
     TILE_DOT(0, 4, 6);
-    if (two_panels) {
-      TILE_LOAD(7, w + panel_bytes, TILE_ROW_BYTES);
+    if (b->two_panels) {
+      TILE_LOAD(7, w + b->w_bytes, TILE_ROW_BYTES);
       TILE_DOT(1, 4, 7);
     }
-    if (two_rows) {
-      TILE_LOAD(5, x + (size_t)TILE_ROWS * k_padded + k, x_bytes);
+    if (b->two_rows) {
+      TILE_LOAD(5, x + TILE_ROWS * b->x_bytes, b->x_bytes);
       TILE_DOT(2, 5, 6);
-      if (two_panels) TILE_DOT(3, 5, 7);
+      if (b->two_panels) TILE_DOT(3, 5, 7);
     }
+    for (int line = 0; line < b->ahead_lines; line++, ahead += CACHE_LINE)
+      __builtin_prefetch(ahead, 0, 2);
   }
-  TILE_STORE(0, y, y_bytes);
-  if (two_panels) TILE_STORE(1, y + CPU_LANES, y_bytes);
-  if (two_rows) TILE_STORE(2, y + TILE_ROWS * y_stride, y_bytes);
-  if (two_rows && two_panels) TILE_STORE(3, y + TILE_ROWS * y_stride + CPU_LANES, y_bytes);
+  TILE_STORE(0, b->y, Y_BYTES);
+  if (b->two_panels) TILE_STORE(1, b->y + CPU_LANES, Y_BYTES);
+  if (b->two_rows) TILE_STORE(2, b->y + TILE_ROWS * Y_STRIDE, Y_BYTES);
+  if (b->two_rows && b->two_panels) TILE_STORE(3, b->y + TILE_ROWS * Y_STRIDE + CPU_LANES, Y_BYTES);
 }
 
-static void tile_product(const cpu_device *d, const product_args *a, int first, int last,
-                         cpu_scratch *s) {
+/* All rows of a block with one or two panels. */
+static void tile_panels(const product_block *b, tile_block *t, int panel) {
+  for (int row = 0; row < b->rows; row += 2 * TILE_ROWS) {
+    product_block part = *b;
+    part.row = b->row + row;
+    part.rows = b->rows - row < 2 * TILE_ROWS ? b->rows - row : 2 * TILE_ROWS;
+    t->two_rows = part.rows > TILE_ROWS;
+    tile_dots(t);
+    put_outputs(&part, t->y, 2 * CPU_LANES, panel);
+    if (t->two_panels) put_outputs(&part, t->y + CPU_LANES, 2 * CPU_LANES, panel + 1);
+    t->x += 2 * TILE_ROWS * t->x_bytes;
+    t->ahead += t->groups * t->ahead_lines * CACHE_LINE;
+  }
+}
+
+static void tile_product(const cpu_device *d, const product_block *b, cpu_scratch *s) {
   if (d->head.options.compute == COMPUTE_FP32) {
-    path_product(d, a, first, last, s);
+    path_product(d, b, s);
     return;
   }
-  int k_padded = padded(a->w->k, KERNELS_GROUP);
-  size_t panel_bytes = panel_size(a->w) * sizeof(uint16_t);
-  size_t y_stride = sizeof s->y[0] / sizeof s->y[0][0];
-  uint16_t *x = (uint16_t *)(void *)s->x;
+  const packed_weight *w = b->args->w;
+  int panels = padded(w->n, CPU_LANES) / CPU_LANES;
+  int steps = (b->rows + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS), lines = 2 * TILE_BYTES / CACHE_LINE;
+  tile_block t = {.x_bytes = cpu_operand_bytes(d, w->k), .y = s->y[0]};
+  t.w_bytes = panel_size(w) * sizeof(uint16_t);
+  t.groups = padded(w->k, KERNELS_GROUP) / KERNELS_GROUP;
   TILES_BEGIN;
-  for (int row = 0; row < a->rows; row += CPU_BLOCK_ROWS) {
-    int rows = a->rows - row < CPU_BLOCK_ROWS ? a->rows - row : CPU_BLOCK_ROWS;
-    pad_rows((const uint16_t *)a->x + (size_t)row * a->w->k, rows, a->w->k, x);
-    for (int panel = first; panel < last; panel += 2) {
-      int panels = last - panel < 2 ? 1 : 2;
-      const unsigned char *w = (const unsigned char *)a->w->data + panel * panel_bytes;
-      tile_dots(x, k_padded, rows > TILE_ROWS, w, panel_bytes, panels == 2, s->y[0], y_stride);
-      put_outputs(a, s->y[0], y_stride, row, rows, panel, panels);
-    }
+  for (int panel = b->first; panel < b->last; panel += 2) {
+    t.x = s->x;
+    t.w = (const unsigned char *)w->data + panel * t.w_bytes;
+    t.two_panels = panel + 1 < b->last;
+    t.ahead = t.w + 2 * t.w_bytes;
+    t.ahead_lines = panel + 3 < panels ? (lines + steps - 1) / steps : 0;
+    tile_panels(b, &t, panel);
   }
   TILES_END;
 }

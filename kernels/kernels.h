@@ -57,15 +57,24 @@ typedef enum element_type {
   ELEMENT_FP32
 } element_type; /* as files store it */
 
-/* Ways of the cpu backend, as bits of a mask. All give the same bytes. CPU_TILES runs AMX's loop on
-   an emulated tile instruction: slow, never chosen unless it alone is asked for, and there so that
-   the loop is tested on machines without AMX. */
+/* Ways of the cpu backend, as bits of a mask, each better than those before it. All give the same
+   bytes.
+
+   CPU_BF16 is AVX-512 with VDPBF16PS. By its operation (Intel SDM, volume 2) one lane of it is
+   acc = fma(x[1], w[1], acc), then acc = fma(x[0], w[0], acc) over a pair of bf16, to nearest even
+   with denormals as zeros: two links of a chain of dot(), when the pair holds neighbours in that
+   chain. Makers might round otherwise between the two, so a probe compares the instruction with the
+   chain whenever a path is chosen, and a processor that differs in any bit has not got this path.
+
+   CPU_TILES runs AMX's loop on an emulated tile instruction: slow, never chosen unless it alone is
+   asked for, and there so that the loop is tested on machines without AMX. */
 typedef enum cpu_path {
   CPU_PORTABLE = 1,
   CPU_AVX2 = 2, /* with FMA */
   CPU_AVX512 = 4,
-  CPU_AMX = 8, /* with AVX-512 */
-  CPU_TILES = 16
+  CPU_BF16 = 8, /* with AVX-512 */
+  CPU_AMX = 16, /* with AVX-512 */
+  CPU_TILES = 32
 } cpu_path;
 
 typedef struct device_options {

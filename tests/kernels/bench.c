@@ -1,5 +1,5 @@
-/* Speed of each path of the processor, for a person: products of 1, 16 and 64 rows with a matrix of
-   1024 x 1024, sampling from 32,000 ids. For attention: bench_attention. */
+/* Speed of each path of the processor, for a person: sampling from 32,000 ids. For products and
+   attention: bench_products and bench_attention. */
 #include "base/clock.h"
 #include "tests/kernels/cases.h"
 
@@ -17,13 +17,8 @@ static void need(status s) {
 typedef struct bench {
   const kernels *k;
   device *d;
-  product_args product;
   sample_args sample;
 } bench;
-
-static void run_product(bench *b) {
-  need(b->k->product(b->d, &b->product, &err));
-}
 
 static void run_sample(bench *b) {
   need(b->k->sample(b->d, &b->sample, &err));
@@ -42,43 +37,20 @@ static double fastest(bench *b, void (*run)(bench *)) {
   return (double)best * 1e-9;
 }
 
-static void *numbers(size_t count, int is_bf16) {
+static float *numbers(size_t count) {
   random_stream s = case_stream("bench");
   float *x = calloc(count, sizeof *x);
-  for (size_t i = 0; x && i < count; i++) {
-    float one = (float)random_next(&s) * 0x1p-31f - 1;
-    if (is_bf16) {
-      ((uint16_t *)(void *)x)[i] = (uint16_t)(0x3f80u | (random_next(&s) & 0x807fu));
-    } else {
-      x[i] = one;
-    }
-  }
   if (!x) exit(1);
+  for (size_t i = 0; i < count; i++)
+    x[i] = (float)random_next(&s) * 0x1p-31f - 1;
   return x;
-}
-
-static void bench_products(bench *b) {
-  enum { N = 1024, K = 1024 };
-  static const int rows[] = {1, 16, 64};
-  float *w = numbers((size_t)N * K, 0);
-  weight_part part = {w, ELEMENT_FP32, N};
-  weight_source source = {&part, 1, K};
-  packed_weight *packed;
-  need(b->k->weight_pack(b->d, &packed, &source, &err));
-  for (int i = 0; i < 3; i++) {
-    b->product = (product_args){rows[i], numbers((size_t)rows[i] * K, 1), packed, NULL,
-                                numbers((size_t)rows[i] * N, 0)};
-    double seconds = fastest(b, run_product);
-    printf("  product %2d x %d x %d: %8.1f GFLOP/s\n", rows[i], N, K,
-           2.0 * rows[i] * N * K / seconds * 1e-9);
-  }
 }
 
 static void bench_sample(bench *b, float temperature, float top_p) {
   enum { IDS = 32000 };
   static sample_row row;
   static sample_result out;
-  float *logits = numbers(IDS, 0);
+  float *logits = numbers(IDS);
   for (int i = 0; i < IDS; i++)
     logits[i] *= 8;
   row = (sample_row){.temperature = temperature, .top_p = top_p};
@@ -99,7 +71,6 @@ int main(int argc, char **argv) {
     device_options o = {COMPUTE_BF16, threads, path, 1, 4, 64, 16, 32};
     need(b.k->open(&b.d, &o, &err));
     printf("%s, %d threads\n", b.k->path(b.d), threads);
-    bench_products(&b);
     bench_sample(&b, 0, 1);
     bench_sample(&b, 1, 1);
     bench_sample(&b, 1, 0.95f);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { PAGE_KEYS = 32, POSITIONS = 8192 };
 
@@ -181,16 +182,23 @@ static void run_append(bench *b) {
   need(b->k->rope_append(b->d, &b->append, &err));
 }
 
+/* One thread is timed by what the system gave it, so that others on the machine count less. */
+static int64_t now_ns(int threads) {
+  struct timespec t;
+  if (threads > 1 || clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)) return clock_monotonic_ns();
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Seconds of the fastest of some runs in about a third of a second. */
-static double fastest(bench *b, void (*run)(bench *)) {
-  int64_t start = clock_monotonic_ns(), best = INT64_MAX;
+static double fastest(bench *b, int threads, void (*run)(bench *)) {
+  int64_t start = now_ns(threads), best = INT64_MAX;
   run(b);
   do {
-    int64_t from = clock_monotonic_ns();
+    int64_t from = now_ns(threads);
     run(b);
-    int64_t took = clock_monotonic_ns() - from;
+    int64_t took = now_ns(threads) - from;
     if (took < best) best = took;
-  } while (clock_monotonic_ns() - start < 330000000);
+  } while (now_ns(threads) - start < 330000000);
   return (double)best * 1e-9;
 }
 
@@ -202,7 +210,8 @@ static void bench_load(const load *l, int threads, unsigned path, const uint64_t
   open_bench(&b, threads, path);
   plan_bench(&b);
   fill_bench(&b, rope);
-  double seconds = fastest(&b, run_attention), append = fastest(&b, run_append);
+  double seconds = fastest(&b, threads, run_attention);
+  double append = fastest(&b, threads, run_append);
   double operations = 4 * b.row_keys * l->heads * l->head_size;
   double bytes = 4.0 * b.keys * l->kv_heads * l->head_size;
   printf("  %-34s %7.1f MFLOP %6.1f MB: %8.1f us, %6.1f GFLOP/s, %5.1f GB/s of %.1f; append %.2f "

@@ -192,7 +192,7 @@ static void check_rows(const kernels *k, device *d, const drawn *w, const unsign
 }
 
 static void check_plan(random_stream *s, int number) {
-  static const cpu_path all[] = {CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_TILES};
+  static const cpu_path all[] = {CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_BF16, CPU_AMX, CPU_TILES};
   enum { PATHS = sizeof all / sizeof *all };
   const kernels *reference = kernels_find("reference"), *cpu = kernels_find("cpu");
   drawn *w = drawn_plan(s);

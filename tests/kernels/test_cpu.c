@@ -53,7 +53,7 @@ START_TEST(reference_rows_are_independent) {
 }
 END_TEST
 
-static const cpu_path paths[] = {CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_TILES};
+static const cpu_path paths[] = {CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_BF16, CPU_AMX, CPU_TILES};
 
 START_TEST(paths_have_the_bytes_of_the_reference) {
   cpu_path path = paths[_i];
@@ -74,7 +74,7 @@ END_TEST
 
 /* Keys and values that were moved without a turn are those that were appended, bit for bit. */
 START_TEST(what_is_moved_is_the_same) {
-  const unsigned masks[] = {0, CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_TILES};
+  const unsigned masks[] = {0, CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_BF16, CPU_AMX, CPU_TILES};
   for (size_t p = 0; p < sizeof masks / sizeof *masks; p++) {
     if (p > 0 && !(kernels_cpu_paths() & masks[p])) continue;
     const kernels *k = kernels_find(p ? "cpu" : "reference");

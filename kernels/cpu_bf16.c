@@ -1,0 +1,69 @@
+/* The path of AVX-512 with VDPBF16PS: two links of a chain per lane and instruction. Compute fp32
+   goes as in the path of AVX-512. */
+#include "kernels/cpu_internal.h"
+
+#if defined(__x86_64__)
+#include "kernels/lanes_bf16_internal.h"
+
+#define LANES_BF16      DOT_LINKS
+#define LANES_MOST_ROWS 12
+#define LANES_ROWS(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#include "kernels/cpu_attention_internal.h"
+
+const cpu_ops cpu_ops_bf16 = {
+    "avx512_bf16", sizeof(uint16_t), path_norm_add,  path_swiglu,         path_rope_append,
+    path_operands, path_product,     path_attention, path_attention_part, path_attention_fold,
+    path_splice,   path_exps,        path_masses};
+
+enum { PROBES = 4096 };
+
+/* A bf16 that is often zero, denormal, huge or the negative of what came before. */
+static uint16_t drawn_half(uint32_t word, uint16_t before) {
+  switch (word & 15u) {
+  case 0: return (uint16_t)(word >> 16 & 0x8000u);
+  case 1: return (uint16_t)(word >> 16 & 0x807fu);
+  case 2: return (uint16_t)(0x7e00u | (word >> 16 & 0x80ffu));
+  case 3: return (uint16_t)(0x1f00u | (word >> 16 & 0x80ffu)); /* products are denormal */
+  case 4:
+  case 5: return before ^ 0x8000u;
+  default: return (uint16_t)(0x3e00u | (word >> 16 & 0x81ffu));
+  }
+}
+
+/* Draws that are the same everywhere: a step of Knuth's linear congruence (MMIX). */
+static uint32_t drawn_word(uint64_t *state) {
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(*state >> 32);
+}
+
+static int lane_is_links(uint32_t x, uint32_t w, float sum, float got) {
+  float high = fmaf(number_of_bits(x & 0xffff0000u), number_of_bits(w & 0xffff0000u), sum);
+  float both = fmaf(number_of_bits(x << 16), number_of_bits(w << 16), high);
+  return number_bits(both) == number_bits(got) || (both != both && got != got);
+}
+
+/* In a chain: each sum is where the next starts, so that what cancels does so after rounding. */
+int cpu_pairs_are_links(void) {
+  uint32_t x[CPU_LANES], w[CPU_LANES];
+  float sum[CPU_LANES] = {0}, got[CPU_LANES];
+  uint64_t state = 1;
+  int same = 1;
+  unsigned mode = float_mode_enter();
+  for (int i = 0; i < PROBES; i++) {
+    for (int j = 0; j < CPU_LANES; j++) {
+      uint16_t a = drawn_half(drawn_word(&state), 0x3f80), b = drawn_half(drawn_word(&state), a);
+      uint16_t p = drawn_half(drawn_word(&state), 0x3f80), q = drawn_half(drawn_word(&state), p);
+      x[j] = (uint32_t)a << 16 | b;
+      w[j] = (uint32_t)p << 16 | (drawn_word(&state) & 3u ? q : p);
+      if (i % 8 == 0) sum[j] = 0;
+    }
+    lanes_store(got, lanes_links(lanes_load((const float *)(const void *)x),
+                                 lanes_load((const float *)(const void *)w), lanes_load(sum)));
+    for (int j = 0; j < CPU_LANES; j++)
+      same &= lane_is_links(x[j], w[j], sum[j], got[j]);
+    memcpy(sum, got, sizeof sum);
+  }
+  float_mode_leave(mode);
+  return same;
+}
+#endif
