@@ -16,9 +16,12 @@
    engine_continue or engine_release; between steps, while events are being handled, the caller may
    work on the segments of members that the last step ran (append excepted).
 
-   Who calls. One thread at a time. Errors end nothing but the call: after a failed engine_step
-   (E_DEVICE) only engine_close may follow; after any other failed call all is as it was. Memory is
-   taken by engine_open and by submission; a step takes none. */
+   A thread with a view that has ended rests: it holds no slot, and its segments may be swapped out
+   when pages run out. Whoever works on them later asks segment_is_in, or calls segment_swap_in.
+
+   Who calls. One thread at a time. Errors end nothing but the call: all is as it was, but after an
+   engine_step that failed with E_DEVICE or E_MEMORY only engine_close may follow. Memory is taken
+   by engine_open and by submission; a step takes none, but for decoded text. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -109,7 +112,9 @@ typedef struct thread_request {
 } thread_request;
 
 /* E_INPUT: a token, a setting or a view that cannot be; E_LIMIT: it can never fit (context, pages,
-   rows), with the arithmetic; E_MEMORY. */
+   host memory for swapping a view), with the arithmetic; E_MEMORY. Pages for a thread with a view
+   are kept as for a gang; how many follows from what its view stands on and what it may yet need.
+ */
 MUST_CHECK status engine_submit(engine *e, const thread_request *request, thread_id *out,
                                 detail *err);
 
@@ -117,8 +122,9 @@ MUST_CHECK status engine_submit(engine *e, const thread_request *request, thread
 typedef struct gang_request {
   const thread_request *members; /* [count] each with a view */
   int count;
-  int reserve_pages; /* the most that all segments of all views will stand on together, while any
-                        member runs: kept for them, so that the caller's operations find room */
+  int reserve_pages; /* the most that all segments of all views will list together while any member
+                        runs, a page that two of them share counted twice: kept for them, so that
+                        the caller's operations find room, and as much host memory to swap them */
   int feed_tokens;   /* most tokens of one member fed by one forward; longer feeds take several */
 } gang_request;
 
@@ -138,7 +144,8 @@ typedef struct thread_more {
 MUST_CHECK status engine_continue(engine *e, thread_id thread, const thread_more *more,
                                   detail *err);
 
-/* Changes what a member of a gang sees from the next step on. The last entry stays. */
+/* Changes what a thread with a view sees from the next step on. The last entry stays. Errors of
+   engine_submit. */
 MUST_CHECK status engine_look(engine *e, thread_id thread, const view_entry *view, int entries,
                               detail *err);
 
@@ -152,7 +159,8 @@ typedef enum engine_end {
   ENGINE_STOP_STRING, /* which: index in stops, of the match that ends first, then starts first */
   ENGINE_MOST_TOKENS,
   ENGINE_CONTEXT, /* the view has no position left */
-  ENGINE_BROKEN   /* a number was not finite; the event has no token */
+  ENGINE_BROKEN /* a number was not finite, or no id was left; the event has no token. A segment of
+                   a view keeps what stands before the token that broke */
 } engine_end;
 
 /* One sampled token. Where several ends meet, the first of the enum's order is told. */
@@ -168,8 +176,9 @@ typedef struct engine_event {
   size_t stop_at; /* of a stop string: its first byte in the text since the thread was fed */
 } engine_event;
 
-/* Runs a step. Events come in order of submission and are valid until the next call of any function
-   here that changes the engine. *count may be 0 while prompts are fed. */
+/* Runs a step. Events come in order of submission and are valid until the next step, their texts
+   too. *count may be 0 while prompts are fed. E_LIMIT: nothing can run, since segments that belong
+   to no thread that runs stand on the pages; free or swap some and go on. E_DEVICE; E_MEMORY. */
 MUST_CHECK status engine_step(engine *e, const engine_event **events, int *count, detail *err);
 int engine_is_idle(const engine *e); /* no thread waits or runs: a step would do nothing */
 
@@ -178,16 +187,16 @@ const forward *engine_forward(const engine *e);
 
 /* Preempts a running thread (its whole gang) before the next step, as if pages had run out; no
    effect on one that does not run. The tokens are the same. */
-MUST_CHECK status engine_preempt(engine *e, thread_id thread, engine_preemption how, detail *err);
+void engine_preempt(engine *e, thread_id thread, engine_preemption how);
 
 typedef struct engine_counters {
   int waiting, running, preempted, ended; /* threads now; ended: with views, not released */
   int64_t steps;
   int64_t rows;          /* of all steps */
   int64_t prompt_tokens; /* submitted */
-  int64_t prefilled;     /* rows of tokens that were fed for the first time by their thread */
-  int64_t found;         /* prompt tokens that were stored and not fed */
-  int64_t recomputed;    /* rows fed again after a preemption, or for logits alone */
+  int64_t prefilled;     /* rows of prompt tokens that nobody had computed */
+  int64_t found;         /* prompt tokens that were stored, or another's, and not fed */
+  int64_t recomputed;    /* rows fed again after a preemption, or stored ones for logits alone */
   int64_t sampled;       /* tokens */
   int64_t preempted_total, swapped_total; /* threads */
   int64_t slot_steps, busy_slot_steps;    /* of steps at whose start a thread waited: slots, and

@@ -358,7 +358,9 @@ status engine_admit(engine *e, detail *err) {
   status failed = OK;
   for (unit *u = e->running.youngest, *older; !failed && u; u = older) {
     older = u->older;
-    if (u->is_to_go) failed = engine_preempt_unit(e, u, u->how, err);
+    int is_to_go = u->is_to_go;
+    u->is_to_go = 0;
+    if (is_to_go) failed = engine_preempt_unit(e, u, u->how, err);
   }
   for (unit *u = e->running.oldest; u; u = u->younger)
     keep(e, u);

@@ -95,7 +95,7 @@ static void list_sampling(engine *e) {
       if (u->is_plain && !t->sampled && !t->is_broken && !e->options.no_sharing) add_likes(e, t);
     }
   }
-  sort_pointers((void **)e->step.sampling, e->step.event_count, is_older);
+  sort_pointers(e->step.sampling, e->step.event_count, is_older);
 }
 
 /* Rows of a job mostly suppress the same ids: a list like the last one is not copied again. */

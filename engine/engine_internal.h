@@ -65,6 +65,9 @@ struct unit {
   int is_to_go;        /* preempt it before the next step */
   engine_preemption how;
 
+  const int32_t *pages; /* [page_count] that it reads first in the step that is made */
+  int page_count;
+
   thread_id waits_for; /* computes a head of this one's prompt; 0: none */
   int waits_fed;       /* until it has fed so many */
 };
@@ -82,14 +85,14 @@ typedef struct step_arrays {
   int32_t *pages;                                 /* [page_capacity] */
   int32_t *output_row;                            /* [slots] */
   uint8_t *broken;                                /* [rows] */
-  unit **units;                                   /* [slots] in the order of their rows */
-  segment_id *listed;                             /* [slots + segments] */
-  int32_t *listed_at;                             /* [slots + segments] where in pages */
+  void **units;       /* [slots] each a unit, in the order of their rows */
+  segment_id *listed; /* [slots + segments] */
+  int32_t *listed_at; /* [slots + segments] where in pages */
   int span_capacity, page_capacity, listed_count, page_count;
   step_plan plan;
 
   int capacity;           /* threads that the arrays below have room for */
-  thread **sampling;      /* [capacity] by id */
+  void **sampling;        /* [capacity] each a thread, by id */
   sample_row *rows;       /* [capacity] */
   int32_t *logits_row;    /* [capacity] */
   sample_result *results; /* [capacity] */
@@ -179,6 +182,7 @@ int engine_fed_at_most(const engine *e, int prompt, int most);
 /* ---- engine_rows.c: rows and pages ----------------------------------------------------------- */
 
 MUST_CHECK status engine_fill_rows(engine *e, detail *err);
+int unit_has_rows(const unit *u); /* in the step that is made */
 
 /* ---- engine_plan.c --------------------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@ status plan_take(engine *e, detail *err) {
   s->row_span = memory_zeroed(rows + 1, word);
   s->output_row = memory_zeroed(slots, word);
   s->broken = memory_zeroed(rows, 1);
-  s->units = memory_zeroed(slots, sizeof *s->units);
+  s->units = memory_zeroed(slots, sizeof(void *));
   s->listed = memory_zeroed(segments, sizeof *s->listed);
   s->listed_at = memory_zeroed(segments, word);
   s->pages = memory_zeroed(segments, (size_t)longest_list(e) * word);
@@ -66,21 +66,12 @@ static segment_id first_segment(const thread *t) {
 }
 
 /* Units side by side that share pages: by their lists of pages. */
-static int is_before(const cache *c, const unit *a, const unit *b) {
-  int a_count, b_count;
-  const int32_t *x = segment_pages(c, first_segment(a->members[0]), &a_count);
-  const int32_t *y = segment_pages(c, first_segment(b->members[0]), &b_count);
-  for (int i = 0; i < a_count && i < b_count; i++) {
-    if (x[i] != y[i]) return x[i] < y[i];
+static int is_before(const void *a, const void *b) {
+  const unit *x = a, *y = b;
+  for (int i = 0; i < x->page_count && i < y->page_count; i++) {
+    if (x->pages[i] != y->pages[i]) return x->pages[i] < y->pages[i];
   }
-  return a_count < b_count;
-}
-
-static int has_rows(const unit *u) {
-  for (int i = 0; i < u->count; i++) {
-    if (u->members[i]->rows) return 1;
-  }
-  return 0;
+  return x->page_count < y->page_count;
 }
 
 /* The kernels read a page once for rows that stand side by side. */
@@ -88,17 +79,11 @@ static int order_units(engine *e) {
   step_arrays *s = &e->step;
   int count = 0;
   for (unit *u = e->running.oldest; u; u = u->younger) {
-    if (has_rows(u)) s->units[count++] = u;
+    if (!unit_has_rows(u)) continue;
+    u->pages = segment_pages(e->cache, first_segment(u->members[0]), &u->page_count);
+    s->units[count++] = u;
   }
-  for (int gap = count / 2; gap > 0; gap /= 2) { /* Shell 1959: in place */
-    for (int i = gap; i < count; i++) {
-      unit *moved = s->units[i];
-      int to = i;
-      for (; to >= gap && is_before(e->cache, moved, s->units[to - gap]); to -= gap)
-        s->units[to] = s->units[to - gap];
-      s->units[to] = moved;
-    }
-  }
+  sort_pointers(s->units, count, is_before);
   return count;
 }
 
@@ -180,8 +165,9 @@ void plan_build(engine *e) {
                         .output_row = s->output_row};
   int count = order_units(e);
   for (int i = 0; i < count; i++) {
-    for (int k = 0; k < s->units[i]->count; k++) {
-      if (s->units[i]->members[k]->rows) add_rows(e, s->units[i]->members[k]);
+    const unit *u = s->units[i];
+    for (int k = 0; k < u->count; k++) {
+      if (u->members[k]->rows) add_rows(e, u->members[k]);
     }
   }
   s->row_span[s->plan.rows] = s->plan.spans;

@@ -31,7 +31,7 @@ static int take_all(unit *u, int *left) {
   return 1;
 }
 
-static int has_rows(const unit *u) {
+int unit_has_rows(const unit *u) {
   for (int i = 0; i < u->count; i++) {
     if (u->members[i]->rows) return 1;
   }
@@ -61,10 +61,10 @@ static int share_rows(engine *e) {
     if (u->was_passed_over) u->was_passed_over = !take_all(u, &left);
   }
   for (unit *u = e->running.oldest; u; u = u->younger) {
-    if (!has_rows(u) && unit_wants(u) <= u->running && !take_all(u, &left)) is_short = 1;
+    if (!unit_has_rows(u) && unit_wants(u) <= u->running && !take_all(u, &left)) is_short = 1;
   }
   for (unit *u = e->running.oldest; u; u = u->younger) {
-    if (has_rows(u)) continue;
+    if (unit_has_rows(u)) continue;
     int is_whole =
         u->feed_tokens ? take_all(u, &left) : take_some(e, u->members[0], unit_wants(u), &left);
     if (!is_whole) is_short = 1;
@@ -133,6 +133,7 @@ static status no_page(const engine *e, const unit *u, int wanted, int room, deta
    or goes itself. */
 static status take_pages(engine *e, unit *u, detail *err) {
   int wanted = pages_wanted(e, u), room;
+  if (!wanted) return append(e, u, err);
   status failed = engine_find_room(e, u, wanted, &room, err);
   if (failed) return failed;
   if (room < wanted && !u->feed_tokens) {
@@ -158,7 +159,7 @@ status engine_fill_rows(engine *e, detail *err) {
   status failed = OK;
   int is_short = share_rows(e), rows = 0;
   for (unit *u = e->running.oldest, *next; !failed && u; u = next) {
-    if (has_rows(u)) failed = take_pages(e, u, err);
+    if (unit_has_rows(u)) failed = take_pages(e, u, err);
     next = u->state == UNIT_RUNS ? u->younger : NULL;
     rows += rows_of(u);
   }

@@ -305,6 +305,8 @@ status engine_submit_gang(engine *e, const gang_request *g, thread_id *ids, deta
 static status change_view(engine *e, thread *t, const view_entry *view, int entries, detail *err) {
   int failed = 0;
   status full = plan_make_room(e, entries, err);
+  for (int i = 0; !full && t->unit->state == UNIT_RUNS && i < entries; i++)
+    full = segment_swap_in(e->cache, view[i].segment, err);
   if (full) return full;
   view_entry *copy = copy_of(view, (size_t)entries, sizeof *view, &failed);
   if (failed) return fault(err, E_MEMORY, "no memory for a view of %d entries", entries);
@@ -430,11 +432,9 @@ void engine_release(engine *e, thread_id id) {
   if (!u->running && u->state != UNIT_IS_IDLE) engine_rest(e, u);
 }
 
-status engine_preempt(engine *e, thread_id id, engine_preemption how, detail *err) {
+void engine_preempt(engine *e, thread_id id, engine_preemption how) {
   thread *t = engine_find(e, id);
-  (void)err;
-  if (!t || t->unit->state != UNIT_RUNS) return OK;
+  if (!t || t->unit->state != UNIT_RUNS) return;
   t->unit->is_to_go = 1;
   t->unit->how = how;
-  return OK;
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static detail err;
@@ -81,9 +82,20 @@ void engines_drive(engine *e, trace *into, thread_id first, int count, after_ste
   ck_ok(cache_check(engine_cache(e), &err));
 }
 
+enum { KEPT_MAX = 64 };
+static traces kept[KEPT_MAX];
+static int kept_count;
+
+static void close_kept(void) {
+  while (kept_count)
+    traces_close(&kept[--kept_count]);
+}
+
 trace *engines_traces(int count) {
   trace *t = memory_zeroed((size_t)count, sizeof *t);
-  ck_assert_ptr_nonnull(t);
+  ck_assert(t && kept_count < KEPT_MAX);
+  if (!kept_count) (void)atexit(close_kept);
+  kept[kept_count++] = (traces){t, count};
   for (int i = 0; i < count; i++)
     text_open(&t[i].text, JOB_TEXT_MAX);
   return t;

@@ -393,16 +393,16 @@ static status submit_some(runner *r, detail *err) {
 }
 
 /* Whichever comes first of those that are live, from a random place on. */
-static status preempt_one(runner *r, detail *err) {
+static void preempt_one(runner *r) {
   int first = (int)random_below(&r->random, (uint32_t)r->out->count);
   int how = (int)random_below(&r->random, 2);
   for (int i = 0; i < r->out->count; i++) {
     thread_id id = r->id[(first + i) % r->out->count];
     if (!id) continue;
     r->left--;
-    return engine_preempt(r->e, id, how ? ENGINE_SWAP : ENGINE_RECOMPUTE, err);
+    engine_preempt(r->e, id, how ? ENGINE_SWAP : ENGINE_RECOMPUTE);
+    return;
   }
-  return OK;
 }
 
 static status run_once(runner *r, detail *err) {
@@ -422,7 +422,7 @@ static status run_once(runner *r, detail *err) {
     for (int i = 0; !failed && i < count; i++)
       failed = handle(r, &events[i], err);
     if (!failed && r->left && random_chance(&r->random, r->s->preempts_in_100 / 100.0))
-      failed = preempt_one(r, err);
+      preempt_one(r);
     if (failed) break;
   }
   if (!failed && r->live) failed = fault(err, E_LIMIT, "%d threads never ended", r->live);
@@ -438,6 +438,10 @@ static status check_end(runner *r, run_report *report, detail *err) {
   if (n.pages_used || n.swapped || n.segments || k.running || k.waiting || k.preempted || k.ended) {
     return fault(err, E_LIMIT, "%d pages, %d swapped ones and %d segments are left at the end",
                  n.pages_used, n.swapped, n.segments);
+  }
+  if (r->s->options.policy == ENGINE_NEVER_EVICT && !r->s->preempts_in_100 && k.preempted_total) {
+    return fault(err, E_LIMIT, "%lld threads were preempted where none may be",
+                 (long long)k.preempted_total);
   }
   if (report) *report = (run_report){.counters = k, .cache = n};
   return OK;
