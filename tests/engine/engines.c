@@ -15,14 +15,8 @@ model *engines_model(void) {
 }
 
 tokenizer *engines_tokenizer(void) {
-  static const char learnt[] = "the thing in there is on the other side of it, and then some 10 "
-                               "or 20 more of these, in the end nothing is there\n";
-  text file;
   tokenizer *t = NULL;
-  text_open(&file, JOB_TEXT_MAX);
-  ck_ok(tokenizer_synth(&file, learnt, sizeof learnt - 1, ENGINES_VOCABULARY, &err));
-  ck_ok(tokenizer_read(&t, text_string(&file), file.bytes, "a tokenizer", &err));
-  text_close(&file);
+  ck_ok(job_tokenizer(&t, ENGINES_VOCABULARY, &err));
   return t;
 }
 

@@ -155,6 +155,17 @@ int job_pages(const job *j, int page_keys) {
   return most;
 }
 
+status job_tokenizer(tokenizer **out, int vocabulary, detail *err) {
+  static const char learnt[] = "the thing in there is on the other side of it, and then some 10 "
+                               "or 20 more of these, in the end nothing is there\n";
+  text file;
+  text_open(&file, JOB_TEXT_MAX);
+  status failed = tokenizer_synth(&file, learnt, sizeof learnt - 1, vocabulary, err);
+  if (!failed) failed = tokenizer_read(out, text_string(&file), file.bytes, "a tokenizer", err);
+  text_close(&file);
+  return failed;
+}
+
 /* ---- traces ---------------------------------------------------------------------------------- */
 
 status traces_open(traces *out, const job *j, detail *err) {

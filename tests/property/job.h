@@ -75,6 +75,9 @@ void job_close(job *j);
 int job_pages(const job *j, int page_keys);   /* of the thread that needs most, or of its gang */
 int job_reserve(const job *j, int page_keys); /* of its gang, as a part of that */
 
+/* One in whose texts the stop strings of drawn jobs occur. */
+MUST_CHECK status job_tokenizer(tokenizer **out, int vocabulary, detail *err);
+
 MUST_CHECK status traces_open(traces *out, const job *j, detail *err);
 void traces_close(traces *t);
 

@@ -311,20 +311,9 @@ static int soak(world *w, double seconds) {
 }
 
 static status open_world(world *w, const char *folder, detail *err) {
-  static const char learnt[] = "the thing in there is on the other side of it, and then some 10 "
-                               "or 20 more of these, in the end nothing is there\n";
-  text file;
   status failed = prompt_model(&w->model, "tiny-llama", folder, err);
-  text_open(&file, JOB_TEXT_MAX);
-  if (!failed) {
-    failed = tokenizer_synth(&file, learnt, sizeof learnt - 1,
-                             model_config_of(w->model)->vocabulary, err);
-  }
-  if (!failed) {
-    failed = tokenizer_read(&w->tokenizer, text_string(&file), file.bytes, "a tokenizer", err);
-  }
-  text_close(&file);
-  return failed;
+  int vocabulary = failed ? 0 : model_config_of(w->model)->vocabulary;
+  return failed ? failed : job_tokenizer(&w->tokenizer, vocabulary, err);
 }
 
 int main(int argc, char **argv) {
