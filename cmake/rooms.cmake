@@ -19,22 +19,23 @@ if(onednn_major AND NOT NIGHTJAR_SANITIZE AND NOT NIGHTJAR_FUZZ)
 endif()
 # Each path of the processor is compiled for its own instructions and entered only where the machine
 # has them. Their loops rely on constant bounds being unrolled, in every build.
-# (Lanes that are arrays, and a check of each one's scope, would take gcc minutes.)
+# (gcc takes minutes over unrolled loops whose every load is checked.)
 if(NIGHTJAR_SANITIZE MATCHES "address" OR NIGHTJAR_FUZZ)
   set(lanes_options "-O1;-fno-sanitize-address-use-after-scope")
 else()
   set(lanes_options -O3)
 endif()
-set_source_files_properties(kernels/cpu_portable.c kernels/cpu_tiles.c PROPERTIES
-  COMPILE_OPTIONS "${lanes_options}")
+function(path name)
+  set_source_files_properties(kernels/cpu_${name}.c PROPERTIES
+    COMPILE_OPTIONS "${lanes_options};${ARGN}")
+endfunction()
+path(portable)
+path(tiles)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set_source_files_properties(kernels/cpu_avx2.c PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
-  set_source_files_properties(kernels/cpu_avx512.c PROPERTIES
-    COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma")
-  set_source_files_properties(kernels/cpu_bf16.c PROPERTIES
-    COMPILE_OPTIONS "-O3;-mavx512f;-mavx512bf16;-mavx2;-mfma")
-  set_source_files_properties(kernels/cpu_amx.c PROPERTIES
-    COMPILE_OPTIONS "-O3;-mavx512f;-mavx2;-mfma;-mamx-tile;-mamx-bf16")
+  path(avx2 -mavx2 -mfma)
+  path(avx512 -mavx512f -mavx2 -mfma)
+  path(bf16 -mavx512f -mavx512bf16 -mavx2 -mfma)
+  path(amx -mavx512f -mavx2 -mfma -mamx-tile -mamx-bf16)
 endif()
 
 room(engine PkgConfig::libpcre2_8 ${UTF8PROC_LIBRARY} m)

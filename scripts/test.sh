@@ -36,14 +36,18 @@ fi
 build asan
 # Pure arithmetic that is compared bit for bit has little to gain and takes minutes, and what the
 # table of errors meets other suites meet too.
-run asan -LE 'slow|long' -E '^(search|math|sampling|reference|forward|errors|faults)$'
-# The whole of faults takes many minutes so; the dev preset runs it.
+run asan -LE 'slow|long' \
+  -E '^(search|math|sampling|reference|cpu|attention|forward|schedule|segment_random|errors|faults)$'
+# The whole of these takes many minutes so; the dev preset runs it.
 CK_RUN_CASE='run memory' build/asan/tests/test_faults 1999
+build/asan/tests/test_schedule 30
+build/asan/tests/test_attention 8
 scripts/install.sh --fuzz
 scripts/fuzz.sh 20
 build tsan
 # What runs in one thread has nothing to race with.
 run tsan -R '^(store|store_samples|store_faults|run|kill|shards|bench)$'
+build/tsan/tests/test_attention 8
 # README's first command, twice: the second time nothing is left to do.
 scripts/quickstart.sh --limit 100
 scripts/quickstart.sh --limit 100 2>&1 | tee quickstart-again.log
