@@ -50,10 +50,19 @@ int ceiling_has(ceiling_unit u) {
 }
 
 void ceiling_of_path(const char *path, ceiling_unit *product, ceiling_unit *other) {
-  *other = CEILING_PLAIN;
-  if (!strcmp(path, "avx2")) *other = CEILING_AVX2;
-  if (!strcmp(path, "avx512") || !strcmp(path, "amx")) *other = CEILING_AVX512;
-  *product = strcmp(path, "amx") ? *other : CEILING_TILES;
+  static const struct {
+    cpu_path path;
+    ceiling_unit product, other;
+  } units[] = {{CPU_AVX2, CEILING_AVX2, CEILING_AVX2},
+               {CPU_AVX512, CEILING_AVX512, CEILING_AVX512},
+               {CPU_BF16, CEILING_BF16, CEILING_AVX512},
+               {CPU_AMX, CEILING_TILES, CEILING_AVX512}};
+  *product = *other = CEILING_PLAIN;
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    if (strcmp(path, kernels_cpu_path_name(units[i].path)) != 0) continue;
+    *product = units[i].product;
+    *other = units[i].other;
+  }
 }
 
 status ceiling_open(ceiling **out, int threads, size_t bytes, detail *err) {

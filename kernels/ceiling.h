@@ -20,7 +20,7 @@ typedef enum ceiling_unit {
   CEILING_PLAIN,  /* fmaf as the compiler makes it for any machine of this kind */
   CEILING_AVX2,   /* fused multiply-add, 8 of fp32 */
   CEILING_AVX512, /* the same, 16 of fp32 */
-  CEILING_BF16,   /* VDPBF16PS: no path uses it, for its order of sums is another */
+  CEILING_BF16,   /* VDPBF16PS */
   CEILING_TILES,  /* TDPBF16PS on AMX's tiles */
   CEILING_UNITS
 } ceiling_unit;

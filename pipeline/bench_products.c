@@ -99,7 +99,7 @@ static status compare(meter *m, yardstick *y, bench_product *p, const yardstick_
 /* Operands of the yardstick's, in host memory. */
 static status compare_in_memory(meter *m, yardstick *y, bench_product *p, detail *err) {
   size_t weights = (size_t)p->n * (size_t)p->k, inputs = (size_t)p->rows * (size_t)p->k;
-  int has_fp32 = y && m->results->product_unit != CEILING_TILES;
+  int has_fp32 = y && m->results->product_unit == m->results->other_unit;
   uint16_t *w = memory_take(weights * sizeof *w), *x = memory_take(inputs * sizeof *x);
   float *out = memory_zeroed((size_t)p->rows * (size_t)p->n, sizeof *out);
   float *wide_w = has_fp32 ? memory_take(weights * sizeof *wide_w) : NULL;

@@ -56,6 +56,7 @@ START_TEST(paths_have_units) {
     ceiling_of_path(kernels_cpu_path_name((cpu_path)path), &product, &other);
     ck_assert(product < CEILING_UNITS && other < CEILING_UNITS && other != CEILING_TILES);
     ck_assert_int_eq(product == CEILING_TILES, path == CPU_AMX);
+    ck_assert_int_eq(product == CEILING_BF16, path == CPU_BF16);
     if (has & path) ck_assert(ceiling_has(product) && ceiling_has(other));
   }
 }
