@@ -4,9 +4,10 @@
 #if defined(__x86_64__)
 #include "kernels/lanes_avx2_internal.h"
 
-#define LANES_BF16      DOT_WIDENED
-#define LANES_MOST_ROWS 2
-#define LANES_ROWS(X)   X(1) X(2)
+#define LANES_BF16        DOT_WIDENED
+#define LANES_MOST_ROWS   2
+#define LANES_MOST_PANELS 1
+#define LANES_BLOCKS(X)   X(1, 1) X(2, 1)
 #include "kernels/cpu_attention_internal.h"
 
 const cpu_ops cpu_ops_avx2 = {

@@ -4,9 +4,10 @@
 #if defined(__x86_64__)
 #include "kernels/lanes_avx512_internal.h"
 
-#define LANES_BF16      DOT_WIDENED
-#define LANES_MOST_ROWS 12
-#define LANES_ROWS(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#define LANES_BF16        DOT_WIDENED
+#define LANES_MOST_ROWS   8
+#define LANES_MOST_PANELS 1
+#define LANES_BLOCKS(X)   X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1)
 #include "kernels/cpu_attention_internal.h"
 
 const cpu_ops cpu_ops_avx512 = {

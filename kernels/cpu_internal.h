@@ -47,9 +47,9 @@ typedef struct cpu_scratch {
   float sum[CPU_SLOTS * KERNELS_HEAD_MAX];      /* of the rows, with sum_m and sum_l */
   uint16_t tile[CPU_SLOTS][KERNELS_HEAD_MAX];   /* a tile's operand: q, then p */
   float m[CPU_SLOTS], l[CPU_SLOTS], sum_m[CPU_SLOTS], sum_l[CPU_SLOTS];
-  cpu_cursor cursor[CPU_SLOTS];       /* of the block's rows */
-  int member[CPU_SLOTS];              /* rows of the block that stand at a chunk */
-  float y[CPU_BLOCK_ROWS][CPU_LANES]; /* outputs before they go to their place */
+  cpu_cursor cursor[CPU_SLOTS];           /* of the block's rows */
+  int member[CPU_SLOTS];                  /* rows of the block that stand at a chunk */
+  float y[CPU_BLOCK_ROWS][2 * CPU_LANES]; /* outputs before they go to their place */
   void *x;       /* [rows of a block, k padded] operands of a product, as its path reads them */
   uint64_t x_of; /* the product, by its number, that x belongs to */
   int x_row;     /* the first row in x */

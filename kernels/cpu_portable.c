@@ -2,9 +2,10 @@
 #include "kernels/cpu_internal.h"
 #include "kernels/lanes_portable_internal.h"
 
-#define LANES_BF16      DOT_WIDENED
-#define LANES_MOST_ROWS 1
-#define LANES_ROWS(X)   X(1)
+#define LANES_BF16        DOT_WIDENED
+#define LANES_MOST_ROWS   1
+#define LANES_MOST_PANELS 1
+#define LANES_BLOCKS(X)   X(1, 1)
 #include "kernels/cpu_attention_internal.h"
 
 const cpu_ops cpu_ops_portable = {

@@ -9,7 +9,7 @@
 #include "kernels/cpu_internal.h"
 
 enum {
-  BLOCK_BYTES = 384 * 1024, /* rows of a block: well within the second cache of one core */
+  BLOCK_BYTES = 256 * 1024, /* rows of a block: well within the second cache of one core */
   LEAST_ROWS = 32,          /* of a block, however wide: two tiles */
   TILE_ROWS_AT_LEAST = 16,
   SHARES = 16 /* per thread: a late one leaves a sixteenth of its run to others */

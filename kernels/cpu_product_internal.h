@@ -2,14 +2,15 @@
    even and odd chain, so that the order is the reference's whatever the block.
 
    The including file has chosen lanes, and says
-     LANES_BF16       the form of its dots under COMPUTE_BF16
-     LANES_MOST_ROWS  how many rows keep their chains in registers
-     LANES_ROWS(X)    X(1) ... X(LANES_MOST_ROWS)
+     LANES_BF16         the form of its dots under COMPUTE_BF16
+     LANES_MOST_ROWS    how many rows, and
+     LANES_MOST_PANELS  panels, meet in registers at a time
+     LANES_BLOCKS(X)    X(rows, panels) for each number of either
 
-   One panel at a time meets as many rows as registers hold: per sixteen outputs, two elements and
-   one row that is a load of x that goes to all lanes and two fused multiply-adds (two of
-   VDPBF16PS for four elements), per element of a panel one load for all rows. So the arithmetic is
-   the bound where rows are in the second cache, and a panel passes through the first. */
+   Four rows by two panels keep sixteen chains and eight sums in registers. They ask the first cache
+   for six loads per sixteen fused multiply-adds (or VDPBF16PS, which is two links), and 64 bytes of
+   panels and 8 of rows, or 16 where rows are fp32, come with each eight. So panels should stand in
+   the first cache while rows pass by from the second: see PANEL_BYTES. */
 #ifndef KERNELS_CPU_PRODUCT_INTERNAL_H
 #define KERNELS_CPU_PRODUCT_INTERNAL_H
 
@@ -17,7 +18,11 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { HALF_GROUP = KERNELS_GROUP / 2, CACHE_LINE = 64 };
+enum {
+  HALF_GROUP = KERNELS_GROUP / 2,
+  CACHE_LINE = 64,
+  PANEL_BYTES = 16384 /* of panels that all rows of a block meet: half of the first cache */
+};
 
 /* How rows and panels stand. A row has as many elements as whole groups need. */
 typedef enum dot_form {
@@ -35,7 +40,7 @@ typedef struct dots {
   size_t panel_bytes;              /* from panel to panel */
   int groups;
   int carry;                  /* whether y holds the sums so far */
-  int ahead_lines;            /* of the next panel, that are fetched with each group */
+  int ahead_lines;            /* of each panel that comes next, fetched with each group */
   const unsigned char *ahead; /* where they start */
   float *y;                   /* [rows, panels * 16] */
   size_t y_stride;
@@ -68,81 +73,107 @@ ALWAYS_INLINE size_t step_bytes(dot_form f) {
   return f == DOT_WIDENED ? 2 * CPU_LANES * sizeof(uint16_t) : 2 * CPU_LANES * sizeof(float);
 }
 
-/* sum with one link of the chain, or two. */
-ALWAYS_INLINE lanes links(dot_form f, const float *x, lanes w, lanes sum) {
+/* One or two elements of a row, in all lanes. */
+ALWAYS_INLINE lanes to_all(dot_form f, const float *x) {
 #ifdef LANES_LINKS
-  if (f == DOT_LINKS) return lanes_links(lanes_all_links(x), w, sum);
+  if (f == DOT_LINKS) return lanes_all_links(x);
 #endif
   (void)f;
-  return lanes_fma(lanes_all(*x), w, sum);
+  return lanes_all(*x);
 }
 
-/* Sixteen elements of both chains, for some rows. */
-ALWAYS_INLINE void half_group(dot_form f, int rows, const float *x, size_t x_stride,
+/* sum with one link of the chain, or two. */
+ALWAYS_INLINE lanes links(dot_form f, lanes x, lanes w, lanes sum) {
+#ifdef LANES_LINKS
+  if (f == DOT_LINKS) return lanes_links(x, w, sum);
+#endif
+  (void)f;
+  return lanes_fma(x, w, sum);
+}
+
+/* Sixteen elements of both chains; row r with panel p is number p * rows + r. */
+ALWAYS_INLINE void half_group(dot_form f, int rows, int panels, const dots *d, const float *x,
                               const unsigned char *w, lanes *even, lanes *odd) {
+#pragma GCC unroll 4
   for (int i = 0; i < HALF_GROUP / step_elements(f); i++) {
-    lanes w_even, w_odd;
-    load_step(f, w + i * step_bytes(f), &w_even, &w_odd);
-#pragma GCC unroll 16
+    lanes w_even[LANES_MOST_PANELS], w_odd[LANES_MOST_PANELS];
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+      load_step(f, w + p * d->panel_bytes + i * step_bytes(f), &w_even[p], &w_odd[p]);
+#pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
-      const float *row = x + r * x_stride + 2 * i;
-      even[r] = links(f, row, w_even, even[r]);
-      odd[r] = links(f, row + 1, w_odd, odd[r]);
+      const float *row = x + r * d->x_stride + 2 * i;
+      lanes x_even = to_all(f, row), x_odd = to_all(f, row + 1);
+#pragma GCC unroll 2
+      for (int p = 0; p < panels; p++) {
+        even[p * rows + r] = links(f, x_even, w_even[p], even[p * rows + r]);
+        odd[p * rows + r] = links(f, x_odd, w_odd[p], odd[p * rows + r]);
+      }
     }
   }
 }
 
-/* Some rows with one panel. */
-ALWAYS_INLINE void some_dots(dot_form f, int rows, const dots *d) {
-  lanes acc[LANES_MOST_ROWS], even[LANES_MOST_ROWS], odd[LANES_MOST_ROWS];
+/* Into the second cache: the first is full. */
+ALWAYS_INLINE void fetch_ahead(const dots *d, int panels, const unsigned char *from) {
+  for (int p = 0; p < panels; p++, from += d->panel_bytes) {
+    for (int line = 0; line < d->ahead_lines; line++)
+      __builtin_prefetch(from + line * CACHE_LINE, 0, 2);
+  }
+}
+
+/* Some rows with one or two panels. */
+ALWAYS_INLINE void some_dots(dot_form f, int rows, int panels, const dots *d) {
+  enum { MOST = LANES_MOST_ROWS * LANES_MOST_PANELS };
+  lanes acc[MOST], even[MOST], odd[MOST];
   const size_t half = HALF_GROUP / step_elements(f);
   const float *x = d->x;
   const unsigned char *low = d->low, *high = d->high, *ahead = d->ahead;
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; r++)
-    acc[r] = d->carry ? lanes_load(d->y + r * d->y_stride) : lanes_zero();
+#pragma GCC unroll 8
+  for (int i = 0; i < rows * panels; i++) {
+    const float *from = d->y + i % rows * d->y_stride + i / rows * CPU_LANES;
+    acc[i] = d->carry ? lanes_load(from) : lanes_zero();
+  }
   for (int g = 0; g < d->groups; g++) {
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-      even[r] = odd[r] = lanes_zero();
-    half_group(f, rows, x, d->x_stride, low, even, odd);
-    half_group(f, rows, x + 2 * half, d->x_stride, high, even, odd);
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-      acc[r] = lanes_add(acc[r], lanes_add(even[r], odd[r]));
-    for (int line = 0; line < d->ahead_lines; line++, ahead += CACHE_LINE)
-      __builtin_prefetch(ahead, 0, 2); /* into the second cache: the first is full */
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * panels; i++)
+      even[i] = odd[i] = lanes_zero();
+    half_group(f, rows, panels, d, x, low, even, odd);
+    half_group(f, rows, panels, d, x + 2 * half, high, even, odd);
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * panels; i++)
+      acc[i] = lanes_add(acc[i], lanes_add(even[i], odd[i]));
+    fetch_ahead(d, panels, ahead);
+    ahead += d->ahead_lines * CACHE_LINE;
     x += 4 * half;
     low += 2 * half * step_bytes(f); /* of both halves: a whole group */
     high += 2 * half * step_bytes(f);
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; r++)
-    lanes_store(d->y + r * d->y_stride, acc[r]);
+#pragma GCC unroll 8
+  for (int i = 0; i < rows * panels; i++)
+    lanes_store(d->y + i % rows * d->y_stride + i / rows * CPU_LANES, acc[i]);
 }
 
-/* Rows in steps of nearly equal size; each fetches its part of the panel that comes next. */
+/* Rows in steps of nearly equal size; each fetches its part of the panels that come next. */
 ALWAYS_INLINE void all_dots(dot_form f, const dots *d, int rows, int panels) {
   dots b = *d;
-  for (int panel = 0; panel < panels; panel++) {
+  for (int panel = 0, width; panel < panels; panel += width) {
+    width = panels - panel < LANES_MOST_PANELS ? panels - panel : LANES_MOST_PANELS;
     b.x = d->x;
     b.y = d->y + panel * CPU_LANES;
     b.ahead = d->ahead;
     for (int left = rows, step; left > 0; left -= step) {
       int steps = (left + LANES_MOST_ROWS - 1) / LANES_MOST_ROWS;
       step = (left + steps - 1) / steps;
-      switch (step) {
-#define ROWS(r)                                                                                    \
-  case r: some_dots(f, r, &b); break;
-        LANES_ROWS(ROWS)
-#undef ROWS
-      }
+#define BLOCK(r, p)                                                                                \
+  if (step == (r) && width == (p)) some_dots(f, r, p, &b);
+      LANES_BLOCKS(BLOCK)
+#undef BLOCK
       b.x += step * b.x_stride;
       b.y += step * b.y_stride;
       b.ahead += b.groups * b.ahead_lines * CACHE_LINE;
     }
-    b.low += b.panel_bytes;
-    b.high += b.panel_bytes;
+    b.low += width * b.panel_bytes;
+    b.high += width * b.panel_bytes;
   }
 }
 
@@ -219,42 +250,59 @@ static void path_operands(const cpu_device *d, const product_block *b, cpu_scrat
   }
 }
 
-/* Outputs to their place, with the bias; y may be the place. */
-static void put_outputs(const product_block *b, const float *y, size_t y_stride, int panel) {
+/* Outputs of some panels to their place, with the bias. */
+static void put_outputs(const product_block *b, const float *y, size_t y_stride, int panel,
+                        int panels) {
   const product_args *a = b->args;
-  int output = panel * CPU_LANES, left = a->w->n - output;
-  for (int r = 0; r < b->rows; r++) {
-    lanes sum = lanes_load(y + r * y_stride);
-    if (a->bias) sum = lanes_add(sum, load_some(a->bias + output, left));
-    store_some(a->y + (size_t)(b->row + r) * a->w->n + output, sum, left);
+  for (int r = 0; r < b->rows; r++, y += y_stride) {
+    for (int p = 0; p < panels; p++) {
+      int output = (panel + p) * CPU_LANES, left = a->w->n - output;
+      lanes sum = lanes_load(y + p * CPU_LANES);
+      if (a->bias) sum = lanes_add(sum, load_some(a->bias + output, left));
+      store_some(a->y + (size_t)(b->row + r) * a->w->n + output, sum, left);
+    }
   }
 }
 
-/* Lines of the next panel to fetch with each group, so that all row steps together fetch it. */
+/* Lines of each panel to fetch with a group, so that all row steps together fetch as much as they
+   read; none past the last panel. */
 static int lines_ahead(compute_type c, int rows) {
   int steps = (rows + LANES_MOST_ROWS - 1) / LANES_MOST_ROWS;
   int lines = (int)(kernels_activation_bytes(c) * KERNELS_GROUP * CPU_LANES / CACHE_LINE);
   return (lines + steps - 1) / steps;
 }
 
-static void path_product(const cpu_device *d, const product_block *b, cpu_scratch *s) {
+/* Two panels with all rows, so many groups at a time as stand in the first cache. */
+static void path_panels(const cpu_device *d, const product_block *b, int panel, int panels,
+                        cpu_scratch *s) {
+  const packed_weight *w = b->args->w;
   compute_type c = d->head.options.compute;
-  const product_args *a = b->args;
-  int panels = padded(a->w->n, CPU_LANES) / CPU_LANES;
-  size_t unit = kernels_activation_bytes(c), panel_bytes = panel_size(a->w) * unit;
-  dots block = {.x = s->x, .panel_bytes = panel_bytes};
-  block.x_stride = cpu_operand_bytes(d, a->w->k) / sizeof *block.x;
-  block.groups = padded(a->w->k, KERNELS_GROUP) / KERNELS_GROUP;
-  for (int panel = b->first; panel < b->last; panel++) {
-    int is_whole = (panel + 1) * CPU_LANES <= a->w->n;
-    block.low = (const unsigned char *)a->w->data + panel * panel_bytes;
-    block.high = block.low + HALF_GROUP * CPU_LANES * unit;
-    block.ahead = block.low + panel_bytes;
-    block.ahead_lines = panel + 1 < panels ? lines_ahead(c, b->rows) : 0;
-    block.y = is_whole ? a->y + (size_t)b->row * a->w->n + panel * CPU_LANES : s->y[0];
-    block.y_stride = is_whole ? (size_t)a->w->n : CPU_LANES;
-    run_dots(c, &block, b->rows, 1);
-    if (!is_whole || a->bias) put_outputs(b, block.y, block.y_stride, panel);
+  size_t group_bytes = KERNELS_GROUP * CPU_LANES * kernels_activation_bytes(c);
+  int groups = padded(w->k, KERNELS_GROUP) / KERNELS_GROUP;
+  int most = (int)(PANEL_BYTES / LANES_MOST_PANELS / group_bytes);
+  int is_last = (panel + panels) * CPU_LANES >= w->n;
+  dots block = {.y = s->y[0], .y_stride = sizeof s->y[0] / sizeof s->y[0][0]};
+  block.x_stride = cpu_operand_bytes(d, w->k) / sizeof *block.x;
+  block.panel_bytes = groups * group_bytes;
+  const unsigned char *first = (const unsigned char *)w->data + panel * block.panel_bytes;
+  for (int g = 0; g < groups; g += most) {
+    block.groups = groups - g < most ? groups - g : most;
+    block.carry = g > 0;
+    block.x = (const float *)s->x + operand_at(c, g * KERNELS_GROUP);
+    block.low = first + g * group_bytes;
+    block.high = block.low + group_bytes / 2;
+    block.ahead =
+        g + most < groups ? block.low + most * group_bytes : first + panels * block.panel_bytes;
+    block.ahead_lines = g + most < groups || !is_last ? lines_ahead(c, b->rows) : 0;
+    run_dots(c, &block, b->rows, panels);
+  }
+}
+
+static void path_product(const cpu_device *d, const product_block *b, cpu_scratch *s) {
+  for (int panel = b->first; panel < b->last; panel += LANES_MOST_PANELS) {
+    int left = b->last - panel, panels = left < LANES_MOST_PANELS ? left : LANES_MOST_PANELS;
+    path_panels(d, b, panel, panels, s);
+    put_outputs(b, s->y[0], sizeof s->y[0] / sizeof s->y[0][0], panel, panels);
   }
 }
 

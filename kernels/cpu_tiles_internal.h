@@ -82,8 +82,7 @@ static void tile_panels(const product_block *b, tile_block *t, int panel) {
     part.rows = b->rows - row < 2 * TILE_ROWS ? b->rows - row : 2 * TILE_ROWS;
     t->two_rows = part.rows > TILE_ROWS;
     tile_dots(t);
-    put_outputs(&part, t->y, 2 * CPU_LANES, panel);
-    if (t->two_panels) put_outputs(&part, t->y + CPU_LANES, 2 * CPU_LANES, panel + 1);
+    put_outputs(&part, t->y, 2 * CPU_LANES, panel, t->two_panels ? 2 : 1);
     t->x += 2 * TILE_ROWS * t->x_bytes;
     t->ahead += t->groups * t->ahead_lines * CACHE_LINE;
   }
