@@ -40,7 +40,7 @@ static void prefetch_ahead(const chunk *k, int which, int key) {
   size_t bytes = (size_t)o->page_keys * k->d->head_padded * kernels_activation_bytes(o->compute);
   const unsigned char *block =
       cache_block(k->d, k->ahead[key / o->page_keys], k->layer, which, k->ahead_head);
-  for (size_t i = 0; i < bytes; i += CACHE_LINE)
+  for (size_t i = 0; i < bytes; i += CPU_LINE)
     __builtin_prefetch(block + i, 0, 2);
 }
 

@@ -12,6 +12,7 @@
 #include "kernels/backend_internal.h"
 
 enum {
+  CPU_LINE = 64, /* bytes of the cache's lines */
   CPU_LANES = 16,
   CPU_BLOCK_ROWS = 256 /* most rows of a product that a thread holds at a time */
 };
@@ -118,13 +119,14 @@ static inline int padded(int n, int to) {
 
 /* Where element (k, lane) stands in a panel. */
 static inline size_t panel_at(panel_order order, int k, int lane) {
+  size_t i = (size_t)k, j = (size_t)lane;
   switch (order) {
-  case PANEL_SINGLES: return (size_t)(k * CPU_LANES + lane);
-  case PANEL_PAIRS: return (size_t)(k / 2 * 2 * CPU_LANES + lane * 2 + k % 2);
+  case PANEL_SINGLES: return i * CPU_LANES + j;
+  case PANEL_PAIRS: return i / 2 * 2 * CPU_LANES + j * 2 + i % 2;
   case PANEL_QUADS: break;
   }
-  int quad = k / 4 * 4 * CPU_LANES, chain = k % 2 * 2 * CPU_LANES;
-  return (size_t)(quad + chain + lane * 2 + (k % 4 < 2));
+  size_t quad = i / 4 * 4 * CPU_LANES, chain = i % 2 * 2 * CPU_LANES;
+  return quad + chain + j * 2 + (i % 4 < 2);
 }
 
 /* Elements of a weight's panel. */

@@ -11,16 +11,15 @@
 #include <string.h>
 
 enum {
-  SPIN_NS = 50000,        /* longer than from one operation of a step to the next */
-  SPIN_CROWDED_NS = 1000, /* where someone else may need the core */
-  CACHE_LINE = 64
+  SPIN_NS = 200000,      /* longer than from one operation to the next, or one step to the next */
+  SPIN_CROWDED_NS = 1000 /* where someone else may need the core */
 };
 
 /* A thread's run of what is shared out. A line of its own, since others look at it only late. */
 typedef struct share {
   atomic_int next;
   int end;
-  char apart[CACHE_LINE - sizeof(atomic_int) - sizeof(int)];
+  char apart[CPU_LINE - sizeof(atomic_int) - sizeof(int)];
 } share;
 
 struct pool {
@@ -130,6 +129,7 @@ static void begin_round(pool *p) {
 /* Whoever counts itself in from here on finds no round; whoever did before is waited for. */
 static void end_round(pool *p) {
   atomic_store(&p->open, 0);
+  if (!atomic_load(&p->inside)) return;
   int64_t until = clock_monotonic_ns() + p->spin_ns;
   while (atomic_load(&p->inside) && clock_monotonic_ns() < until)
     relax();

@@ -2,17 +2,17 @@
 
    A product of r rows, n outputs and k elements must do 2 r n k operations and, under bf16, read
    2 n k bytes of weights. With few rows that is bound by memory, which then should be read once and
-   in order: all rows meet a panel before the next, and the next is fetched meanwhile. With many it
-   is bound by arithmetic, at 2 n k bytes for each block of rows: rows of a block stay in the second
-   cache, where n / 16 panels pass by, so that a block of 128 rows asks memory for one byte in 128
-   operations. */
+   in order: all rows meet two panels before the next two, which are fetched meanwhile. With many it
+   is bound by arithmetic: weights are read once for each block of rows, and a block of 96 asks
+   memory for a byte in 96 operations. The rows of a block stay in the second cache while panels
+   pass by. */
 #include "kernels/cpu_internal.h"
 
 enum {
   BLOCK_BYTES = 256 * 1024, /* rows of a block: well within the second cache of one core */
   LEAST_ROWS = 32,          /* of a block, however wide: two tiles */
-  TILE_ROWS_AT_LEAST = 16,
-  SHARES = 16 /* per thread: a late one leaves a sixteenth of its run to others */
+  ROWS_TOGETHER = 16,       /* a tile: blocks are whole ones */
+  SHARES = 16               /* per thread: a late one leaves a sixteenth of its run to others */
 };
 
 /* Rows are a line apart from a round number of bytes, so that they do not meet in one set. */
@@ -60,7 +60,7 @@ void cpu_product(cpu_device *d, const product_args *a) {
   if (a->rows == 0) return;
   int most = cpu_block_rows(d, a->w->k), blocks = (a->rows + most - 1) / most;
   cut c = {.d = d, .args = a, .panels = padded(a->w->n, CPU_LANES) / CPU_LANES};
-  c.rows = padded((a->rows + blocks - 1) / blocks, TILE_ROWS_AT_LEAST);
+  c.rows = padded((a->rows + blocks - 1) / blocks, ROWS_TOGETHER);
   c.units = (c.panels + 1) / 2;
   blocks = (a->rows + c.rows - 1) / c.rows;
   int count = blocks * c.units, step = count / (d->head.options.threads * SHARES);

@@ -7,10 +7,10 @@
      LANES_MOST_PANELS  panels, meet in registers at a time
      LANES_BLOCKS(X)    X(rows, panels) for each number of either
 
-   Four rows by two panels keep sixteen chains and eight sums in registers. They ask the first cache
-   for six loads per sixteen fused multiply-adds (or VDPBF16PS, which is two links), and 64 bytes of
-   panels and 8 of rows, or 16 where rows are fp32, come with each eight. So panels should stand in
-   the first cache while rows pass by from the second: see PANEL_BYTES. */
+   Four rows by two panels keep sixteen chains and eight sums in registers. A step of the chains is
+   sixteen fused multiply-adds (or VDPBF16PS, each two of them) and twelve loads: four vectors of
+   the panels, 256 bytes, and eight numbers of the rows, 32 bytes. So panels stand in the first
+   cache while rows pass by from the second, PANEL_BYTES at a time, and arithmetic is the bound. */
 #ifndef KERNELS_CPU_PRODUCT_INTERNAL_H
 #define KERNELS_CPU_PRODUCT_INTERNAL_H
 
@@ -20,7 +20,6 @@
 
 enum {
   HALF_GROUP = KERNELS_GROUP / 2,
-  CACHE_LINE = 64,
   PANEL_BYTES = 16384 /* of panels that all rows of a block meet: half of the first cache */
 };
 
@@ -94,9 +93,10 @@ ALWAYS_INLINE lanes links(dot_form f, lanes x, lanes w, lanes sum) {
 /* Sixteen elements of both chains; row r with panel p is number p * rows + r. */
 ALWAYS_INLINE void half_group(dot_form f, int rows, int panels, const dots *d, const float *x,
                               const unsigned char *w, lanes *even, lanes *odd) {
+  lanes w_even[LANES_MOST_PANELS], w_odd[LANES_MOST_PANELS];
+  const int steps = HALF_GROUP / step_elements(f);
 #pragma GCC unroll 4
-  for (int i = 0; i < HALF_GROUP / step_elements(f); i++) {
-    lanes w_even[LANES_MOST_PANELS], w_odd[LANES_MOST_PANELS];
+  for (int i = 0; i < steps; i++) {
 #pragma GCC unroll 2
     for (int p = 0; p < panels; p++)
       load_step(f, w + p * d->panel_bytes + i * step_bytes(f), &w_even[p], &w_odd[p]);
@@ -117,7 +117,7 @@ ALWAYS_INLINE void half_group(dot_form f, int rows, int panels, const dots *d, c
 ALWAYS_INLINE void fetch_ahead(const dots *d, int panels, const unsigned char *from) {
   for (int p = 0; p < panels; p++, from += d->panel_bytes) {
     for (int line = 0; line < d->ahead_lines; line++)
-      __builtin_prefetch(from + line * CACHE_LINE, 0, 2);
+      __builtin_prefetch(from + line * CPU_LINE, 0, 2);
   }
 }
 
@@ -143,7 +143,7 @@ ALWAYS_INLINE void some_dots(dot_form f, int rows, int panels, const dots *d) {
     for (int i = 0; i < rows * panels; i++)
       acc[i] = lanes_add(acc[i], lanes_add(even[i], odd[i]));
     fetch_ahead(d, panels, ahead);
-    ahead += d->ahead_lines * CACHE_LINE;
+    ahead += d->ahead_lines * CPU_LINE;
     x += 4 * half;
     low += 2 * half * step_bytes(f); /* of both halves: a whole group */
     high += 2 * half * step_bytes(f);
@@ -170,7 +170,7 @@ ALWAYS_INLINE void all_dots(dot_form f, const dots *d, int rows, int panels) {
 #undef BLOCK
       b.x += step * b.x_stride;
       b.y += step * b.y_stride;
-      b.ahead += b.groups * b.ahead_lines * CACHE_LINE;
+      b.ahead += b.groups * b.ahead_lines * CPU_LINE;
     }
     b.low += width * b.panel_bytes;
     b.high += width * b.panel_bytes;
@@ -268,7 +268,7 @@ static void put_outputs(const product_block *b, const float *y, size_t y_stride,
    read; none past the last panel. */
 static int lines_ahead(compute_type c, int rows) {
   int steps = (rows + LANES_MOST_ROWS - 1) / LANES_MOST_ROWS;
-  int lines = (int)(kernels_activation_bytes(c) * KERNELS_GROUP * CPU_LANES / CACHE_LINE);
+  int lines = (int)(kernels_activation_bytes(c) * KERNELS_GROUP * CPU_LANES / CPU_LINE);
   return (lines + steps - 1) / steps;
 }
 

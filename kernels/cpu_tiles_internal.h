@@ -65,7 +65,7 @@ static void tile_dots(const tile_block *b) {
       TILE_DOT(2, 5, 6);
       if (b->two_panels) TILE_DOT(3, 5, 7);
     }
-    for (int line = 0; line < b->ahead_lines; line++, ahead += CACHE_LINE)
+    for (int line = 0; line < b->ahead_lines; line++, ahead += CPU_LINE)
       __builtin_prefetch(ahead, 0, 2);
   }
   TILE_STORE(0, b->y, Y_BYTES);
@@ -84,7 +84,7 @@ static void tile_panels(const product_block *b, tile_block *t, int panel) {
     tile_dots(t);
     put_outputs(&part, t->y, 2 * CPU_LANES, panel, t->two_panels ? 2 : 1);
     t->x += 2 * TILE_ROWS * t->x_bytes;
-    t->ahead += t->groups * t->ahead_lines * CACHE_LINE;
+    t->ahead += t->groups * t->ahead_lines * CPU_LINE;
   }
 }
 
@@ -95,7 +95,7 @@ static void tile_product(const cpu_device *d, const product_block *b, cpu_scratc
   }
   const packed_weight *w = b->args->w;
   int panels = padded(w->n, CPU_LANES) / CPU_LANES;
-  int steps = (b->rows + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS), lines = 2 * TILE_BYTES / CACHE_LINE;
+  int steps = (b->rows + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS), lines = 2 * TILE_BYTES / CPU_LINE;
   tile_block t = {.x_bytes = cpu_operand_bytes(d, w->k), .y = s->y[0]};
   t.w_bytes = panel_size(w) * sizeof(uint16_t);
   t.groups = padded(w->k, KERNELS_GROUP) / KERNELS_GROUP;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static detail err;
 
@@ -127,6 +128,41 @@ START_TEST(what_turns_too_large_is_zero) {
 }
 END_TEST
 
+/* Products one right after another and with pauses that put the device's threads to sleep, on more
+   threads than there are shares at times: all have the bytes of the first. */
+START_TEST(threads_sleep_and_wake) {
+  enum { N = 80, K = 64, ROWS = 3 };
+  const kernels *cpu = kernels_find("cpu");
+  static float w[N * K];
+  static uint16_t x[ROWS * K];
+  float first[ROWS * N], y[ROWS * N];
+  random_stream s = case_stream("threads that sleep");
+  for (int i = 0; i < N * K; i++)
+    w[i] = case_number(&s);
+  for (int i = 0; i < ROWS * K; i++)
+    x[i] = (uint16_t)(0x3f80u | (random_next(&s) & 0x807fu));
+  for (int threads = 1; threads <= 5; threads++) {
+    device_options o = {COMPUTE_BF16, threads, 0, 1, 1, 32, 1, 16};
+    weight_part part = {w, ELEMENT_FP32, N};
+    weight_source source = {&part, 1, K};
+    device *d;
+    packed_weight *packed;
+    ck_ok(cpu->open(&d, &o, &err));
+    ck_ok(cpu->weight_pack(d, &packed, &source, &err));
+    for (int i = 0; i < 60; i++) {
+      product_args a = {.rows = ROWS, .x = x, .w = packed, .y = y};
+      memset(y, 0xff, sizeof y);
+      ck_ok(cpu->product(d, &a, &err));
+      if (threads == 1 && i == 0) memcpy(first, y, sizeof y);
+      must(!memcmp(first, y, sizeof y));
+      if (i % 4 == 3) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    cpu->weight_free(d, packed);
+    cpu->close(d);
+  }
+}
+END_TEST
+
 /* Rows from 1 to 70 of one product: every way in which blocks can be cut. */
 START_TEST(every_number_of_rows) {
   kernel_case c = {.operation = CASE_PRODUCT, .rows = 70, .n = 77, .k = 75, .further = 1};
@@ -210,6 +246,7 @@ int main(void) {
   tcase_add_test(all, threads_do_not_matter);
   tcase_add_test(all, what_is_moved_is_the_same);
   tcase_add_test(all, what_turns_too_large_is_zero);
+  tcase_add_test(all, threads_sleep_and_wake);
   tcase_add_test(all, every_number_of_rows);
   tcase_add_test(all, the_best_allowed_path_is_chosen);
   tcase_add_test(all, memory_runs_out_cleanly);
