@@ -42,7 +42,10 @@ status records_fill(records *r, int *more, detail *err) {
   if (r->at < r->count) return OK;
   r->at = r->count = 0;
   if (!r->ended) {
-    status failed = r->source->read(r->source->from, r->piece, sizeof r->piece, &r->count, err);
+    status failed = r->late;
+    if (failed && err) *err = r->why_late;
+    if (!failed)
+      failed = r->source->read(r->source->from, r->piece, sizeof r->piece, &r->count, err);
     if (failed) {
       r->over = 1;
       return failed;
@@ -136,12 +139,18 @@ static int is_wide(const unsigned char *start, size_t count) {
   return start[0] == 0 || start[1] == 0;
 }
 
-/* The piece holds at least the first bytes of the file, if it has that many. */
+/* The piece holds at least the first bytes of the file, if it has that many. A source that fails
+   behind its first bytes fails when these have been used up. */
 static status fill_start(records *r, size_t wanted, detail *err) {
   for (size_t count = 1; r->count < wanted && count > 0; r->count += count) {
     status failed = r->source->read(r->source->from, r->piece + r->count,
-                                    sizeof r->piece - r->count, &count, err);
-    if (failed) return failed;
+                                    sizeof r->piece - r->count, &count, &r->why_late);
+    if (failed && !r->count) {
+      if (err) *err = r->why_late;
+      return failed;
+    }
+    r->late = failed;
+    if (failed) break;
   }
   hash_piece(&r->sum, r->piece, r->count);
   r->bytes = (int64_t)r->count;

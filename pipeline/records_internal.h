@@ -22,7 +22,9 @@ struct records {
   char piece[RECORDS_PIECE_BYTES];
   size_t at, count; /* of the piece */
   int ended;        /* the source has no more */
-  int over; /* there are no more records, by the end or by an error that hides where to go on */
+  int over;    /* there are no more records, by the end or by an error that hides where to go on */
+  status late; /* what the source failed with while the first piece was filled */
+  detail why_late;
   int64_t bytes, line, number; /* line: of the next byte, from 1; number: of records started */
   hash_parts sum;
   hash content; /* once ended */
