@@ -182,7 +182,7 @@ static const situation rows[] = {
      .command = "nightjar bench --model m --path sse",
      .code = 2,
      .says = {"--path must be one of portable", "not 'sse'"},
-     .remedy = "avx2, avx512, amx, tiles"},
+     .remedy = "avx512_bf16, amx, tiles"},
 };
 
 SITUATION_GROUP(errors_of_models, "Models", rows);
