@@ -25,7 +25,9 @@ int cpu_has(cpu_path path) {
   case CPU_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   case CPU_AVX512: return cpu_has(CPU_AVX2) && __builtin_cpu_supports("avx512f");
   case CPU_BF16:
-    return cpu_has(CPU_AVX512) && __builtin_cpu_supports("avx512bf16") && cpu_pairs_are_links();
+    return cpu_has(CPU_AVX512) && __builtin_cpu_supports("avx512bf16") &&
+           __builtin_cpu_supports("avx512bw") && /* compilers take one to include the other */
+           cpu_pairs_are_links();
   case CPU_AMX: return cpu_has(CPU_AVX512) && has_tiles();
   }
   return 0;

@@ -163,6 +163,50 @@ START_TEST(threads_sleep_and_wake) {
 }
 END_TEST
 
+enum { LEAST_N = 48, LEAST_K = 96, LEAST_ROWS = 9 };
+
+static void product_of(const kernels *k, unsigned path, const uint16_t *x, const uint16_t *w,
+                       float *y) {
+  device_options o = {COMPUTE_BF16, 1, path, 1, 1, 32, 0, 16};
+  weight_part part = {w, ELEMENT_BF16, LEAST_N};
+  weight_source source = {&part, 1, LEAST_K};
+  device *d;
+  packed_weight *packed;
+  ck_ok(k->open(&d, &o, &err));
+  ck_ok(k->weight_pack(d, &packed, &source, &err));
+  product_args a = {.rows = LEAST_ROWS, .x = x, .w = packed, .y = y};
+  ck_ok(k->product(d, &a, &err));
+  k->weight_free(d, packed);
+  k->close(d);
+}
+
+static void draw_roots(random_stream *s, uint16_t *to, int count) {
+  static const uint16_t roots[] = {0x2000, 0x1f80, 0x1800, 0x1873, 0, 0x0011};
+  for (int i = 0; i < count; i++)
+    to[i] = (uint16_t)(roots[random_below(s, 6)] | (random_next(s) & 0x8000u));
+}
+
+/* Sums that pass the least normal number, 2^-126: products are that, a half of it, or so little
+   that it only matters whether a result is tiny before rounding or after. */
+START_TEST(sums_at_the_least_number) {
+  uint16_t x[LEAST_ROWS * LEAST_K], w[LEAST_N * LEAST_K];
+  float wanted[LEAST_ROWS * LEAST_N], got[LEAST_ROWS * LEAST_N];
+  random_stream s = case_stream("the least number");
+  int least = 0;
+  draw_roots(&s, x, LEAST_ROWS * LEAST_K);
+  draw_roots(&s, w, LEAST_N * LEAST_K);
+  product_of(kernels_find("reference"), 0, x, w, wanted);
+  for (int i = 0; i < LEAST_ROWS * LEAST_N; i++)
+    least += (number_bits(wanted[i]) & 0x7fffffffu) == 0x00800000u;
+  ck_assert_int_ge(least, 10);
+  for (size_t p = 0; p < sizeof paths / sizeof *paths; p++) {
+    if (!(kernels_cpu_paths() & paths[p])) continue;
+    product_of(kernels_find("cpu"), paths[p], x, w, got);
+    must_msg(!memcmp(got, wanted, sizeof got), "%s", kernels_cpu_path_name(paths[p]));
+  }
+}
+END_TEST
+
 /* Rows from 1 to 70 of one product: every way in which blocks can be cut. */
 START_TEST(every_number_of_rows) {
   kernel_case c = {.operation = CASE_PRODUCT, .rows = 70, .n = 77, .k = 75, .further = 1};
@@ -247,6 +291,7 @@ int main(void) {
   tcase_add_test(all, what_is_moved_is_the_same);
   tcase_add_test(all, what_turns_too_large_is_zero);
   tcase_add_test(all, threads_sleep_and_wake);
+  tcase_add_test(all, sums_at_the_least_number);
   tcase_add_test(all, every_number_of_rows);
   tcase_add_test(all, the_best_allowed_path_is_chosen);
   tcase_add_test(all, memory_runs_out_cleanly);
