@@ -131,7 +131,7 @@ static void weigh(const cpu_device *d, const float *logits, const uint32_t *id, 
 static double draw(const cpu_device *d, const float *logits, const kept *k, float top,
                    const sample_row *row, uint32_t *token) {
   float x[DRAW_AT_ONCE], chance[DRAW_AT_ONCE];
-  double best = -INFINITY, logit = 0;
+  double best = -HUGE_VAL, logit = 0;
   uint32_t words[4], have = UINT32_MAX;
   for (int from = 0; from < k->count; from += DRAW_AT_ONCE) {
     int count = k->count - from < DRAW_AT_ONCE ? k->count - from : DRAW_AT_ONCE;

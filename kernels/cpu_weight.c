@@ -68,8 +68,8 @@ static void place_singles(float (*from)[KERNELS_GROUP], float *to) {
 
 static void pack_panel(const packing *p, int panel) {
   union {
+    float singles[CPU_LANES][KERNELS_GROUP]; /* the larger one first, since {0} is of the first */
     uint16_t halves[CPU_LANES][KERNELS_GROUP];
-    float singles[CPU_LANES][KERNELS_GROUP];
   } group = {0};
   compute_type c = p->d->head.options.compute;
   size_t unit = kernels_activation_bytes(c), group_bytes = KERNELS_GROUP * CPU_LANES * unit;

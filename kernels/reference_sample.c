@@ -84,7 +84,7 @@ static int filter(const ids *s, const sample_row *row, uint64_t *mass) {
 static double draw(const ids *s, const sample_row *row, uint32_t *token) {
   uint64_t mass;
   int kept = filter(s, row, &mass);
-  double best = -INFINITY, logit = 0;
+  double best = -HUGE_VAL, logit = 0;
   for (int i = 0; i < kept; i++) {
     double x = (double)scaled(s, row, i);
     double score = x + sample_noise(row, s->id[i]);

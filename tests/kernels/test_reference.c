@@ -224,7 +224,7 @@ static void attend(const case_world *w, int row, int head, compute_type kind, or
   const kernel_case *c = w->c;
   const case_view_of_row *v = &w->views[row];
   int size = c->head_size, kv_head = head / (c->heads / c->kv_heads);
-  double q[KERNELS_HEAD_MAX], x[KERNELS_HEAD_MAX], total = 0, score = 0, top = -INFINITY;
+  double q[KERNELS_HEAD_MAX], x[KERNELS_HEAD_MAX], total = 0, score = 0, top = -HUGE_VAL;
   double u = kind == COMPUTE_BF16 ? bf16_u : fp32_u, sizes[KERNELS_HEAD_MAX] = {0};
   raw_head(w, w->tokens - c->rows + row, head, w->q_gain, q);
   double q_length = length_of(q, size);
