@@ -176,9 +176,11 @@ typedef struct rope_append_args {
      m = the greatest s[i];  p[i] = activation(exp(s[i] - m)), zero for i >= seen
      l = dot(p, ones, 128);  o[e] = dot(p, value[.][e], 128) + 0
    A row's (m, l, o) is its first chunk's, and then for each further chunk (m', l', o') in view
-   order M = the greater of m and m';  a = exp(m - M);  b = exp(m' - M) l = fma(l, a, l' * b);  o[e]
-   = fma(o[e], a, o'[e] * b);  m = M and out = activation(o[e] / l); zeros for a row that sees no
-   key. The "+ 0" makes the sign of a zero independent of what stands in slots that are not seen. */
+   order
+     M = the greater of m and m';  a = exp(m - M);  b = exp(m' - M)
+     l = fma(l, a, l' * b);  o[e] = fma(o[e], a, o'[e] * b);  m = M
+   and out = activation(o[e] / l); zeros for a row that sees no key. The "+ 0" makes the sign of a
+   zero independent of what stands in slots that are not seen. */
 typedef struct attention_args {
   const step_plan *plan;
   int layer, heads;  /* heads is a multiple of kv_heads */
