@@ -118,11 +118,15 @@ static size_t read_some(burst *b, int thread) {
   return done;
 }
 
+/* Until the part was read once, where a cache may hold it, and others' threads sleep. */
 static void warm(burst *b, int thread) {
-  int64_t start = clock_monotonic_ns();
-  if (b->part_bytes * (size_t)b->threads > WARMED_BYTES) return;
-  for (size_t done = 0; done < b->part_bytes && clock_monotonic_ns() - start < WARMING_NS;)
+  int64_t start = clock_monotonic_ns(), took = 0;
+  int may_stay = b->part_bytes * (size_t)b->threads <= WARMED_BYTES;
+  size_t done = 0, wanted = may_stay ? b->part_bytes : 0;
+  while (took < CEILING_SETTLING_NS || (done < wanted && took < WARMING_NS)) {
     done += read_some(b, thread);
+    took = clock_monotonic_ns() - start;
+  }
 }
 
 static void read_burst(void *context, int worker, int thread, int after) {
@@ -144,9 +148,11 @@ static void work_burst(void *context, int worker, int thread, int after) {
   (void)worker, (void)after;
   enum { ROUNDS = 256 }; /* about 2 us; of fmaf that is a function call, 10 */
   burst *b = context;
-  b->loop->work(ROUNDS);
-  start_together(b);
   int64_t start = clock_monotonic_ns(), now = start;
+  while (clock_monotonic_ns() - start < CEILING_SETTLING_NS)
+    b->loop->work(ROUNDS);
+  start_together(b);
+  start = now = clock_monotonic_ns();
   double rounds = 0;
   while (now - start < b->ns) {
     b->loop->work(ROUNDS);

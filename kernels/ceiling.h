@@ -7,14 +7,18 @@
    runs, so a ceiling is measured in short bursts between runs of the operation, and medians of both
    are compared. Nothing here is on a token's path.
 
-   A ceiling owns threads that sleep between bursts, and a buffer to read. One thread at a time uses
-   it. Bursts return rates, never fail and take about the time that they are given. */
+   A ceiling owns threads, and a buffer to read. One thread at a time uses it. Bursts return rates
+   and never fail. Threads of a device, or of a ceiling, look for work for a while before they sleep
+   and keep a core busy with that: a burst begins with CEILING_SETTLING_NS that are not timed, and
+   who times something else after one does well to run it for as long before. */
 #ifndef KERNELS_CEILING_H
 #define KERNELS_CEILING_H
 
 #include "base/status.h"
 
 typedef struct ceiling ceiling;
+
+enum { CEILING_SETTLING_NS = 300000 };
 
 typedef enum ceiling_unit {
   CEILING_PLAIN,  /* fmaf as the compiler makes it for any machine of this kind */
@@ -38,7 +42,7 @@ MUST_CHECK status ceiling_open(ceiling **out, int threads, size_t bytes, detail 
 void ceiling_close(ceiling *c); /* NULL is a no-op */
 
 /* Floating-point operations a second (a fused multiply-add is two) of the first `threads` of the
-   ceiling's threads together, on a unit that the machine has, for about this long. */
+   ceiling's threads together, on a unit that the machine has, timed for about this long. */
 double ceiling_arithmetic(ceiling *c, ceiling_unit u, int threads, int64_t ns);
 
 /* Bytes a second that they read together out of footprint bytes, each its own part of them, round
