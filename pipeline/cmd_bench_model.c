@@ -166,7 +166,7 @@ static const command_option bench_table[] = {
     {"products", "N,...", "products of these numbers of rows, and no others"},
     {"repeats", "N", "of each measure at least; more for a machine that is shared"},
     {"threads", "N", "of the device; default all cores"},
-    {"path", "NAME", "portable, avx2, avx512, amx or tiles; default the best"},
+    {"path", "NAME", "portable, avx2, avx512, avx512_bf16, amx or tiles; default the best"},
     {NULL, NULL, NULL}};
 
 const command command_bench = {
