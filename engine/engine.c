@@ -60,7 +60,7 @@ status engine_open(engine **out, const model *m, const tokenizer *t, const engin
   return OK;
 }
 
-/* Units of any list go by their threads, each with its last. */
+/* Units of any list go by their threads, each with its last, which is the last in the list. */
 void engine_close(engine *e) {
   if (!e) return;
   while (e->thread_count)
@@ -110,6 +110,8 @@ status engine_step(engine *e, const engine_event **events, int *count, detail *e
   int is_waited_for = e->waiting_count > e->waiting_gone || e->preempted.oldest;
   *count = 0;
   *events = e->step.events;
+  memory_free(e->step.told);
+  e->step.told = NULL;
   if (engine_is_idle(e)) return OK;
   status failed = engine_admit(e, err);
   if (failed) return failed;

@@ -90,8 +90,9 @@ static int is_seen_by_others(const engine *e, const unit *u, segment_id s) {
   return 0;
 }
 
-/* Swaps out all segments of a unit's views that no running unit reads. */
-static status swap_out_views(engine *e, unit *u, detail *err) {
+/* Swaps out all segments of a unit's views that no running unit reads, nor the one (or NULL) that
+   room is made for. */
+static status swap_out_views(engine *e, unit *u, const unit *for_unit, detail *err) {
   int pages = unit_pages(e, u);
   if (pages > u->swap_kept) {
     return fault(err, E_LIMIT,
@@ -104,10 +105,18 @@ static status swap_out_views(engine *e, unit *u, detail *err) {
     const thread *t = u->members[i];
     for (int k = 0; !failed && k < t->entries; k++) {
       segment_id s = t->view[k].segment;
-      if (!is_seen_by_others(e, u, s)) failed = segment_swap_out(e->cache, s, err);
+      int is_seen = is_seen_by_others(e, u, s) || (for_unit && sees(for_unit, s));
+      if (!is_seen) failed = segment_swap_out(e->cache, s, err);
     }
   }
   return failed;
+}
+
+/* What a plain thread has computed goes, and is computed again. */
+static void drop_plain(engine *e, thread *t) {
+  segment_free(e->cache, t->segment);
+  t->segment = 0;
+  t->fed = 0;
 }
 
 static status swap_out_plain(engine *e, thread *t, engine_preemption how, detail *err) {
@@ -117,15 +126,13 @@ static status swap_out_plain(engine *e, thread *t, engine_preemption how, detail
     e->counters.swapped_total++;
     return segment_swap_out(e->cache, t->segment, err);
   }
-  segment_free(e->cache, t->segment);
-  t->segment = 0;
-  t->fed = 0;
+  drop_plain(e, t);
   return OK;
 }
 
 status engine_preempt_unit(engine *e, unit *u, engine_preemption how, detail *err) {
   status failed =
-      u->is_plain ? swap_out_plain(e, u->members[0], how, err) : swap_out_views(e, u, err);
+      u->is_plain ? swap_out_plain(e, u->members[0], how, err) : swap_out_views(e, u, NULL, err);
   if (failed) return failed;
   if (!u->is_plain) e->counters.swapped_total += u->running;
   e->counters.preempted_total += u->running;
@@ -156,18 +163,26 @@ void engine_rest(engine *e, unit *u) {
   u->state = UNIT_IS_IDLE;
 }
 
-/* Units that rest give way, the oldest first, until u has room for so many pages. What the caller
-   made longer since is left where it is. */
-static status swap_out_idle(engine *e, const unit *u, int needed, detail *err) {
+/* What the caller made longer than is kept of host memory is left where it is. */
+static status give_way(engine *e, unit *other, const unit *u, detail *err) {
+  if (other == u || other->is_plain || unit_pages(e, other) > other->swap_kept) return OK;
+  return swap_out_views(e, other, u, err);
+}
+
+/* Units that do not run give way until u has room for so many pages: those that rest, the oldest
+   first; then those that went on and have no room yet, or whose segments were left in for another's
+   sake, the youngest first. */
+static status make_way(engine *e, const unit *u, int needed, detail *err) {
   status failed = OK;
-  for (unit *i = e->idle.oldest; !failed && i && engine_room(e, u) < needed; i = i->younger) {
-    if (unit_pages(e, i) <= i->swap_kept) failed = swap_out_views(e, i, err);
-  }
+  for (unit *i = e->idle.oldest; !failed && i && engine_room(e, u) < needed; i = i->younger)
+    failed = give_way(e, i, u, err);
+  for (unit *i = e->preempted.youngest; !failed && i && engine_room(e, u) < needed; i = i->older)
+    failed = give_way(e, i, u, err);
   return failed;
 }
 
 status engine_find_room(engine *e, const unit *u, int needed, int *room, detail *err) {
-  status failed = swap_out_idle(e, u, needed, err);
+  status failed = make_way(e, u, needed, err);
   *room = engine_room(e, u);
   while (!failed && *room < needed && e->running.youngest != u) {
     failed = engine_preempt_unit(e, e->running.youngest, e->options.preemption, err);
@@ -232,7 +247,7 @@ static status admit_swapped(engine *e, unit *u, verdict *out, detail *err) {
   int room, needed = promised(e, u) + margin(e, u);
   int pages = engine_pages_for(e, segment_tokens(e->cache, t->segment));
   int taken = promised_to_all(e);
-  status failed = swap_out_idle(e, u, needed + taken, err);
+  status failed = make_way(e, u, needed + taken, err);
   room = engine_room(e, u) - taken;
   *out = NO_ROOM;
   if (failed || room < needed) return failed;
@@ -249,7 +264,7 @@ static status admit_found(engine *e, unit *u, verdict *out, detail *err) {
   int stored = cache_finds(e->cache, t->tokens, t->count), taken = promised_to_all(e), found;
   int needed = promised(e, u) + margin(e, u);
   *out = NO_ROOM;
-  status failed = swap_out_idle(e, u, needed + taken, err);
+  status failed = make_way(e, u, needed + taken, err);
   if (failed) return failed;
   if (needed - stored / e->options.page_keys > engine_room(e, u) - taken) return OK;
   failed = segment_find(e->cache, t->tokens, t->count - 1, &t->segment, &found, err);
@@ -268,11 +283,25 @@ static status admit_found(engine *e, unit *u, verdict *out, detail *err) {
   return OK;
 }
 
+/* Host memory for a unit with views: what plain threads were swapped out to is given up, the
+   youngest's first, and they are computed again. 0: others with views hold it. */
+static int has_host_memory(engine *e, int more) {
+  if (e->swap_kept + more > e->swap_pages) return 0;
+  for (unit *u = e->preempted.youngest; u; u = u->older) {
+    thread *t = u->members[0];
+    if (e->swap_kept + e->swap_plain + more <= e->swap_pages) break;
+    if (!u->is_plain || !t->segment) continue;
+    e->swap_plain -= segment_pages_for(e->cache, t->segment, 0);
+    drop_plain(e, t);
+  }
+  return 1;
+}
+
 /* Segments of a view that are out come in; what is kept of host memory is raised to the reserve. */
 static status admit_views(engine *e, unit *u, verdict *out, detail *err) {
   int more = u->reserve - u->swap_kept, out_pages = 0;
   *out = NO_ROOM;
-  if (e->swap_kept + e->swap_plain + more > e->swap_pages) return OK;
+  if (!has_host_memory(e, more)) return OK;
   for (int i = 0; i < u->count; i++) {
     const thread *t = u->members[i];
     for (int k = 0; k < t->entries; k++) {
@@ -284,7 +313,7 @@ static status admit_views(engine *e, unit *u, verdict *out, detail *err) {
   int needed = u->reserve - unit_pages(e, u) + out_pages;
   int taken = e->options.policy == ENGINE_NEVER_EVICT ? promised_to_all(e) : 0;
   if (needed < out_pages) needed = out_pages;
-  status failed = swap_out_idle(e, u, needed + taken, err);
+  status failed = make_way(e, u, needed + taken, err);
   if (failed || engine_room(e, u) - taken < needed) return failed;
   for (int i = 0; i < u->count; i++) {
     for (int k = 0; !failed && k < u->members[i]->entries; k++)
@@ -323,21 +352,18 @@ static status admit_preempted(engine *e, int *is_full, detail *err) {
   return OK;
 }
 
-static void compact_waiting(engine *e) {
-  int kept = 0;
-  for (int i = 0; e->waiting_gone && i < e->waiting_count; i++) {
-    if (e->waiting[i].what) e->waiting[kept++] = e->waiting[i];
+static void sort_waiting(engine *e) {
+  if (e->waiting_gone) engine_compact_waiting(e);
+  if (!e->is_sorted && !e->options.arrival_order) {
+    order_sort(e->waiting, e->waiting_count, e->scratch);
+    for (int i = 0; i < e->waiting_count; i++)
+      ((unit *)e->waiting[i].what)->place = i;
   }
-  if (e->waiting_gone) e->waiting_count = kept;
-  e->waiting_gone = 0;
+  e->is_sorted = 1;
 }
 
 static status admit_waiting(engine *e, int is_full, detail *err) {
-  compact_waiting(e);
-  if (!e->is_sorted && !e->options.arrival_order) {
-    order_sort(e->waiting, e->waiting_count, e->scratch);
-  }
-  e->is_sorted = 1;
+  sort_waiting(e);
   for (int i = 0; i < e->waiting_count && !is_full; i++) {
     verdict v;
     unit *u = e->waiting[i].what;
@@ -345,11 +371,10 @@ static status admit_waiting(engine *e, int is_full, detail *err) {
     if (failed) return failed;
     is_full = v == NO_ROOM;
     if (v != ADMITTED) continue;
-    e->waiting[i].what = NULL;
-    e->waiting_gone++;
+    engine_forget_waiting(e, u);
     run(e, u);
   }
-  compact_waiting(e);
+  if (e->waiting_gone) engine_compact_waiting(e);
   return OK;
 }
 

@@ -53,6 +53,7 @@ typedef enum unit_state { UNIT_WAITS, UNIT_RUNS, UNIT_IS_PREEMPTED, UNIT_IS_IDLE
 struct unit {
   unit_state state;
   unit *older, *younger; /* in the list of its state; those that wait are in engine.waiting */
+  int place;             /* in engine.waiting, while it waits */
   uint64_t admitted;     /* its place among all that were admitted: lists are in this order */
 
   thread **members; /* [count] in order, those that ended included */
@@ -97,8 +98,9 @@ typedef struct step_arrays {
   int32_t *logits_row;    /* [capacity] */
   sample_result *results; /* [capacity] */
   engine_event *events;   /* [capacity] */
-  size_t *text_at;        /* [capacity] where an event's text begins */
-  uint32_t *suppressed;   /* [suppressed_capacity] */
+  engine_event *told;   /* the last step's, where a submission took a longer list since; or NULL */
+  size_t *text_at;      /* [capacity] where an event's text begins */
+  uint32_t *suppressed; /* [suppressed_capacity] */
   int suppressed_capacity;
   int event_count;
 } step_arrays;
@@ -156,6 +158,8 @@ void units_remove(unit_list *list, unit *u);
 /* ---- engine_submit.c ------------------------------------------------------------------------- */
 
 void engine_forget_waiting(engine *e, const unit *u);
+/* Takes what is gone out of the list of what waits, and tells each unit its place. */
+void engine_compact_waiting(engine *e);
 /* Ends a unit whose members are all gone or are to go; segments of plain threads are freed. */
 void engine_end_unit(engine *e, unit *u);
 

@@ -50,10 +50,10 @@ status plan_make_room(engine *e, int entries, detail *err) {
 
 void plan_free(engine *e) {
   step_arrays *s = &e->step;
-  void *const arrays[] = {s->token,     s->slot,     s->position,  s->row_span,   s->output_row,
-                          s->broken,    s->units,    s->listed,    s->listed_at,  s->pages,
-                          s->span_page, s->sampling, s->rows,      s->logits_row, s->results,
-                          s->events,    s->text_at,  s->suppressed};
+  void *const arrays[] = {s->token,     s->slot,     s->position, s->row_span,   s->output_row,
+                          s->broken,    s->units,    s->listed,   s->listed_at,  s->pages,
+                          s->span_page, s->sampling, s->rows,     s->logits_row, s->results,
+                          s->events,    s->told,     s->text_at,  s->suppressed};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     memory_free(arrays[i]);
 }

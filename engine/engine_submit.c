@@ -183,7 +183,9 @@ static void enter(engine *e, unit *u, thread_id *ids) {
   }
   u->running = u->count;
   u->state = UNIT_WAITS;
+  if (e->waiting_count == e->waiting_capacity) engine_compact_waiting(e);
   REQUIRE(e->waiting_count < e->waiting_capacity);
+  u->place = e->waiting_count;
   e->waiting[e->waiting_count++] = (order_item){.tokens = first->tokens,
                                                 .count = u->is_plain ? first->count : 0,
                                                 .expected = expected,
@@ -380,11 +382,21 @@ status engine_continue(engine *e, thread_id id, const thread_more *more, detail 
 }
 
 void engine_forget_waiting(engine *e, const unit *u) {
+  REQUIRE(e->waiting[u->place].what == u);
+  e->waiting[u->place].what = NULL;
+  e->waiting_gone++;
+}
+
+void engine_compact_waiting(engine *e) {
+  int kept = 0;
   for (int i = 0; i < e->waiting_count; i++) {
-    if (e->waiting[i].what != u) continue;
-    e->waiting[i].what = NULL;
-    e->waiting_gone++;
+    unit *u = e->waiting[i].what;
+    if (!u) continue;
+    u->place = kept;
+    e->waiting[kept++] = e->waiting[i];
   }
+  e->waiting_count = kept;
+  e->waiting_gone = 0;
 }
 
 /* Takes a unit out of the list that its state names. */

@@ -15,6 +15,22 @@ static void *grown(void *array, int capacity, size_t bytes, int *failed) {
 
 #define GROW(array) (array) = grown((array), capacity, sizeof *(array), &failed)
 
+/* The caller may be reading the last step's events while it submits: they stay where they are until
+   the next step. A list that no step has filled since is not told. */
+static void grow_events(step_arrays *s, int capacity, int *failed) {
+  engine_event *longer = memory_zeroed((size_t)capacity, sizeof *longer);
+  if (!longer) {
+    *failed = 1;
+    return;
+  }
+  if (s->told) {
+    memory_free(s->events);
+  } else {
+    s->told = s->events;
+  }
+  s->events = longer;
+}
+
 static int grow_arrays(engine *e, int capacity) {
   step_arrays *s = &e->step;
   int failed = 0;
@@ -24,9 +40,9 @@ static int grow_arrays(engine *e, int capacity) {
   GROW(s->rows);
   GROW(s->logits_row);
   GROW(s->results);
-  GROW(s->events);
   GROW(s->text_at);
   e->scratch = grown(e->scratch, 1, order_scratch_bytes(capacity), &failed);
+  grow_events(s, capacity, &failed);
   return !failed;
 }
 
