@@ -111,7 +111,8 @@ typedef struct thread_request {
   int entries;
 } thread_request;
 
-/* E_INPUT: a token, a setting or a view that cannot be; E_LIMIT: it can never fit (context, pages,
+/* E_INPUT: a token, a setting or a view that cannot be, or one that shows all of a segment (visible
+   -1) that a thread of no gang with this one writes to; E_LIMIT: it can never fit (context, pages,
    host memory for swapping a view), with the arithmetic; E_MEMORY. Pages for a thread with a view
    are kept as for a gang; how many follows from what its view stands on and what it may yet need.
  */
@@ -145,7 +146,7 @@ MUST_CHECK status engine_continue(engine *e, thread_id thread, const thread_more
                                   detail *err);
 
 /* Changes what a thread with a view sees from the next step on. The last entry stays. Errors of
-   engine_submit. */
+   engine_submit: what is kept of a thread alone follows, a gang's reserve stays. */
 MUST_CHECK status engine_look(engine *e, thread_id thread, const view_entry *view, int entries,
                               detail *err);
 
@@ -177,8 +178,9 @@ typedef struct engine_event {
 } engine_event;
 
 /* Runs a step. Events come in order of submission and are valid until the next step, their texts
-   too. *count may be 0 while prompts are fed. E_LIMIT: nothing can run, since segments that belong
-   to no thread that runs stand on the pages; free or swap some and go on. E_DEVICE; E_MEMORY. */
+   too, whatever is submitted, continued or released meanwhile. *count may be 0 while prompts are
+   fed. E_LIMIT: nothing can run, since segments that belong to no thread that runs stand on the
+   pages; free or swap some and go on. E_DEVICE; E_MEMORY. */
 MUST_CHECK status engine_step(engine *e, const engine_event **events, int *count, detail *err);
 int engine_is_idle(const engine *e); /* no thread waits or runs: a step would do nothing */
 

@@ -26,16 +26,28 @@ static int was_seen(const unit *u, int member, int entry) {
   return 0;
 }
 
-int unit_pages(const engine *e, const unit *u) {
+/* Pages of all segments of a unit's views that are in, or out, as the mask says. */
+enum { THAT_ARE_IN = 1, THAT_ARE_OUT = 2 };
+static int count_pages(const engine *e, const unit *u, int which) {
   int pages = 0;
   for (int i = 0; i < u->count; i++) {
     const thread *t = u->members[i];
     for (int k = 0; k < t->entries; k++) {
-      if (!was_seen(u, i, k))
-        pages += engine_pages_for(e, segment_tokens(e->cache, t->view[k].segment));
+      segment_id s = t->view[k].segment;
+      int is = segment_is_in(e->cache, s) ? THAT_ARE_IN : THAT_ARE_OUT;
+      if ((is & which) && !was_seen(u, i, k))
+        pages += engine_pages_for(e, segment_tokens(e->cache, s));
     }
   }
   return pages;
+}
+
+int unit_pages(const engine *e, const unit *u) {
+  return count_pages(e, u, THAT_ARE_IN | THAT_ARE_OUT);
+}
+
+static int pages_in(const engine *e, const unit *u) {
+  return count_pages(e, u, THAT_ARE_IN);
 }
 
 static int sees(const unit *u, segment_id s) {
@@ -90,15 +102,26 @@ static int is_seen_by_others(const engine *e, const unit *u, segment_id s) {
   return 0;
 }
 
+/* Those that belong to no thread hold host memory that was kept for others. */
+static int host_pages_left(const engine *e) {
+  return e->swap_pages - cache_count(e->cache).swapped;
+}
+
 /* Swaps out all segments of a unit's views that no running unit reads, nor the one (or NULL) that
    room is made for. */
 static status swap_out_views(engine *e, unit *u, const unit *for_unit, detail *err) {
-  int pages = unit_pages(e, u);
+  int pages = unit_pages(e, u), left = host_pages_left(e);
   if (pages > u->swap_kept) {
     return fault(err, E_LIMIT,
                  "a thread with a view is to be swapped out and stands on %d pages; %d were "
                  "reserved: raise reserve_pages",
                  pages, u->swap_kept);
+  }
+  if (pages_in(e, u) > left) {
+    return fault(err, E_LIMIT,
+                 "a thread with a view is to be swapped out, and %d of %d pages of host memory are "
+                 "left: free segments that you swapped out or whose threads are released",
+                 left, e->swap_pages);
   }
   status failed = OK;
   for (int i = 0; i < u->count; i++) {
@@ -122,9 +145,10 @@ static void drop_plain(engine *e, thread *t) {
 static status swap_out_plain(engine *e, thread *t, engine_preemption how, detail *err) {
   int pages = engine_pages_for(e, segment_tokens(e->cache, t->segment));
   if (how == ENGINE_SWAP && pages && pages <= e->swap_pages - e->swap_kept - e->swap_plain) {
-    e->swap_plain += pages;
-    e->counters.swapped_total++;
-    return segment_swap_out(e->cache, t->segment, err);
+    status failed = segment_swap_out(e->cache, t->segment, err);
+    e->swap_plain += failed ? 0 : pages;
+    e->counters.swapped_total += !failed;
+    if (failed != E_LIMIT) return failed;
   }
   drop_plain(e, t);
   return OK;
@@ -166,6 +190,7 @@ void engine_rest(engine *e, unit *u) {
 /* What the caller made longer than is kept of host memory is left where it is. */
 static status give_way(engine *e, unit *other, const unit *u, detail *err) {
   if (other == u || other->is_plain || unit_pages(e, other) > other->swap_kept) return OK;
+  if (pages_in(e, other) > host_pages_left(e)) return OK;
   return swap_out_views(e, other, u, err);
 }
 
@@ -283,9 +308,7 @@ static status admit_found(engine *e, unit *u, verdict *out, detail *err) {
   return OK;
 }
 
-/* Host memory for a unit with views: what plain threads were swapped out to is given up, the
-   youngest's first, and they are computed again. 0: others with views hold it. */
-static int has_host_memory(engine *e, int more) {
+int engine_has_host_memory(engine *e, int more) {
   if (e->swap_kept + more > e->swap_pages) return 0;
   for (unit *u = e->preempted.youngest; u; u = u->older) {
     thread *t = u->members[0];
@@ -299,17 +322,9 @@ static int has_host_memory(engine *e, int more) {
 
 /* Segments of a view that are out come in; what is kept of host memory is raised to the reserve. */
 static status admit_views(engine *e, unit *u, verdict *out, detail *err) {
-  int more = u->reserve - u->swap_kept, out_pages = 0;
+  int more = u->reserve - u->swap_kept, out_pages = count_pages(e, u, THAT_ARE_OUT);
   *out = NO_ROOM;
-  if (!has_host_memory(e, more)) return OK;
-  for (int i = 0; i < u->count; i++) {
-    const thread *t = u->members[i];
-    for (int k = 0; k < t->entries; k++) {
-      segment_id s = t->view[k].segment;
-      if (!was_seen(u, i, k) && !segment_is_in(e->cache, s))
-        out_pages += segment_pages_for(e->cache, s, 0);
-    }
-  }
+  if (!engine_has_host_memory(e, more)) return OK;
   int needed = u->reserve - unit_pages(e, u) + out_pages;
   int taken = e->options.policy == ENGINE_NEVER_EVICT ? promised_to_all(e) : 0;
   if (needed < out_pages) needed = out_pages;

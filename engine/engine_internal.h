@@ -176,6 +176,9 @@ MUST_CHECK status engine_find_room(engine *e, const unit *u, int needed, int *ro
 MUST_CHECK status engine_preempt_unit(engine *e, unit *u, engine_preemption how, detail *err);
 /* The last running member of a unit has ended. */
 void engine_rest(engine *e, unit *u);
+/* Whether so many more pages of host memory can be kept for units with views. What plain threads
+   were swapped out to is given up for it, the youngest's first: they are computed again. */
+int engine_has_host_memory(engine *e, int more);
 /* What the segments of a unit's views list; each segment counts once. */
 int unit_pages(const engine *e, const unit *u);
 int engine_pages_for(const engine *e, int tokens);

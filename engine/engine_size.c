@@ -26,6 +26,8 @@ cache_options engine_cache_options(const engine_options *o, int positions, int s
                          .rope_positions = positions};
 }
 
+enum { THREADS_MAX = 1 << 24 };
+
 static status check_options(const model_config *c, const engine_options *o, detail *err) {
   if (o->page_keys != 16 && o->page_keys != 32 && o->page_keys != 64 && o->page_keys != 128) {
     return fault(err, E_INPUT, "pages of %d keys: 16, 32, 64 or 128 are possible", o->page_keys);
@@ -37,6 +39,10 @@ static status check_options(const model_config *c, const engine_options *o, deta
   }
   if (o->pages < 0 || o->memory_bytes < 0 || o->swap_bytes < 0 || o->segments < 0) {
     return fault(err, E_INPUT, "pages, memory_bytes, swap_bytes and segments are not negative");
+  }
+  if (o->slots > THREADS_MAX || o->segments > THREADS_MAX) {
+    return fault(err, E_INPUT, "%d slots and %d segments: %d of each are possible", o->slots,
+                 o->segments, (int)THREADS_MAX);
   }
   if (!o->pages && !o->memory_bytes) {
     return fault(err, E_INPUT, "neither pages nor memory_bytes says how large the cache is");
@@ -69,6 +75,13 @@ static void count_bytes(const model_config *c, const engine_options *o, engine_b
   out->tables = tables + table_bytes(o);
 }
 
+/* Blocks of host memory are numbered in 32 bits. */
+static status check_swap(const engine_options *o, int64_t page_bytes, detail *err) {
+  if (o->swap_bytes / page_bytes <= INT32_MAX) return OK;
+  return fault(err, E_INPUT, "swap_bytes of %lld: %lld are possible with pages of %lld bytes",
+               (long long)o->swap_bytes, (long long)page_bytes * INT32_MAX, (long long)page_bytes);
+}
+
 static int64_t sum_of(const engine_bytes *b) {
   return b->forward.weights + b->forward.cache + b->forward.workspace + b->forward.logits +
          b->swap + b->tables;
@@ -98,6 +111,8 @@ status engine_settle(const model_config *c, const engine_options *given, engine_
   int needed = (o->positions - 1) / o->page_keys + 1, pages = o->pages;
   if (!pages) o->pages = needed;
   count_bytes(c, o, bytes);
+  failed = check_swap(o, bytes->page, err);
+  if (failed) return failed;
   int64_t sum = sum_of(bytes);
   if (o->memory_bytes && sum > o->memory_bytes) {
     return too_little(o, bytes, o->pages, err);

@@ -79,7 +79,12 @@ static status check_plain(const engine *e, const thread_request *r, detail *err)
 static status check_view(const engine *e, const view_entry *view, int entries, int count,
                          detail *err) {
   const view_entry *last = &view[entries - 1];
-  int length = segment_tokens(e->cache, last->segment), position = last->position + length;
+  int length = segment_tokens(e->cache, last->segment);
+  if (last->position < 0 || last->position >= e->positions) {
+    return fault(err, E_INPUT, "the last entry of a view stands at %d: 0 to %d are possible",
+                 (int)last->position, e->positions - 1);
+  }
+  int position = last->position + length;
   if (last->visible != -1) {
     return fault(err, E_INPUT, "the last entry of a view is written to: its visible is -1, not %d",
                  (int)last->visible);
@@ -228,6 +233,43 @@ static status check_writer(const engine *e, const thread_request *members, int i
   return fault(err, E_INPUT, "member %d writes to a segment that another thread writes to", index);
 }
 
+/* What others write to is longer or shorter as the schedule has it: all of it is seen by its gang
+   alone, a head of it by anyone. u: the unit that sees, if it is there already. */
+static status check_seen(const engine *e, const unit *u, const view_entry *view, int entries,
+                         detail *err) {
+  for (int k = 0; k < entries - 1; k++) {
+    for (int i = 0; view[k].visible < 0 && i < e->thread_count; i++) {
+      const thread *t = e->threads[i];
+      if (!t->view || t->unit == u || t->has_ended || t->segment != view[k].segment) continue;
+      return fault(err, E_INPUT,
+                   "entry %d of a view shows all of what thread %llu writes: submit both as a "
+                   "gang, or say how many tokens are seen",
+                   k, (unsigned long long)t->id);
+    }
+  }
+  return OK;
+}
+
+static int shows_all(const thread *t, segment_id s) {
+  for (int k = 0; k < t->entries - 1; k++) {
+    if (t->view[k].segment == s && t->view[k].visible < 0) return 1;
+  }
+  return 0;
+}
+
+/* The same from the other side: who comes to write. */
+static status check_shown(const engine *e, const unit *u, segment_id s, detail *err) {
+  for (int i = 0; i < e->thread_count; i++) {
+    const thread *t = e->threads[i];
+    if (t->unit == u || t->has_ended || !shows_all(t, s)) continue;
+    return fault(err, E_INPUT,
+                 "thread %llu, which is of no gang with this one, sees all of the segment that is "
+                 "to be written: submit both as a gang, or say how many tokens it sees",
+                 (unsigned long long)t->id);
+  }
+  return OK;
+}
+
 static status submit_unit(engine *e, unit *u, const thread_request *members, int count,
                           thread_id *ids, detail *err) {
   int64_t suppressed = 0;
@@ -268,7 +310,9 @@ static status check_member(const engine *e, const thread_request *members, int i
     return fault(err, E_INPUT, "member %d of a gang has no view", index);
   }
   if (!failed) failed = check_view(e, r->view, r->entries, r->count, err);
-  return failed ? failed : check_writer(e, members, index, err);
+  if (!failed) failed = check_writer(e, members, index, err);
+  if (!failed) failed = check_seen(e, NULL, r->view, r->entries, err);
+  return failed ? failed : check_shown(e, NULL, r->view[r->entries - 1].segment, err);
 }
 
 status engine_submit(engine *e, const thread_request *request, thread_id *out, detail *err) {
@@ -303,19 +347,44 @@ status engine_submit_gang(engine *e, const gang_request *g, thread_id *ids, deta
 
 /* ---- going on, looking elsewhere, ending ----------------------------------------------------- */
 
-/* Makes room first, so that a failure leaves the thread as it was. */
-static status change_view(engine *e, thread *t, const view_entry *view, int entries, detail *err) {
-  int failed = 0;
-  status full = plan_make_room(e, entries, err);
-  for (int i = 0; !full && t->unit->state == UNIT_RUNS && i < entries; i++)
-    full = segment_swap_in(e->cache, view[i].segment, err);
-  if (full) return full;
-  view_entry *copy = copy_of(view, (size_t)entries, sizeof *view, &failed);
-  if (failed) return fault(err, E_MEMORY, "no memory for a view of %d entries", entries);
-  memory_free(t->view);
-  t->view = copy;
-  t->entries = entries;
+/* What a thread comes to stand on with the view that it has now, and of one that runs its host
+   memory and its segments. */
+static status take_reserve(engine *e, const thread *t, int count, int most, detail *err) {
+  unit *u = t->unit;
+  int reserve = u->feed_tokens ? u->reserve : pages_of_one(e, u, count, most);
+  int more = u->state == UNIT_RUNS && reserve > u->swap_kept ? reserve - u->swap_kept : 0;
+  status failed = check_reserve(e, u, reserve, err);
+  if (!failed && !engine_has_host_memory(e, more)) {
+    return fault(err, E_LIMIT,
+                 "%d more pages of host memory for a thread with a view: %d of %d are kept for "
+                 "such threads; release some, or give more swap_bytes",
+                 more, e->swap_kept, e->swap_pages);
+  }
+  for (int i = 0; !failed && u->state == UNIT_RUNS && i < t->entries; i++)
+    failed = segment_swap_in(e->cache, t->view[i].segment, err);
+  if (failed) return failed;
+  u->reserve = reserve;
+  u->swap_kept += more;
+  e->swap_kept += more;
   return OK;
+}
+
+/* For what is to come. A failure leaves the thread with the view that it had. */
+static status change_view(engine *e, thread *t, const thread_more *more, detail *err) {
+  int failed = 0, had = t->entries;
+  view_entry *old = t->view;
+  view_entry *copy = copy_of(more->view, (size_t)more->entries, sizeof *copy, &failed);
+  if (failed) return fault(err, E_MEMORY, "no memory for a view of %d entries", more->entries);
+  t->view = copy;
+  t->entries = more->entries;
+  status full = plan_make_room(e, more->entries, err);
+  if (!full) full = take_reserve(e, t, more->count, more->most_tokens, err);
+  if (full) {
+    t->view = old;
+    t->entries = had;
+  }
+  memory_free(full ? copy : old);
+  return full;
 }
 
 /* A thread with a view that the caller names, which it knows to be there. */
@@ -335,8 +404,14 @@ static status check_look(const engine *e, const thread *t, const view_entry *vie
 
 status engine_look(engine *e, thread_id id, const view_entry *view, int entries, detail *err) {
   thread *t = viewer(e, id);
-  status failed = check_look(e, t, view, entries, t->has_ended ? 0 : t->count - t->fed, err);
-  return failed ? failed : change_view(e, t, view, entries, err);
+  thread_more left = {.view = view, .entries = entries};
+  if (!t->has_ended) {
+    left.count = t->count - t->fed;
+    left.most_tokens = t->most - t->sampled;
+  }
+  status failed = check_look(e, t, view, entries, left.count, err);
+  if (!failed && !t->has_ended) failed = check_seen(e, t->unit, view, entries, err);
+  return failed ? failed : change_view(e, t, &left, err);
 }
 
 static void wake(engine *e, unit *u) {
@@ -348,18 +423,20 @@ static void wake(engine *e, unit *u) {
 
 status engine_continue(engine *e, thread_id id, const thread_more *more, detail *err) {
   thread *t = viewer(e, id);
-  const view_entry *view = more->view ? more->view : t->view;
-  int entries = more->view ? more->entries : t->entries;
+  thread_more next = *more;
+  if (!next.view) {
+    next.view = t->view;
+    next.entries = t->entries;
+  }
   REQUIRE(t->has_ended);
   if (more->count < 1 || more->most_tokens < 1) {
     return fault(err, E_INPUT, "%d tokens to feed and at most %d to sample: at least 1 each",
                  more->count, more->most_tokens);
   }
   status failed = check_ids(e, more->tokens, more->count, "tokens to feed", err);
-  if (!failed) failed = check_look(e, t, view, entries, more->count, err);
-  int reserve = t->unit->reserve;
-  if (!t->unit->feed_tokens) reserve = pages_of_one(e, t->unit, more->count, more->most_tokens);
-  if (!failed) failed = check_reserve(e, t->unit, reserve, err);
+  if (!failed) failed = check_look(e, t, next.view, next.entries, more->count, err);
+  if (!failed) failed = check_seen(e, t->unit, next.view, next.entries, err);
+  if (!failed) failed = check_shown(e, t->unit, t->segment, err);
   if (failed) return failed;
   if (more->count > t->capacity) {
     uint32_t *tokens = memory_grow(t->tokens, (size_t)more->count * sizeof *tokens);
@@ -367,13 +444,12 @@ status engine_continue(engine *e, thread_id id, const thread_more *more, detail 
     t->tokens = tokens;
     t->capacity = more->count;
   }
-  if (more->view) failed = change_view(e, t, view, entries, err);
+  failed = change_view(e, t, &next, err);
   if (failed) return failed;
   memcpy(t->tokens, more->tokens, (size_t)more->count * sizeof *t->tokens);
   t->count = t->prompt = more->count;
   t->fed = t->known = t->sampled = t->has_ended = 0;
   t->most = more->most_tokens;
-  t->unit->reserve = reserve;
   if (t->stops) stops_start(t->stops);
   e->counters.prompt_tokens += more->count;
   e->ended--;

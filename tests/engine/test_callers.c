@@ -202,15 +202,176 @@ START_TEST(test_goes_on_without_host_memory) {
 }
 END_TEST
 
+/* Host memory that the caller took for segments of its own is not there for threads: plain ones are
+   computed again, those with views wait with a message, and nothing is half done. */
+START_TEST(test_host_memory_of_callers) {
+  model *m = engines_model();
+  trace *t = engines_traces(2), *wanted = engines_traces(2);
+  engine_bytes bytes;
+  engine_options o = with_swap();
+  ck_ok(engine_size(model_config_of(m), &o, &bytes, &err));
+  o.swap_bytes = 26 * bytes.page;
+  for (int is_taken = 0; is_taken < 2; is_taken++) {
+    trace *into = is_taken ? t : wanted;
+    const engine_event *events;
+    int count;
+    rester r = rested(m, &o, into);
+    segment_id own;
+    ck_ok(segment_new(engine_cache(r.e), &own, &err));
+    ck_ok(segment_append(engine_cache(r.e), own, other[0], 20 * 16, 0, &err));
+    cache_commit(engine_cache(r.e));
+    if (is_taken) ck_ok(segment_swap_out(engine_cache(r.e), own, &err));
+    thread_request request = engines_request(other[0], PROMPT, 20);
+    engines_submit(r.e, &request);
+    steps(&r, into + 1, 8);
+    engine_preempt(r.e, r.id + 1, ENGINE_SWAP);
+    steps(&r, into + 1, 1);
+    ck_assert_int_eq(engine_count(r.e).swapped_total, !is_taken);
+    ck_assert_int_eq(engine_count(r.e).preempted_total, 1);
+    go_on(&r, 20);
+    ck_ok(engine_step(r.e, &events, &count, &err));
+    for (int k = 0; k < count; k++)
+      ck_ok(trace_add(&into[events[k].thread - 1], &events[k], &err));
+    engine_preempt(r.e, r.id, ENGINE_SWAP);
+    if (is_taken) {
+      ck_fails(engine_step(r.e, &events, &count, &err), E_LIMIT,
+               "6 of 26 pages of host memory are");
+      ck_assert_int_eq(segment_is_in(engine_cache(r.e), r.segment), 1);
+    }
+    engines_drive(r.e, into, r.id, 2, NULL, NULL);
+    segment_free(engine_cache(r.e), own);
+    close_rester(&r);
+  }
+  for (int i = 0; i < 2; i++)
+    engines_same(&wanted[i], &t[i], i);
+  model_close(m);
+}
+END_TEST
+
+/* ---- views ----------------------------------------------------------------------------------- */
+
+/* What is kept of a thread follows its view: with one that it goes on with or looks at, it can be
+   preempted like any other. */
+START_TEST(test_view_that_grows) {
+  model *m = engines_model();
+  trace *t = engines_traces(1), *wanted = engines_traces(1);
+  for (int way = 0; way < 3; way++) {
+    engine_options o = with_swap();
+    rester r = rested(m, &o, way ? t : wanted);
+    segment_id large;
+    trace_clear(r.t);
+    ck_ok(segment_fork(engine_cache(r.e), r.segment, 100, &large, &err));
+    uint32_t token = 9;
+    view_entry view[3] = {{large, 90, 0}, {large, -1, 60}, {r.segment, -1, 160}};
+    thread_more more = {.tokens = &token, .count = 1, .most_tokens = 30};
+    if (way < 2) {
+      more.view = view;
+      more.entries = 3;
+    }
+    ck_ok(engine_continue(r.e, r.id, &more, &err));
+    if (way == 2) ck_ok(engine_look(r.e, r.id, view, 3, &err));
+    for (int step = 0; !engine_is_idle(r.e); step++) {
+      const engine_event *events;
+      int count;
+      ck_ok(engine_step(r.e, &events, &count, &err));
+      for (int i = 0; i < count; i++)
+        ck_ok(trace_add(r.t, &events[i], &err));
+      if (way && step % 7 == 3) engine_preempt(r.e, r.id, ENGINE_SWAP);
+    }
+    ck_assert_int_eq(r.t->count, 30);
+    if (way) {
+      engines_same(wanted, t, way);
+      ck_assert_int_gt(engine_count(r.e).swapped_total, 2);
+      trace_clear(t);
+    }
+    segment_free(engine_cache(r.e), large);
+    close_rester(&r);
+  }
+  model_close(m);
+}
+END_TEST
+
+/* A view of more than is kept is refused, and the thread goes on with the one that it had. */
+START_TEST(test_view_that_cannot_be_kept) {
+  model *m = engines_model();
+  trace *t = engines_traces(1);
+  engine_bytes bytes;
+  engine_options o = with_swap();
+  ck_ok(engine_size(model_config_of(m), &o, &bytes, &err));
+  o.swap_bytes = 12 * bytes.page;
+  rester r = rested(m, &o, t);
+  segment_id large;
+  uint32_t token = 9;
+  ck_ok(segment_fork(engine_cache(r.e), r.segment, 100, &large, &err));
+  view_entry view[2] = {{large, -1, 0}, {r.segment, -1, 160}};
+  thread_more more = {.tokens = &token, .count = 1, .most_tokens = 5, .view = view, .entries = 2};
+  ck_fails(engine_continue(r.e, r.id, &more, &err), E_LIMIT, "host memory for swapping 12");
+  go_on(&r, 5);
+  ck_fails(engine_look(r.e, r.id, view, 2, &err), E_LIMIT, "host memory for swapping 12");
+  view[1].position = INT32_MAX;
+  ck_fails(engine_look(r.e, r.id, view, 2, &err), E_INPUT, "stands at 2147483647: 0 to 399");
+  engines_drive(r.e, t, r.id, 1, NULL, NULL);
+  ck_assert_int_eq(t->count, 9);
+  segment_free(engine_cache(r.e), large);
+  close_rester(&r);
+  model_close(m);
+}
+END_TEST
+
+/* All of a segment that grows is seen within a gang alone; a head of it, or all of one whose writer
+   rests, by anyone. */
+START_TEST(test_sees_what_others_write) {
+  model *m = engines_model();
+  trace *t = engines_traces(2);
+  engine_options o = with_swap();
+  rester r = rested(m, &o, t);
+  thread_id id = 0;
+  segment_id own;
+  uint32_t token = 9;
+  ck_ok(segment_new(engine_cache(r.e), &own, &err));
+  view_entry view[2] = {{r.segment, -1, 0}, {own, -1, 200}};
+  thread_request request = engines_request(&token, 1, 6);
+  thread_more more = {.tokens = &token, .count = 1, .most_tokens = 5};
+  request.view = view;
+  request.entries = 2;
+  go_on(&r, 20);
+  ck_fails(engine_submit(r.e, &request, &id, &err), E_INPUT,
+           "entry 0 of a view shows all of what thread 1 writes");
+  view[0].visible = 100;
+  id = engines_submit(r.e, &request);
+  view[0].visible = -1;
+  ck_fails(engine_look(r.e, id, view, 2, &err), E_INPUT, "all of what thread 1 writes");
+  engines_drive(r.e, t, r.id, 2, NULL, NULL);
+  ck_ok(engine_look(r.e, id, view, 2, &err)); /* while both rest */
+  ck_ok(engine_continue(r.e, id, &more, &err));
+  ck_fails(engine_continue(r.e, r.id, &more, &err), E_INPUT,
+           "thread 2, which is of no gang with this one, sees all of the segment");
+  engines_drive(r.e, t, r.id, 2, NULL, NULL);
+  ck_ok(engine_continue(r.e, r.id, &more, &err));
+  ck_fails(engine_continue(r.e, id, &more, &err), E_INPUT, "all of what thread 1 writes");
+  engines_drive(r.e, t, r.id, 2, NULL, NULL);
+  engine_release(r.e, id);
+  segment_free(engine_cache(r.e), own);
+  close_rester(&r);
+  model_close(m);
+}
+END_TEST
+
 int main(void) {
   json_install();
   fill_prompts();
   Suite *suite = suite_create("callers");
   TCase *lists = tcase_create("lists"), *scarce = tcase_create("scarce");
+  TCase *views = tcase_create("views");
   tcase_add_test(lists, test_submit_while_reading);
   tcase_add_test(lists, test_release_what_waits);
   tcase_add_test(scarce, test_goes_on_without_room);
   tcase_add_test(scarce, test_goes_on_without_host_memory);
+  tcase_add_test(scarce, test_host_memory_of_callers);
+  tcase_add_test(views, test_view_that_grows);
+  tcase_add_test(views, test_view_that_cannot_be_kept);
+  tcase_add_test(views, test_sees_what_others_write);
+  suite_add_tcase(suite, views);
   suite_add_tcase(suite, lists);
   suite_add_tcase(suite, scarce);
   return support_run(suite);

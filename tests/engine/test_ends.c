@@ -389,6 +389,12 @@ START_TEST(test_size) {
   o.page_keys = 17;
   ck_fails(engine_size(config, &o, &c, &err), E_INPUT, "pages of 17 keys");
   o = engines_options();
+  o.swap_bytes = INT64_MAX;
+  ck_fails(engine_size(config, &o, &c, &err), E_INPUT, "swap_bytes of 9223372036854775807: ");
+  o = engines_options();
+  o.segments = INT32_MAX;
+  ck_fails(engine_size(config, &o, &c, &err), E_INPUT, "8 slots and 2147483647 segments");
+  o = engines_options();
   o.positions = 5000;
   ck_fails(engine_size(config, &o, &c, &err), E_INPUT, "5000 positions: the model has 1024");
   model_close(m);
