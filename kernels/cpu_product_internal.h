@@ -234,7 +234,7 @@ ALWAYS_INLINE void all_operands(dot_form f, const product_block *b, unsigned cha
     for (; i + CPU_LANES <= k; i += CPU_LANES, next += step)
       put_operands(f, b->args->x, at + i, next);
     for (; i < padded(k, KERNELS_GROUP); i += CPU_LANES, next += step) {
-      _Alignas(CACHE_LINE) unsigned char some[CPU_LANES * sizeof(float)] = {0};
+      _Alignas(CPU_LINE) unsigned char some[CPU_LANES * sizeof(float)] = {0};
       if (i < k) memcpy(some, (const unsigned char *)b->args->x + (at + i) * unit, (k - i) * unit);
       put_operands(f, some, 0, next);
     }
