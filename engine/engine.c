@@ -79,7 +79,7 @@ void engine_close(engine *e) {
 
 static int waiting_threads(const engine *e) {
   int count = 0;
-  for (int i = 0; i < e->waiting_count; i++) {
+  for (int i = e->waiting_first; i < e->waiting_count; i++) {
     const unit *u = e->waiting[i].what;
     if (u) count += u->count;
   }

@@ -368,8 +368,8 @@ static status admit_preempted(engine *e, int *is_full, detail *err) {
 }
 
 static void sort_waiting(engine *e) {
-  if (e->waiting_gone) engine_compact_waiting(e);
   if (!e->is_sorted && !e->options.arrival_order) {
+    if (e->waiting_gone) engine_compact_waiting(e);
     order_sort(e->waiting, e->waiting_count, e->scratch);
     for (int i = 0; i < e->waiting_count; i++)
       ((unit *)e->waiting[i].what)->place = i;
@@ -377,11 +377,19 @@ static void sort_waiting(engine *e) {
   e->is_sorted = 1;
 }
 
+/* The list is long and its head goes first: it is compacted when half of it is gone. */
+static void pass_over_gone(engine *e) {
+  while (e->waiting_first < e->waiting_count && !e->waiting[e->waiting_first].what)
+    e->waiting_first++;
+  if (e->waiting_gone > e->waiting_count / 2) engine_compact_waiting(e);
+}
+
 static status admit_waiting(engine *e, int is_full, detail *err) {
   sort_waiting(e);
-  for (int i = 0; i < e->waiting_count && !is_full; i++) {
+  for (int i = e->waiting_first; i < e->waiting_count && !is_full; i++) {
     verdict v;
     unit *u = e->waiting[i].what;
+    if (!u) continue;
     status failed = try_unit(e, u, &v, err);
     if (failed) return failed;
     is_full = v == NO_ROOM;
@@ -389,7 +397,7 @@ static status admit_waiting(engine *e, int is_full, detail *err) {
     engine_forget_waiting(e, u);
     run(e, u);
   }
-  if (e->waiting_gone) engine_compact_waiting(e);
+  pass_over_gone(e);
   return OK;
 }
 

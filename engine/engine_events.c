@@ -73,10 +73,10 @@ static void add_likes(engine *e, const thread *t) {
   for (unit *u = e->preempted.oldest; u; u = u->younger) {
     if (u->is_plain && is_same_prompt(u->members[0], t)) add_sampling(e, u->members[0], t->output);
   }
-  for (int i = 0; i < e->waiting_count; i++) {
+  for (int i = e->waiting_first; i < e->waiting_count; i++) {
     const order_item *w = &e->waiting[i];
     const unit *u = w->what;
-    if (w->count == t->prompt && u->is_plain && is_same_prompt(u->members[0], t))
+    if (u && w->hash == t->hash && u->is_plain && is_same_prompt(u->members[0], t))
       add_sampling(e, u->members[0], t->output);
   }
 }

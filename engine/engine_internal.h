@@ -119,9 +119,11 @@ struct engine {
   thread_id last_id;
   uint64_t last_admitted;
 
-  order_item *waiting; /* [waiting_count] what is NULL where one is gone; in order if is_sorted */
+  order_item *waiting; /* [waiting_count] what is NULL where one is gone; in order if is_sorted;
+                          hash is a plain thread's */
   int waiting_count, waiting_capacity, waiting_gone, is_sorted;
-  void *scratch; /* of order_sort */
+  int waiting_first; /* what stands before is gone */
+  void *scratch;     /* of order_sort */
   unit_list running, preempted, idle;
   int slots_held;
   int swap_kept;  /* pages of host memory that are kept for units with views */

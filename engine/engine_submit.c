@@ -195,7 +195,8 @@ static void enter(engine *e, unit *u, thread_id *ids) {
                                                 .count = u->is_plain ? first->count : 0,
                                                 .expected = expected,
                                                 .number = first->id,
-                                                .what = u};
+                                                .what = u,
+                                                .hash = first->hash};
   e->is_sorted = 0;
 }
 
@@ -472,7 +473,7 @@ void engine_compact_waiting(engine *e) {
     e->waiting[kept++] = e->waiting[i];
   }
   e->waiting_count = kept;
-  e->waiting_gone = 0;
+  e->waiting_gone = e->waiting_first = 0;
 }
 
 /* Takes a unit out of the list that its state names. */

@@ -13,7 +13,8 @@ typedef struct order_item {
   int count;
   int expected;    /* tokens that it is expected to sample */
   uint64_t number; /* of its submission; each is different */
-  void *what;      /* the caller's */
+  void *what;      /* the caller's, like the next */
+  uint64_t hash;
 
   int best_expected; /* of the branch it is in, while order_sort runs */
   uint64_t best_number;

@@ -72,7 +72,7 @@ START_TEST(test_release_what_waits) {
   trace *wanted = engines_traces(1), *t = engines_traces(ROUNDS);
   random_stream r = random_start((random_key){{5, 5}});
   for (int i = 0; i < ROUNDS; i++) {
-    int at = (int)random_below(&r, KEPT), head = (int)random_between(&r, 0, 80);
+    int at = (int)random_below(&r, KEPT), head = (int)random_between(&r, 0, 70);
     thread_request request = engines_request(prompt + head, 10 + at, 3);
     engine_release(e, kept[at]);
     kept[at] = engines_submit(e, &request);

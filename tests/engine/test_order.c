@@ -25,7 +25,7 @@ static void check_case(const char *const *prompts, const int *expected, int coun
     int length = (int)strlen(prompts[i]);
     for (int k = 0; k < length; k++)
       tokens[i][k] = (uint32_t)prompts[i][k];
-    items[i] = (order_item){tokens[i], length, expected[i], (uint64_t)i, NULL, 0, 0};
+    items[i] = (order_item){tokens[i], length, expected[i], (uint64_t)i, NULL, 0, 0, 0};
   }
   sort(items, count);
   for (int i = 0; i < count; i++)
@@ -100,7 +100,7 @@ START_TEST(test_random) {
       int length = (int)random_below(&r, TOKENS_MAX + 1);
       for (int k = 0; k < length; k++)
         tokens[i][k] = random_below(&r, 2);
-      items[i] = (order_item){tokens[i], length, (int)random_below(&r, 4), (uint64_t)i, NULL, 0, 0};
+      items[i] = (order_item){tokens[i], length, (int)random_below(&r, 4), (uint64_t)i, NULL, 0, 0, 0};
     }
     plain_walk(items, count, 0, wanted);
     for (int i = count - 1; i > 0; i--) { /* how they come does not matter */
@@ -127,7 +127,7 @@ START_TEST(test_many) {
     uint32_t *own = tokens + (size_t)i * (HEAD + 2);
     own[HEAD] = (uint32_t)(i * 7919 % 1000);
     own[HEAD + 1] = (uint32_t)i;
-    items[i] = (order_item){own, HEAD + 2, 0, (uint64_t)i, NULL, 0, 0};
+    items[i] = (order_item){own, HEAD + 2, 0, (uint64_t)i, NULL, 0, 0, 0};
   }
   sort(items, MANY);
   for (int i = 1; i < MANY; i++) {
