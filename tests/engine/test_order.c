@@ -100,7 +100,8 @@ START_TEST(test_random) {
       int length = (int)random_below(&r, TOKENS_MAX + 1);
       for (int k = 0; k < length; k++)
         tokens[i][k] = random_below(&r, 2);
-      items[i] = (order_item){tokens[i], length, (int)random_below(&r, 4), (uint64_t)i, NULL, 0, 0, 0};
+      items[i] =
+          (order_item){tokens[i], length, (int)random_below(&r, 4), (uint64_t)i, NULL, 0, 0, 0};
     }
     plain_walk(items, count, 0, wanted);
     for (int i = count - 1; i > 0; i--) { /* how they come does not matter */
