@@ -14,7 +14,8 @@
    together. One forward of a gang is atomic: rows of all its running members in one step, all their
    keys appended before any attends. After a member has ended it stays, with its segments, until
    engine_continue or engine_release; between steps, while events are being handled, the caller may
-   work on the segments of members that the last step ran (append excepted).
+   work on the segments of members that the last step ran (append excepted), as long as every
+   running member still stands within the positions and behind what it sees.
 
    A thread with a view that has ended rests: it holds no slot, and its segments may be swapped out
    when pages run out. Whoever works on them later asks segment_is_in, or calls segment_swap_in.
