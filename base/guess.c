@@ -36,6 +36,7 @@ static const signature signatures[] = {
 };
 
 const char *guess_file(const char *bytes, size_t count) {
+  if (count > GUESS_BYTES) count = GUESS_BYTES; /* however much of the file is at hand */
   while (count && strchr(" \t\r\n", *bytes) && *bytes) {
     bytes++;
     count--;
