@@ -136,7 +136,9 @@ MUST_CHECK status engine_submit_gang(engine *e, const gang_request *request, thr
                                      detail *err);
 
 /* What an ended thread with a view does next. Sampled tokens are fed by the engine while a thread
-   runs; its last one is not, so it is in tokens where it shall be in the segment. */
+   runs; its last one is not, so it is in tokens where it shall be in the segment. Sampling goes on
+   as submitted, its counter where it stood; text and most_tokens begin anew. Errors of
+   engine_submit, and then the thread is as it was; one that has not ended is the caller's bug. */
 typedef struct thread_more {
   const uint32_t *tokens; /* [count] at least one */
   int count, most_tokens;

@@ -18,7 +18,7 @@ enum {
 /* Rows are a line apart from a round number of bytes, so that they do not meet in one set. */
 size_t cpu_operand_bytes(const cpu_device *d, int k) {
   size_t unit = d->head.options.compute == COMPUTE_FP32 ? sizeof(float) : d->ops->operand_bytes;
-  return (size_t)padded(k, KERNELS_GROUP) * unit + 64;
+  return (size_t)padded(k, KERNELS_GROUP) * unit + CPU_LINE;
 }
 
 int cpu_block_rows(const cpu_device *d, int k) {

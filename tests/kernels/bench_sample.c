@@ -1,5 +1,7 @@
-/* Speed of each path of the processor, for a person: sampling from 32,000 ids. For products and
-   attention: bench_products and bench_attention. */
+/* Speed of sampling from 32,000 ids on each path of the processor, for a person: greedy, and with
+   settings that `nightjar bench` does not time.
+
+     bench_sample [threads] */
 #include "base/clock.h"
 #include "tests/kernels/cases.h"
 
@@ -62,7 +64,7 @@ static void bench_sample(bench *b, float temperature, float top_p) {
 
 int main(int argc, char **argv) {
   int threads = argc > 1 ? atoi(argv[1]) : 1;
-  for (unsigned path = CPU_PORTABLE; path <= CPU_AMX; path *= 2) {
+  for (unsigned path = CPU_PORTABLE; path < CPU_TILES; path *= 2) {
     if (!(kernels_cpu_paths() & path)) {
       printf("%s: absent\n", kernels_cpu_path_name((cpu_path)path));
       continue;
