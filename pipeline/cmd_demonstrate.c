@@ -345,6 +345,8 @@ static status read_parameter(const invocation *in, const char *name, const optio
     if (!s) *out = json_integer(from);
     return s;
   }
+  case OPTION_TEXT:
+  case OPTION_TEXTS: break; /* a search has none */
   }
   return OK;
 }

@@ -189,8 +189,40 @@ static status read_number(const job_reader *r, const option *o, const yaml_node 
   return *out ? OK : no_memory(r);
 }
 
+static status read_text(const job_reader *r, const option *o, const yaml_node *node, json_t **out) {
+  size_t bytes = node->kind == YAML_TEXT ? strlen(node->text) : 0;
+  if (!bytes || (double)bytes > o->high) {
+    return unexpected(r, node, o->key, "text, in quotes, of at most %.0f bytes (%s)", o->high,
+                      o->meaning);
+  }
+  *out = json_string(node->text);
+  return *out ? OK : no_memory(r);
+}
+
+static status read_texts(const job_reader *r, const option *o, const yaml_node *node,
+                         json_t **out) {
+  if (node->kind != YAML_LIST || node->count > OPTION_TEXTS_MAX) {
+    return unexpected(r, node, o->key, "a list of at most %d texts (%s)", (int)OPTION_TEXTS_MAX,
+                      o->meaning);
+  }
+  *out = json_array();
+  status s = *out ? OK : no_memory(r);
+  for (const yaml_node *child = node->first; !s && child; child = child->next) {
+    json_t *one = NULL;
+    s = read_text(r, o, child, &one);
+    if (!s && json_array_append_new(*out, one)) s = no_memory(r);
+  }
+  if (s) {
+    json_decref(*out);
+    *out = NULL;
+  }
+  return s;
+}
+
 status option_read(const job_reader *r, const option *o, const yaml_node *node, json_t **out) {
   switch (o->type) {
+  case OPTION_TEXT: return read_text(r, o, node, out);
+  case OPTION_TEXTS: return read_texts(r, o, node, out);
   case OPTION_CHOICE: return read_choice(r, o, node, out);
   case OPTION_RANGE: return read_range(r, o, node, out);
   case OPTION_INTEGER:

@@ -52,7 +52,7 @@ static status plan_condition(plan *p, store *s, size_t at, detail *err) {
   const job_condition *c = &p->job->conditions[at];
   text json;
   text_open(&json, JOB_BYTES_MAX);
-  identity of = {.determinism_class = c->mode->determinism_class,
+  identity of = {.determinism_class = c->mode->rules,
                  .mode = c->mode->name,
                  .token_unit = c->mode->token_unit,
                  .parameters = c->parameters,
@@ -141,7 +141,7 @@ static status commit_run(const plan *p, store *s, planned_run *r, detail *err) {
                            .mode = r->first->mode->name,
                            .parameters_json = text_string(&parameters),
                            .token_unit = r->first->mode->token_unit,
-                           .determinism_class = r->first->mode->determinism_class,
+                           .determinism_class = r->first->mode->rules,
                            .seed = p->job->seed};
     int made;
     st = store_run(s, &fresh, &r->run, &made, err);

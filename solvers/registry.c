@@ -2,9 +2,18 @@
 #include "solvers/option.h"
 #include "solvers/symbolic.h"
 
+#include <string.h>
+
 static const mode *const modes[] = {&symbolic_mode};
 
 const mode *const *mode_list(size_t *count) {
   *count = sizeof modes / sizeof modes[0];
   return modes;
+}
+
+const mode *mode_find(const char *name) {
+  for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+    if (!strcmp(modes[i]->name, name)) return modes[i];
+  }
+  return NULL;
 }

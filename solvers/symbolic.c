@@ -53,7 +53,7 @@ static status resolve(json_t *parameters, detail *err) {
 }
 
 const mode symbolic_mode = {.name = "symbolic",
-                            .determinism_class = "symbolic-1",
+                            .rules = "symbolic-1",
                             .token_unit = "llama2",
                             .options = options,
                             .option_count = sizeof options / sizeof options[0],

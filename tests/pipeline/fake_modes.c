@@ -38,10 +38,14 @@ static status plain_resolve(json_t *parameters, detail *err) {
   return OK;
 }
 
-static const mode fake_mode = {
-    "fake",      "fake-1", "llama2", fake_options, sizeof fake_options / sizeof *fake_options,
-    fake_resolve};
-static const mode plain_mode = {"plain", "plain-1", "llama2", NULL, 0, plain_resolve};
+static const mode fake_mode = {.name = "fake",
+                               .rules = "fake-1",
+                               .token_unit = "llama2",
+                               .options = fake_options,
+                               .option_count = sizeof fake_options / sizeof *fake_options,
+                               .resolve = fake_resolve};
+static const mode plain_mode = {
+    .name = "plain", .rules = "plain-1", .token_unit = "llama2", .resolve = plain_resolve};
 
 status fake_read(job **out, const char *bytes, size_t count, detail *err) {
   static const mode *const modes[] = {&fake_mode, &plain_mode};

@@ -9,12 +9,7 @@ static void put_identity(const job *j, size_t condition, text *out) {
   detail err = {0};
   const job_condition *c = &j->conditions[condition];
   hash tasks = hash_of(j->tasks, strlen(j->tasks)); /* stands for the set's content */
-  identity i = {c->mode->determinism_class,
-                c->mode->name,
-                c->mode->token_unit,
-                c->parameters,
-                j->seed,
-                &tasks};
+  identity i = {c->mode->rules, c->mode->name, c->mode->token_unit, c->parameters, j->seed, &tasks};
   text_open(out, 1 << 20);
   ck_ok(identity_json(&i, out, &err));
 }

@@ -1,0 +1,141 @@
+/* Drives modes on a generator: turns their commands into threads, feeds them what was sampled,
+   keeps account of every token in logical time, and cuts where a limit is met. What it makes of a
+   sample is a function of the sample alone, whatever else is in flight and in whatever order the
+   generator's events come.
+
+   Logical time: all threads of a sample that are spawned at its start begin at step 0; a thread's
+   n-th sampled token stands at step n (from 1). A limit on the tokens of all threads cuts at the
+   last step at which they are within it; so what a thread wrote is not told to the mode before that
+   step is known.
+
+   One thread of the program uses a runner. It borrows the generator, the rules and what they
+   borrow. */
+#ifndef PIPELINE_RUNNER_H
+#define PIPELINE_RUNNER_H
+
+#include "pipeline/generator.h"
+#include "pipeline/models.h"
+#include "solvers/mode.h"
+
+enum { RUNNER_ENDS_MAX = 16, RUNNER_SUPPRESSED_MAX = 64 };
+
+/* What the samples of one run have in common, resolved to tokens. */
+typedef struct runner_rules {
+  const mode *mode;
+  const json_t *parameters; /* as job_model_settle made them; borrowed */
+  protocol *protocol;       /* owned */
+  const tokenizer *tokenizer;
+  uint32_t begin[MODEL_BEGIN_MAX], ends[RUNNER_ENDS_MAX], suppressed[RUNNER_SUPPRESSED_MAX];
+  int begin_count, end_count, suppressed_count;
+  float temperature, top_p, min_p;
+  int top_k;
+  int64_t tokens_total, tokens_thread; /* limits; 0: none */
+  int64_t context;                     /* tokens of the longest thread, finisher apart */
+  int context_is_model;                /* nobody declared it */
+  int positions;                       /* that an engine needs: context and finisher */
+} runner_rules;
+
+/* E_INPUT: a token to suppress that the tokenizer has not, or a context that the model has not. */
+MUST_CHECK status runner_rules_open(runner_rules *out, const mode *m, const json_t *parameters,
+                                    const job_model *of, detail *err);
+void runner_rules_close(runner_rules *r); /* a zeroed one is a no-op */
+
+/* ---- a sample as it was made ----------------------------------------------------------------- */
+
+typedef enum runner_span_kind {
+  SPAN_KIND_PROMPT,
+  SPAN_KIND_GENERATED,
+  SPAN_KIND_FED
+} runner_span_kind;
+
+/* Tokens of one origin, in the order in which the thread holds them. */
+typedef struct runner_span {
+  runner_span_kind kind;
+  int is_finisher;
+  size_t start, count;           /* in tokens of the thread */
+  size_t text_start, text_bytes; /* in bytes of its text */
+  int64_t step; /* generated: logical step of the first token, the next ones following; else: the
+                   step after which it was fed */
+} runner_span;
+
+typedef struct runner_thread {
+  char path[16];    /* keys its random numbers */
+  const char *role; /* a constant */
+  uint32_t *tokens; /* [count] */
+  size_t count, capacity;
+  float *logprobs, *filtered; /* [count] of generated tokens; 0 elsewhere */
+  text text;
+  runner_span *spans; /* [span_count] */
+  int span_count, span_capacity;
+  int64_t generated, fed, prompt; /* tokens; a finisher's included */
+  int64_t finisher;               /* of generated and fed, a finisher's */
+  mode_end end;                   /* the last */
+  const char *limit;             /* "tokens_total", "tokens_thread", "context"; NULL: it met none */
+  const char *answer, *vote_key; /* NULL: none */
+  int64_t first_token_ns, ended_ns; /* by the runner's clock; first_token_ns -1: none was sampled */
+} runner_thread;
+
+typedef struct runner_sample runner_sample;
+
+/* What is asked for; texts are copied. */
+typedef struct runner_task {
+  const runner_rules *rules;
+  const char *question, *target;
+  hash content; /* of the task */
+  uint64_t seed;
+  uint32_t repeat;
+  int expected_tokens; /* that a thread will sample; 0: not known */
+  void *tag;           /* the caller's */
+} runner_task;
+
+const runner_task *runner_sample_task(const runner_sample *s);
+const runner_thread *runner_sample_threads(const runner_sample *s, int *count);
+/* The thread whose answer is the sample's; -1: nobody's. */
+int runner_sample_winner(const runner_sample *s);
+/* OK; or why the sample failed, which is no fault of what it is run with. */
+status runner_sample_state(const runner_sample *s, detail *why);
+int64_t runner_sample_started_ns(const runner_sample *s); /* by clock_monotonic_ns */
+int64_t runner_sample_ended_ns(const runner_sample *s);
+double runner_sample_in_flight(const runner_sample *s); /* samples with it, mean over its steps */
+void runner_sample_free(runner_sample *s);              /* NULL is a no-op */
+
+/* ---- the runner ------------------------------------------------------------------------------ */
+
+typedef struct runner runner;
+
+MUST_CHECK status runner_open(runner **out, const generator *g, detail *err);
+void runner_close(runner *r); /* and all samples that were not taken; NULL is a no-op */
+
+/* Begins a sample. E_MEMORY; a task that cannot be put is a failed sample, not an error. */
+MUST_CHECK status runner_add(runner *r, const runner_task *task, detail *err);
+int runner_in_flight(const runner *r);       /* samples that were added and have not ended */
+int runner_threads_waiting(const runner *r); /* threads of them that sample or wait to */
+/* Runs one step of the generator and hands on what came of it. Errors of engine_step; E_MEMORY. */
+MUST_CHECK status runner_step(runner *r, detail *err);
+/* The next ended sample in the order in which they ended, the caller's to free; NULL: none. */
+runner_sample *runner_take(runner *r);
+
+/* Makes a sample of other rules from the tokens of one that ended: the same task and seed, with
+   fewer threads or lower limits. *out is NULL where it would need a token that was not sampled. */
+MUST_CHECK status runner_derive(runner_sample **out, const runner_sample *from,
+                                const runner_rules *rules, detail *err);
+
+/* ---- accounts ---------------------------------------------------------------------------------
+ */
+
+/* Every count that docs/modes.md defines. Numbers that are not known are STORE_NONE there and -1
+   here. */
+typedef struct runner_costs {
+  int64_t tokens_generated, tokens_injected, tokens_prompt, tokens_finisher, tokens_total;
+  int64_t tokens_ref;
+  int64_t critical_path, critical_path_injected, longest_sequence, forwards;
+  int64_t context_peak, wait_steps;
+  double flops;
+  int64_t kv_token_steps;
+} runner_costs;
+
+runner_costs runner_account(const runner_sample *s, const model_config *c);
+/* 64 bits over a thread's tokens and the log-probabilities of those that it sampled. */
+uint64_t runner_bits(const runner_thread *t);
+
+#endif

@@ -1,0 +1,86 @@
+/* A way of reasoning with a model: a pure state machine. It is told what happened to the threads of
+   one sample and answers with commands; pipeline/runner carries them out on the engine. It knows
+   texts and never tokens, touches no file, clock or tensor, and the same events give the same
+   commands, so that a mode is tested by a script of events.
+
+   Threads are numbered by the mode from 0 in the order in which it spawns them. What happens to
+   several threads at one logical step is told in the order of their numbers; across steps a mode
+   may hear of threads in any order, and must end with the same answer.
+
+   A machine belongs to one sample and one thread of the program at a time. */
+#ifndef SOLVERS_MODE_H
+#define SOLVERS_MODE_H
+
+#include "base/arena.h"
+#include "solvers/option.h"
+#include "solvers/protocol.h"
+
+typedef uint32_t mode_thread;
+
+typedef enum mode_event_kind {
+  MODE_START, /* once, first */
+  MODE_ENDED  /* a thread stopped sampling; it goes on if it is fed */
+} mode_event_kind;
+
+typedef enum mode_end {
+  MODE_END_TOKEN,   /* it wrote an end of sequence, which has no text */
+  MODE_END_STOP,    /* one of the protocol's stop strings */
+  MODE_END_LIMIT,   /* of the condition, or the model's context */
+  MODE_END_FINISHED /* the tokens that a finisher may take are spent */
+} mode_end;
+
+typedef struct mode_event {
+  mode_event_kind kind;
+  mode_thread thread; /* these of MODE_ENDED; all borrowed for the call */
+  mode_end end;
+  int32_t which;       /* MODE_END_STOP: index of the stop string */
+  const char *text;    /* all that the thread holds: prompt, what it wrote, what it was fed */
+  size_t text_bytes;   /* whole characters; need not be all that its tokens will say */
+  size_t prompt_bytes; /* of them, its prompt */
+  size_t fed_at;       /* where what it wrote since it was last fed begins */
+  size_t stop_at;      /* MODE_END_STOP: the string's first byte */
+} mode_event;
+
+typedef enum mode_command_kind {
+  MODE_SPAWN,  /* thread, role, text: its prompt. Its sampling begins */
+  MODE_FEED,   /* thread, text, is_finisher: it goes on behind this text */
+  MODE_ANSWER, /* thread, text, vote_key (either may be NULL): what the thread answers; once each */
+  MODE_DONE    /* thread: whose answer is the sample's; MODE_NOBODY: there is none. The last */
+} mode_command_kind;
+
+#define MODE_NOBODY UINT32_MAX
+
+typedef struct mode_command {
+  mode_command_kind kind;
+  mode_thread thread; /* SPAWN: the number that the new thread gets, the next one */
+  const char *role;   /* a constant: "root", "voter" */
+  const char *text;   /* [text_bytes] */
+  size_t text_bytes;
+  const char *vote_key;
+  int is_finisher; /* FEED: a forced request for the answer. Limits no longer count; it may sample
+                      as many tokens as the condition gives a finisher */
+} mode_command;
+
+/* Carries a command out before it returns, so that texts need not outlive the call. */
+typedef struct mode_output {
+  MUST_CHECK status (*emit)(void *context, const mode_command *c, detail *err);
+  void *context;
+} mode_output;
+
+/* What a sample is about; borrowed until close. */
+typedef struct mode_setup {
+  const protocol *protocol;
+  const json_t *parameters;      /* resolved */
+  const char *question, *target; /* of the task; target is canonical JSON */
+} mode_setup;
+
+typedef struct mode_machine {
+  /* The state may live in memory, which outlives it. E_INPUT: a task that the protocol cannot
+     write; E_MEMORY. */
+  MUST_CHECK status (*open)(void **state, const mode_setup *setup, arena *memory, detail *err);
+  void (*close)(void *state); /* NULL is a no-op */
+  /* E_MEMORY, and what emit returned. */
+  MUST_CHECK status (*on)(void *state, const mode_event *e, const mode_output *out, detail *err);
+} mode_machine;
+
+#endif

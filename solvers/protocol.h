@@ -1,0 +1,65 @@
+/* How a task is put to a model and how its answer is read: the prompt, the strings that end a
+   thread, the answer in a text, what votes are counted by, and the finisher. Modes and protocols
+   vary independently.
+
+     countdown-sos   Stream of Search: one search, which ends at its first goal line
+     countdown-sosp  SoS+: after the first goal line the solution is restated from the root
+     generic         a prompt template and an answer pattern, for other questions
+
+   A protocol is opened for a run with its resolved parameters and is only read then: any threads
+   may share it. Parameters by which protocols differ, beside those of the mode:
+
+     preset         "published": the settings of the published evaluation, where nothing else is
+   said label.tokens   countdown-sosp: "Token Budget: n " before the prompt, as SoS+ was trained
+     prompt         generic: the template; "{question}" stands for the task's question
+     answer         generic: a pattern (PCRE2). Its last match behind the prompt is the answer, its
+                    first group where it has one
+     stop           generic: strings that end a thread
+     finisher.text  what is fed to ask for the answer; countdown-sosp has its own
+     finisher.tokens how many tokens may be sampled behind it; without it there is no finisher
+     vote_key       "canonical": the meaning of an answer (Countdown: the expression tree; generic:
+   a number's value); "literal": its text */
+#ifndef SOLVERS_PROTOCOL_H
+#define SOLVERS_PROTOCOL_H
+
+#include "base/json.h"
+#include "base/text.h"
+
+typedef struct protocol protocol;
+
+/* E_INPUT names the parameter; E_MEMORY. */
+MUST_CHECK status protocol_open(protocol **out, const json_t *parameters, detail *err);
+void protocol_close(protocol *p); /* NULL is a no-op */
+
+const char *protocol_name(const protocol *p);
+const char *protocol_rules(const protocol *p); /* "countdown-sosp-1": another where texts change */
+const char *protocol_kind(const protocol *p);  /* of the task sets that it can put */
+/* The kind of a protocol by its name, before one is open; NULL: no such protocol. */
+const char *protocol_kind_of(const char *name);
+
+/* Appends the prompt. E_INPUT: a target that is not of the protocol's kind. */
+MUST_CHECK status protocol_prompt(const protocol *p, const char *question, const char *target,
+                                  text *out, detail *err);
+const char *const *protocol_stops(const protocol *p, int *count);
+
+/* Reads the answer in a thread's text (prompt_bytes of it its prompt): appends it, and *found is 1,
+   or appends nothing and *found is 0. */
+MUST_CHECK status protocol_answer(const protocol *p, const char *bytes, size_t count,
+                                  size_t prompt_bytes, text *out, int *found, detail *err);
+/* Appends what an answer's vote counts for; *found 0: it counts for nothing. answer may be NULL. */
+MUST_CHECK status protocol_vote_key(const protocol *p, const char *target, const char *answer,
+                                    text *out, int *found, detail *err);
+
+/* Whether a thread that ran into its limit is asked for its answer; how many tokens that may take.
+ */
+int protocol_has_finisher(const protocol *p);
+int protocol_finisher_tokens(const protocol *p);
+/* Appends what is fed to a thread whose text is bytes. */
+MUST_CHECK status protocol_finisher(const protocol *p, const char *target, const char *bytes,
+                                    size_t count, text *out, detail *err);
+
+/* The length of a thread's text in Llama-2 tokens without begin and end of sequence; -1 where that
+   cannot be said without that tokenizer's file (text outside the language of Countdown traces). */
+int64_t protocol_ref_tokens(const protocol *p, const char *bytes, size_t count);
+
+#endif
