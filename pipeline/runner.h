@@ -30,10 +30,14 @@ typedef struct runner_rules {
   float temperature, top_p, min_p;
   int top_k;
   int64_t tokens_total, tokens_thread; /* limits; 0: none */
-  int64_t context;                     /* tokens of the longest thread, finisher apart */
-  int context_is_model;                /* nobody declared it */
-  int positions;                       /* that an engine needs: context and finisher */
+  int64_t context; /* tokens of the longest thread, a finisher's apart: declared, or what the model
+                      leaves beside a finisher */
+  int finisher_tokens; /* to be sampled; 0: there is no finisher */
+  int positions;       /* that an engine needs: of a context and a finisher */
+  encoder *encoder;    /* owned; the runner's thread uses it */
 } runner_rules;
+
+enum { RUNNER_FINISHER_FED_MAX = 256 }; /* tokens that a finisher may feed */
 
 /* E_INPUT: a token to suppress that the tokenizer has not, or a context that the model has not. */
 MUST_CHECK status runner_rules_open(runner_rules *out, const mode *m, const json_t *parameters,
@@ -42,11 +46,7 @@ void runner_rules_close(runner_rules *r); /* a zeroed one is a no-op */
 
 /* ---- a sample as it was made ----------------------------------------------------------------- */
 
-typedef enum runner_span_kind {
-  SPAN_KIND_PROMPT,
-  SPAN_KIND_GENERATED,
-  SPAN_KIND_FED
-} runner_span_kind;
+typedef enum runner_span_kind { THREAD_PROMPT, THREAD_GENERATED, THREAD_FED } runner_span_kind;
 
 /* Tokens of one origin, in the order in which the thread holds them. */
 typedef struct runner_span {
@@ -64,12 +64,14 @@ typedef struct runner_thread {
   uint32_t *tokens; /* [count] */
   size_t count, capacity;
   float *logprobs, *filtered; /* [count] of generated tokens; 0 elsewhere */
-  text text;
-  runner_span *spans; /* [span_count] */
+  text text;                  /* what the tokens say, special ones left out */
+  runner_span *spans;         /* [span_count] without empty ones */
   int span_count, span_capacity;
-  int64_t generated, fed, prompt; /* tokens; a finisher's included */
+  int64_t prompt, generated, fed; /* tokens; a finisher's included */
   int64_t finisher;               /* of generated and fed, a finisher's */
   mode_end end;                   /* the last */
+  int32_t which;                  /* MODE_END_STOP: of the stop strings */
+  size_t stop_at;                 /* MODE_END_STOP: its first byte in text */
   const char *limit;             /* "tokens_total", "tokens_thread", "context"; NULL: it met none */
   const char *answer, *vote_key; /* NULL: none */
   int64_t first_token_ns, ended_ns; /* by the runner's clock; first_token_ns -1: none was sampled */
@@ -108,8 +110,8 @@ void runner_close(runner *r); /* and all samples that were not taken; NULL is a 
 
 /* Begins a sample. E_MEMORY; a task that cannot be put is a failed sample, not an error. */
 MUST_CHECK status runner_add(runner *r, const runner_task *task, detail *err);
-int runner_in_flight(const runner *r);       /* samples that were added and have not ended */
-int runner_threads_waiting(const runner *r); /* threads of them that sample or wait to */
+int runner_in_flight(const runner *r); /* samples that were added and have not ended */
+int runner_sampling(const runner *r);  /* threads of them that are in the generator */
 /* Runs one step of the generator and hands on what came of it. Errors of engine_step; E_MEMORY. */
 MUST_CHECK status runner_step(runner *r, detail *err);
 /* The next ended sample in the order in which they ended, the caller's to free; NULL: none. */

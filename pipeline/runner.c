@@ -1,0 +1,231 @@
+#include "pipeline/runner.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "pipeline/runner_internal.h"
+
+#include <string.h>
+
+status runner_open(runner **out, const generator *g, detail *err) {
+  runner *r = memory_zeroed(1, sizeof *r);
+  if (!r) return fault(err, E_MEMORY, "no memory for a runner");
+  r->generator = *g;
+  *out = r;
+  return OK;
+}
+
+void runner_close(runner *r) {
+  if (!r) return;
+  for (runner_sample *s; (s = r->flying);) {
+    r->flying = s->next;
+    for (int i = 0; i < s->count; i++)
+      runner_withdraw(s, i);
+    runner_sample_free(s);
+  }
+  for (runner_sample *s; (s = runner_take(r));)
+    runner_sample_free(s);
+  memory_free(r->links);
+  memory_free(r);
+}
+
+/* ---- the generator's threads ----------------------------------------------------------------- */
+
+static void forget_gone(runner *r) {
+  size_t kept = 0;
+  for (size_t i = 0; i < r->link_count; i++) {
+    if (r->links[i].sample) r->links[kept++] = r->links[i];
+  }
+  r->link_count = kept;
+  r->links_gone = 0;
+}
+
+static status make_room(runner *r, detail *err) {
+  if (r->links_gone > r->link_count / 2) forget_gone(r);
+  if (r->link_count < r->link_capacity) return OK;
+  size_t capacity = r->link_capacity ? 2 * r->link_capacity : 64;
+  runner_link *grown = memory_grow(r->links, capacity * sizeof *grown);
+  if (!grown) return fault(err, E_MEMORY, "no memory for %zu threads in flight", capacity);
+  r->links = grown;
+  r->link_capacity = capacity;
+  return OK;
+}
+
+static runner_link *find_link(const runner *r, thread_id id) {
+  size_t low = 0, high = r->link_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (r->links[middle].id < id) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < r->link_count && r->links[low].id == id ? &r->links[low] : NULL;
+}
+
+static void forget(runner *r, thread_id id) {
+  runner_link *link = find_link(r, id);
+  REQUIRE(link && link->sample);
+  link->sample = NULL;
+  r->links_gone++;
+  r->sampling--;
+}
+
+status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
+  runner *r = s->runner;
+  const runner_rules *rules = s->task.rules;
+  const runner_thread *t = &s->threads[thread];
+  stream *own = &s->streams[thread];
+  int stops;
+  const char *const *strings = protocol_stops(rules->protocol, &stops);
+  thread_request request = {.tokens = t->tokens,
+                            .count = (int)t->count,
+                            .most_tokens = most < INT32_MAX ? (int)most : INT32_MAX,
+                            .expected_tokens = s->task.expected_tokens,
+                            .temperature = rules->temperature,
+                            .top_k = rules->top_k,
+                            .top_p = rules->top_p,
+                            .min_p = rules->min_p,
+                            .suppressed = rules->suppressed,
+                            .suppressed_count = rules->suppressed_count,
+                            .key = own->key,
+                            .sampled_before = (uint64_t)t->generated,
+                            .end_ids = rules->ends,
+                            .end_count = rules->end_count,
+                            .stops = strings,
+                            .stop_count = stops};
+  status failed = make_room(r, err);
+  if (!failed) failed = r->generator.submit(r->generator.self, &request, &own->id, err);
+  if (failed) {
+    own->state = STREAM_HELD; /* it is not in the generator */
+    own->id = 0;
+    return failed;
+  }
+  REQUIRE(!r->link_count || r->links[r->link_count - 1].id < own->id);
+  r->links[r->link_count++] = (runner_link){.id = own->id, .sample = s, .thread = thread};
+  r->sampling++;
+  return OK;
+}
+
+void runner_withdraw(runner_sample *s, int thread) {
+  stream *own = &s->streams[thread];
+  if (own->state != STREAM_SAMPLES) return;
+  s->runner->generator.release(s->runner->generator.self, own->id);
+  forget(s->runner, own->id);
+  own->id = 0;
+  own->state = STREAM_HELD;
+}
+
+/* ---- samples --------------------------------------------------------------------------------- */
+
+static void take_off(runner *r, runner_sample *s) {
+  s->previous = NULL;
+  s->next = r->flying;
+  if (r->flying) r->flying->previous = s;
+  r->flying = s;
+  s->steps_before = r->steps;
+  s->in_flight_before = r->in_flight_sum;
+  r->in_flight++;
+}
+
+static void land(runner *r, runner_sample *s) {
+  for (int i = 0; i < s->count; i++)
+    runner_withdraw(s, i);
+  if (s->previous) s->previous->next = s->next;
+  if (s->next) s->next->previous = s->previous;
+  if (r->flying == s) r->flying = s->next;
+  int64_t steps = r->steps - s->steps_before;
+  s->in_flight = steps ? (r->in_flight_sum - s->in_flight_before) / (double)steps : r->in_flight;
+  s->ended_ns = clock_monotonic_ns();
+  s->next = s->previous = NULL;
+  if (r->ended_last) r->ended_last->next = s;
+  if (!r->ended) r->ended = s;
+  r->ended_last = s;
+  r->in_flight--;
+}
+
+status runner_add(runner *r, const runner_task *task, detail *err) {
+  runner_sample *s = NULL;
+  status failed = sample_new(&s, r, task, err);
+  if (failed) return failed;
+  take_off(r, s);
+  failed = sample_start(s, err);
+  if (!failed && s->is_over) land(r, s);
+  return failed;
+}
+
+status runner_step(runner *r, detail *err) {
+  const engine_event *events = NULL;
+  int count = 0;
+  status failed = r->generator.step(r->generator.self, &events, &count, err);
+  r->steps++;
+  r->in_flight_sum += r->in_flight;
+  for (int i = 0; !failed && i < count; i++) {
+    const runner_link *link = find_link(r, events[i].thread);
+    runner_sample *s = link ? link->sample : NULL;
+    if (!s) continue; /* withdrawn by an earlier event of this step */
+    int thread = link->thread;
+    if (events[i].end != ENGINE_GOES_ON) forget(r, events[i].thread);
+    failed = sample_take(s, thread, &events[i], err);
+    if (!failed && s->is_over) land(r, s);
+  }
+  return failed;
+}
+
+runner_sample *runner_take(runner *r) {
+  runner_sample *s = r->ended;
+  if (!s) return NULL;
+  r->ended = s->next;
+  if (!r->ended) r->ended_last = NULL;
+  s->next = NULL;
+  return s;
+}
+
+int runner_in_flight(const runner *r) {
+  return r->in_flight;
+}
+
+int runner_sampling(const runner *r) {
+  return r->sampling;
+}
+
+void runner_sample_free(runner_sample *s) {
+  if (!s) return;
+  if (s->state) s->task.rules->mode->machine->close(s->state);
+  for (int i = 0; i < s->count; i++)
+    thread_release(&s->threads[i]);
+  memory_free(s->threads);
+  memory_free(s->streams);
+  arena_close(s->memory);
+  memory_free(s);
+}
+
+const runner_task *runner_sample_task(const runner_sample *s) {
+  return &s->task;
+}
+
+const runner_thread *runner_sample_threads(const runner_sample *s, int *count) {
+  *count = s->count;
+  return s->threads;
+}
+
+int runner_sample_winner(const runner_sample *s) {
+  return s->winner;
+}
+
+status runner_sample_state(const runner_sample *s, detail *why) {
+  if (s->failed && why) *why = s->why;
+  return s->failed;
+}
+
+int64_t runner_sample_started_ns(const runner_sample *s) {
+  return s->started_ns;
+}
+
+int64_t runner_sample_ended_ns(const runner_sample *s) {
+  return s->ended_ns;
+}
+
+double runner_sample_in_flight(const runner_sample *s) {
+  return s->in_flight;
+}

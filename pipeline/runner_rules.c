@@ -1,0 +1,120 @@
+/* A run's settled parameters as the runner uses them: numbers, tokens, and the protocol. */
+#include "pipeline/runner.h"
+
+#include <math.h>
+#include <string.h>
+
+static const json_t *find(const json_t *parameters, const char *group, const char *key) {
+  return json_object_get(group ? json_object_get(parameters, group) : parameters, key);
+}
+
+static int64_t integer_of(const json_t *parameters, const char *group, const char *key) {
+  return json_integer_value(find(parameters, group, key));
+}
+
+static status read_sampling(runner_rules *r, detail *err) {
+  const json_t *sampling = json_object_get(r->parameters, "sampling");
+  static const char *const keys[] = {"temperature", "top_k", "top_p", "min_p"};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    if (!json_is_number(json_object_get(sampling, keys[i]))) {
+      return fault(err, E_INPUT, "sampling.%s is not settled", keys[i]);
+    }
+  }
+  r->temperature = (float)json_number_value(json_object_get(sampling, "temperature"));
+  r->top_k = (int)json_integer_value(json_object_get(sampling, "top_k"));
+  r->top_p = (float)json_number_value(json_object_get(sampling, "top_p"));
+  r->min_p = (float)json_number_value(json_object_get(sampling, "min_p"));
+  return OK;
+}
+
+/* The tokenizer's own beginning, or as many begin tokens as the condition says. */
+static status read_begin(runner_rules *r, const job_model *of, detail *err) {
+  const json_t *given = find(r->parameters, NULL, "begin");
+  int64_t id = model_generation_of(of->model)->begin_id;
+  if (!given) {
+    r->begin_count = of->begin_count;
+    memcpy(r->begin, of->begin, sizeof r->begin);
+    return OK;
+  }
+  int64_t count = json_integer_value(given);
+  if (id < 0 && of->begin_count) id = of->begin[0];
+  if (count < 0 || count > MODEL_BEGIN_MAX) return fault(err, E_INPUT, "begin is out of range");
+  if (count && id < 0) {
+    return fault(err, E_INPUT,
+                 "begin: %lld begin tokens are asked for, and model %s has none: write begin: 0",
+                 (long long)count, of->name);
+  }
+  for (r->begin_count = 0; r->begin_count < count; r->begin_count++)
+    r->begin[r->begin_count] = (uint32_t)id;
+  return OK;
+}
+
+static status read_suppressed(runner_rules *r, const job_model *of, detail *err) {
+  const json_t *names = json_object_get(r->parameters, "suppress");
+  for (size_t i = 0; i < json_array_size(names); i++) {
+    const char *name = json_string_value(json_array_get(names, i));
+    int32_t id = name ? tokenizer_find(of->tokenizer, name, strlen(name)) : -1;
+    if (id < 0) {
+      return fault(err, E_INPUT,
+                   "suppress: the tokenizer of %s has no token \"%s\"; name a token as its "
+                   "tokenizer.json does",
+                   of->name, name ? name : "?");
+    }
+    if (r->suppressed_count == RUNNER_SUPPRESSED_MAX) {
+      return fault(err, E_INPUT, "suppress: more than %d tokens", (int)RUNNER_SUPPRESSED_MAX);
+    }
+    r->suppressed[r->suppressed_count++] = (uint32_t)id;
+  }
+  return OK;
+}
+
+/* A finisher needs its place behind the longest context, so that it is there when it is needed. */
+static status read_limits(runner_rules *r, const job_model *of, detail *err) {
+  int64_t model_context = model_config_of(of->model)->context;
+  r->tokens_total = integer_of(r->parameters, "limit", "tokens_total");
+  r->tokens_thread = integer_of(r->parameters, "limit", "tokens_thread");
+  r->context = integer_of(r->parameters, "limit", "context");
+  r->finisher_tokens =
+      protocol_has_finisher(r->protocol) ? protocol_finisher_tokens(r->protocol) : 0;
+  int64_t kept = r->finisher_tokens ? r->finisher_tokens + RUNNER_FINISHER_FED_MAX : 0;
+  if (r->context > model_context) {
+    return fault(err, E_INPUT, "limit.context is %lld, and model %s was made for %lld tokens",
+                 (long long)r->context, of->name, (long long)model_context);
+  }
+  if (kept >= model_context) {
+    return fault(err, E_INPUT,
+                 "a finisher of %d tokens leaves no room in the context of model %s, which is %lld",
+                 r->finisher_tokens, of->name, (long long)model_context);
+  }
+  if (!r->context || r->context > model_context - kept) r->context = model_context - kept;
+  r->positions = (int)(r->context + kept);
+  return OK;
+}
+
+static void read_ends(runner_rules *r, const job_model *of) {
+  const model_generation *generation = model_generation_of(of->model);
+  _Static_assert((int)RUNNER_ENDS_MAX >= (int)CONFIG_END_IDS_MAX, "room for all end ids");
+  r->end_count = generation->end_count;
+  memcpy(r->ends, generation->end_ids, (size_t)r->end_count * sizeof *r->ends);
+}
+
+status runner_rules_open(runner_rules *out, const mode *m, const json_t *parameters,
+                         const job_model *of, detail *err) {
+  *out = (runner_rules){.mode = m, .parameters = parameters, .tokenizer = of->tokenizer};
+  read_ends(out, of);
+  status failed = protocol_open(&out->protocol, parameters, err);
+  if (!failed) failed = encoder_open(&out->encoder, of->tokenizer, err);
+  if (!failed) failed = read_sampling(out, err);
+  if (!failed) failed = read_begin(out, of, err);
+  if (!failed) failed = read_suppressed(out, of, err);
+  if (!failed) failed = read_limits(out, of, err);
+  if (failed) runner_rules_close(out);
+  return failed;
+}
+
+void runner_rules_close(runner_rules *r) {
+  protocol_close(r->protocol);
+  encoder_close(r->encoder);
+  r->protocol = NULL;
+  r->encoder = NULL;
+}
