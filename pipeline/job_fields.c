@@ -87,6 +87,10 @@ status fields_check(const job_reader *r, const field *f, const yaml_node *node) 
       return OK;
     }
     return unexpected(r, node, f->key, "a number from %" PRId64 " to %" PRId64, f->low, f->high);
+  case FIELD_FLAG:
+    if (node->kind == YAML_BOOLEAN) return OK;
+    return unexpected(r, node, f->key, "true or false");
+  case FIELD_PATHS: return OK;
   case FIELD_LIST:
     if (node->kind == YAML_LIST) return OK;
     return unexpected(r, node, f->key, "a list of %s", f->meaning);
@@ -138,12 +142,15 @@ static int is_name_character(char c) {
          (c && strchr("._+-", c));
 }
 
+int is_name(const char *bytes, size_t count, const char *extra) {
+  int good = count > 0 && is_name_character(bytes[0]) && is_name_character(bytes[count - 1]);
+  for (size_t i = 0; good && i < count; i++)
+    good = is_name_character(bytes[i]) || (bytes[i] && strchr(extra, bytes[i]));
+  return good;
+}
+
 status check_name(const job_reader *r, const yaml_node *node, const char *extra) {
-  size_t bytes = strlen(node->text);
-  int good = bytes > 0 && !strchr(extra, node->text[0]) && !strchr(extra, node->text[bytes - 1]);
-  for (const char *c = node->text; *c; c++)
-    good = good && (is_name_character(*c) || strchr(extra, *c));
-  if (good) return OK;
+  if (is_name(node->text, strlen(node->text), extra)) return OK;
   return unexpected(r, node, node->key, "letters, digits and ._+- only");
 }
 

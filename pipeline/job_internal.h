@@ -1,11 +1,22 @@
-/* Shared by the files that read a job: mappings through a table of fields, and the sweep. */
+/* Shared by the files that read a job: mappings through a table of fields, settings of models, the
+   sweep, and contrasts. */
 #ifndef PIPELINE_JOB_INTERNAL_H
 #define PIPELINE_JOB_INTERNAL_H
 
 #include "pipeline/job.h"
 #include "pipeline/yaml.h"
 
-typedef enum field_type { FIELD_TEXT, FIELD_INTEGER, FIELD_REAL, FIELD_LIST, FIELD_MAP } field_type;
+#define JOB_BUDGET_MAX 0x1p53 /* of a contrast: whole numbers are exact up to here */
+
+typedef enum field_type {
+  FIELD_TEXT,
+  FIELD_INTEGER,
+  FIELD_REAL,
+  FIELD_FLAG,
+  FIELD_LIST,
+  FIELD_MAP,
+  FIELD_PATHS /* a text or a list: models_read checks it */
+} field_type;
 
 /* One key that a mapping may have. low and high bound numbers, and the bytes of a text. */
 typedef struct field {
@@ -16,6 +27,19 @@ typedef struct field {
   const char *meaning; /* what was expected, for the message that says it is missing */
 } field;
 
+/* Folders of models, each once. */
+typedef struct model_list {
+  const char **paths, **names; /* [count]; names are set where they tell several apart */
+  size_t count;
+} model_list;
+
+/* What an entry has where it says nothing of its own. */
+typedef struct entry_defaults {
+  const char *checker;       /* NULL: none */
+  model_list models;         /* for modes that need one */
+  const yaml_node *sampling; /* for the same; NULL: none */
+} entry_defaults;
+
 typedef struct job_reader {
   const job_source *source;
   job *job;
@@ -25,6 +49,9 @@ typedef struct job_reader {
   json_t *families; /* family name to the number of its conditions */
   size_t contrasts; /* so far, each budget by itself */
   json_t *contrasts_seen;
+  entry_defaults defaults;
+  int models_used; /* whether an entry took the defaults' */
+  int has_models;  /* whether a condition has a model */
   detail *err;
 } job_reader;
 
@@ -44,6 +71,7 @@ status unexpected(const job_reader *r, const yaml_node *node, const char *key, c
 /* E_INPUT unless the text is letters, digits, "._+-" and the extra characters, neither first nor
    last an extra one. */
 MUST_CHECK status check_name(const job_reader *r, const yaml_node *node, const char *extra);
+int is_name(const char *bytes, size_t count, const char *extra); /* by the same rule */
 MUST_CHECK status copy_text(const job_reader *r, const char *source, const char **out);
 MUST_CHECK status no_memory(const job_reader *r);
 
@@ -52,11 +80,22 @@ MUST_CHECK status option_read(const job_reader *r, const option *o, const yaml_n
                               json_t **out);
 /* A checker's name among the known ones, copied. */
 MUST_CHECK status checker_read(const job_reader *r, const yaml_node *node, const char **out);
-/* Appends the conditions of one entry to the job. checker: the job's own, or NULL. */
-MUST_CHECK status entry_read(job_reader *r, const yaml_node *entry, const char *checker);
+/* Appends the conditions of one entry to the job. */
+MUST_CHECK status entry_read(job_reader *r, const yaml_node *entry);
 /* The value at a dotted path, or NULL; and putting one there, with the objects on the way. put
    takes its own reference to value; 0 when memory is out. */
 const json_t *path_get(const json_t *object, const char *path);
 MUST_CHECK int path_put(json_t *object, const char *path, json_t *value);
+
+/* A path or a list of paths. */
+MUST_CHECK status models_read(const job_reader *r, const yaml_node *node, model_list *out);
+/* Mappings `engine` and `record`; NULL: absent. */
+MUST_CHECK status engine_read(const job_reader *r, const yaml_node *map, job_engine *out);
+MUST_CHECK status record_read(const job_reader *r, const yaml_node *map, int *logprobs);
+/* How the resolved document writes them; NULL when memory is out. */
+json_t *engine_document(const job_engine *e);
+
+/* The job's contrasts; its conditions are there. NULL: none. */
+MUST_CHECK status compare_read(job_reader *r, const yaml_node *list);
 
 #endif

@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ENTRY_NAME, ENTRY_FAMILY, ENTRY_MODE, ENTRY_CHECKER, ENTRY_AXES, ENTRY_FIELDS };
+enum { ENTRY_NAME, ENTRY_FAMILY, ENTRY_MODE, ENTRY_MODEL, ENTRY_CHECKER, ENTRY_AXES, ENTRY_FIELDS };
 static const field entry_fields[ENTRY_FIELDS] = {
     {"name", FIELD_TEXT, 1, 1, JOB_CONDITION_BYTES_MAX, "the condition's name"},
     {"family", FIELD_TEXT, 0, 1, JOB_CONDITION_BYTES_MAX, "the name of a family"},
     {"mode", FIELD_TEXT, 1, 1, JOB_CONDITION_BYTES_MAX, "a way of reasoning"},
+    {"model", FIELD_PATHS, 0, 0, 0, "a model's folder, or a list of such"},
     {"checker", FIELD_TEXT, 0, 1, JOB_CONDITION_BYTES_MAX, "a checker's name"},
     {"axes", FIELD_MAP, 0, 0, 0, "dotted paths to values"},
 };
@@ -27,6 +28,7 @@ typedef struct entry {
   const yaml_node *node, *found[ENTRY_FIELDS];
   const mode *mode;
   const char *name, *family, *checker;
+  model_list models;     /* several are an axis; none for a mode without a machine */
   parameter *parameters; /* [parameter_count] in file order */
   size_t parameter_count, points;
 } entry;
@@ -98,8 +100,21 @@ static status unknown_parameter(const job_reader *r, const mode *m, const char *
   return unknown_word(r, node->key_line, what, node->key, known, count);
 }
 
+/* Whether a value is a list of values to take in turn. */
+static int is_axis(const option *o, const yaml_node *node) {
+  if (node->kind != YAML_LIST) return 0;
+  return o->type != OPTION_TEXTS || (node->first && node->first->kind == YAML_LIST);
+}
+
+static status value_again(const job_reader *r, const option *o, const yaml_node *value) {
+  char shown[YAML_SHOWN_BYTES];
+  return fault_at(r->err, E_INPUT, r->source->name, value->line,
+                  "%s: value %s a second time; a sweep names each once", o->key,
+                  value->text ? yaml_shown(value->text, shown) : "in this place");
+}
+
 static status read_values(const job_reader *r, parameter *p, const yaml_node *node) {
-  const yaml_node *value = node->kind == YAML_LIST ? node->first : node;
+  const yaml_node *value = p->swept ? node->first : node;
   if (!value) {
     return fault_at(r->err, E_INPUT, r->source->name, node->line,
                     "%s: expected at least one value to sweep over, not an empty list",
@@ -112,9 +127,7 @@ static status read_values(const job_reader *r, parameter *p, const yaml_node *no
     for (size_t i = 0; i < json_array_size(p->values); i++) {
       if (!json_equal(json_array_get(p->values, i), read)) continue;
       json_decref(read);
-      return fault_at(r->err, E_INPUT, r->source->name, value->line,
-                      "%s: value %s a second time; a sweep names each once", p->option->key,
-                      value->text);
+      return value_again(r, p->option, value);
     }
     if (json_array_append_new(p->values, read)) return no_memory(r);
     if (json_array_size(p->values) > JOB_CONDITIONS_MAX) break; /* refused when it is multiplied */
@@ -124,7 +137,7 @@ static status read_values(const job_reader *r, parameter *p, const yaml_node *no
 
 static status add_parameter(const job_reader *r, entry *e, const option *o, const yaml_node *node) {
   parameter *p = &e->parameters[e->parameter_count];
-  *p = (parameter){.option = o, .values = json_array(), .swept = node->kind == YAML_LIST};
+  *p = (parameter){.option = o, .values = json_array(), .swept = is_axis(o, node)};
   if (!p->values) return no_memory(r);
   e->parameter_count++;
   status s = read_values(r, p, node);
@@ -141,6 +154,31 @@ static int is_entry_field(const char *key) {
     if (strcmp(entry_fields[i].key, key) == 0) return 1;
   }
   return 0;
+}
+
+/* Whether the entry itself says what this sampling setting is. */
+static int says_sampling(const entry *e, const char *key) {
+  const yaml_node *own = yaml_find(e->node, "sampling");
+  return own && own->kind == YAML_MAP && yaml_find(own, key);
+}
+
+/* The job's sampling settings, as if they stood in front of the entry's parameters. */
+static status read_sampling(const job_reader *r, entry *e) {
+  const yaml_node *map = r->defaults.sampling;
+  for (const yaml_node *child = map ? map->first : NULL; child; child = child->next) {
+    char path[64] = "sampling.";
+    size_t prefix = strlen(path), bytes = strlen(child->key);
+    const option *o = NULL;
+    if (prefix + bytes < sizeof path) {
+      memcpy(path + prefix, child->key, bytes + 1);
+      o = option_find(e->mode, path);
+    }
+    status s = OK;
+    if (!o) s = unknown_parameter(r, e->mode, "sampling.", child);
+    if (!s && !says_sampling(e, child->key)) s = add_parameter(r, e, o, child);
+    if (s) return s;
+  }
+  return OK;
 }
 
 /* prefix: "" for the entry itself, "limit." within its mapping limit. */
@@ -172,10 +210,17 @@ static status read_parameters(const job_reader *r, entry *e, const yaml_node *ma
 
 /* ---- points of the sweep -------------------------------------------------------------------- */
 
-/* As a person would write it; 15 digits are all that yaml_read keeps of a real. */
-static void put_value(text *out, const json_t *value) {
-  if (json_is_string(value)) {
+enum { WORD_BYTES_MAX = 32 };
+
+/* As a person would write it; 15 digits are all that yaml_read keeps of a real. What is no short
+   word is named by its place on the axis, from 1. */
+static void put_value(text *out, const json_t *value, size_t place) {
+  size_t bytes = json_string_length(value);
+  if (json_is_string(value) && bytes <= WORD_BYTES_MAX &&
+      is_name(json_string_value(value), bytes, "")) {
     text_put(out, json_string_value(value));
+  } else if (json_is_string(value) || json_is_array(value)) {
+    text_format(out, "#%zu", place + 1);
   } else if (json_is_integer(value)) {
     text_int(out, json_integer_value(value));
   } else {
@@ -183,48 +228,83 @@ static void put_value(text *out, const json_t *value) {
   }
 }
 
-/* Sets parameters, axes and the rest of the name for one point; the last axis is the fastest. */
+/* One parameter's value; what is swept is an axis and a part of the name. */
+static int place_value(const parameter *p, size_t place, job_condition *c, text *name) {
+  json_t *value = json_copy(json_array_get(p->values, place));
+  int good = value && path_put(c->parameters, p->option->key, value);
+  if (good && p->swept) {
+    good = json_object_set(c->axes, p->option->key, value) == 0;
+    text_format(name, " %s=", p->option->key);
+    put_value(name, value, place);
+  }
+  json_decref(value);
+  return good;
+}
+
+/* The model, an axis where there are several. */
+static int place_model(const model_list *models, size_t place, job_condition *c, text *name) {
+  if (models->count == 0) return 1;
+  c->model = models->paths[place];
+  if (models->count == 1) return 1;
+  text_format(name, " model=%s", models->names[place]);
+  return json_object_set_new(c->axes, "model", json_string(models->names[place])) == 0;
+}
+
+/* Sets model, parameters, axes and the rest of the name for one point; the last axis is the
+   fastest. */
 static int place_point(const entry *e, size_t point, job_condition *c, text *name) {
   size_t stride = e->points;
+  if (e->models.count) stride /= e->models.count;
+  if (!place_model(&e->models, point / stride, c, name)) return 0;
   for (size_t i = 0; i < e->parameter_count; i++) {
     const parameter *p = &e->parameters[i];
     size_t count = json_array_size(p->values);
     stride /= count;
-    json_t *value = json_copy(json_array_get(p->values, point / stride % count));
-    int good = value && path_put(c->parameters, p->option->key, value);
-    if (good && p->swept) {
-      good = json_object_set(c->axes, p->option->key, value) == 0;
-      text_format(name, " %s=", p->option->key);
-      put_value(name, value);
-    }
-    json_decref(value);
-    if (!good) return 0;
+    if (!place_value(p, point / stride % count, c, name)) return 0;
   }
   return 1;
 }
 
-/* A resolved entry's axes: each a parameter that the entry holds with the same value. */
+static status other_value(const job_reader *r, const yaml_node *child) {
+  return fault_at(r->err, E_INPUT, r->source->name, child->line,
+                  "axes: %s is not the value that the entry holds", child->key);
+}
+
+static status read_model_axis(const job_reader *r, const yaml_node *child, job_condition *c) {
+  size_t bytes;
+  const char *name = job_model_name(c->model, &bytes);
+  if (child->kind != YAML_TEXT || strlen(child->text) != bytes ||
+      memcmp(child->text, name, bytes) != 0) {
+    return other_value(r, child);
+  }
+  return json_object_set_new(c->axes, "model", json_string(child->text)) ? no_memory(r) : OK;
+}
+
+static status read_axis(const job_reader *r, const entry *e, const yaml_node *child,
+                        job_condition *c) {
+  char shown[YAML_SHOWN_BYTES];
+  if (c->model && strcmp(child->key, "model") == 0) return read_model_axis(r, child, c);
+  const option *o = option_find(e->mode, child->key);
+  const json_t *held = o ? path_get(c->parameters, o->key) : NULL;
+  if (!held) {
+    return fault_at(r->err, E_INPUT, r->source->name, child->key_line,
+                    "axes: \"%s\" is no parameter of this entry", yaml_shown(child->key, shown));
+  }
+  json_t *value = NULL;
+  status s = option_read(r, o, child, &value);
+  if (s) return s;
+  int same = json_equal(value, held);
+  if (json_object_set_new(c->axes, o->key, value)) return no_memory(r);
+  return same ? OK : other_value(r, child);
+}
+
+/* A resolved entry's axes: each its model or a parameter, with the value that the entry holds. */
 static status read_axes(const job_reader *r, const entry *e, job_condition *c) {
   const yaml_node *axes = e->found[ENTRY_AXES];
-  for (const yaml_node *child = axes ? axes->first : NULL; child; child = child->next) {
-    char shown[YAML_SHOWN_BYTES];
-    const option *o = option_find(e->mode, child->key);
-    const json_t *held = o ? path_get(c->parameters, o->key) : NULL;
-    if (!held) {
-      return fault_at(r->err, E_INPUT, r->source->name, child->key_line,
-                      "axes: \"%s\" is no parameter of this entry", yaml_shown(child->key, shown));
-    }
-    json_t *value = NULL;
-    status s = option_read(r, o, child, &value);
-    if (s) return s;
-    int same = json_equal(value, held);
-    if (json_object_set_new(c->axes, o->key, value)) return no_memory(r);
-    if (!same) {
-      return fault_at(r->err, E_INPUT, r->source->name, child->line,
-                      "axes: %s is not the value that the entry holds", o->key);
-    }
-  }
-  return OK;
+  status s = OK;
+  for (const yaml_node *child = axes ? axes->first : NULL; !s && child; child = child->next)
+    s = read_axis(r, e, child, c);
+  return s;
 }
 
 static status resolve(const job_reader *r, const entry *e, job_condition *c) {
@@ -317,40 +397,66 @@ static status find_mode(const job_reader *r, const yaml_node *node, const mode *
   return unknown_word(r, node->line, "mode", node->text, names, source->mode_count);
 }
 
-static status read_names(const job_reader *r, entry *e, const char *checker) {
+/* A resolved name may hold the number of a value. */
+static status read_names(const job_reader *r, entry *e) {
   const yaml_node *name = e->found[ENTRY_NAME], *family = e->found[ENTRY_FAMILY];
-  status s = check_name(r, name, " =");
+  status s = check_name(r, name, " =#");
   if (!s && family) s = check_name(r, family, " =");
   if (!s) s = copy_text(r, name->text, &e->name);
   if (!s) s = copy_text(r, family ? family->text : name->text, &e->family);
-  e->checker = checker;
+  e->checker = r->defaults.checker;
   const yaml_node *own = e->found[ENTRY_CHECKER];
   if (!s && own) s = checker_read(r, own, &e->checker);
+  return s;
+}
+
+/* The models of an entry: its own, or the job's. */
+static status find_models(job_reader *r, entry *e) {
+  const yaml_node *own = e->found[ENTRY_MODEL];
+  if (!e->mode->machine) {
+    if (!own) return OK;
+    return fault_at(r->err, E_INPUT, r->source->name, own->key_line,
+                    "model: mode %s reasons without a model; remove it", e->mode->name);
+  }
+  if (!own && !r->defaults.models.count) {
+    return fault_at(r->err, E_INPUT, r->source->name, e->node->line,
+                    "\"%s\": mode %s reasons with a model, and none is named; add models: [DIR] "
+                    "to the job, or model: DIR here",
+                    e->name, e->mode->name);
+  }
+  r->has_models = 1;
+  r->models_used |= !own;
+  e->models = r->defaults.models;
+  status s = own ? models_read(r, own, &e->models) : OK;
+  e->points = e->models.count;
   return s;
 }
 
 /* A swept entry makes its axes itself; a list of them beside it could only disagree. */
 static status check_axes(const job_reader *r, const entry *e) {
   const yaml_node *axes = e->found[ENTRY_AXES];
-  for (size_t i = 0; axes && axes->count && i < e->parameter_count; i++) {
-    if (!e->parameters[i].swept) continue;
-    return fault_at(r->err, E_INPUT, r->source->name, axes->key_line,
-                    "axes belong to a resolved entry; this one has a list for %s",
-                    e->parameters[i].option->key);
+  if (!axes || !axes->count) return OK;
+  const char *swept = e->models.count > 1 ? "model" : NULL;
+  for (size_t i = 0; !swept && i < e->parameter_count; i++) {
+    if (e->parameters[i].swept) swept = e->parameters[i].option->key;
   }
-  return OK;
+  if (!swept) return OK;
+  return fault_at(r->err, E_INPUT, r->source->name, axes->key_line,
+                  "axes belong to a resolved entry; this one has a list for %s", swept);
 }
 
-status entry_read(job_reader *r, const yaml_node *node, const char *checker) {
+status entry_read(job_reader *r, const yaml_node *node) {
   if (node->kind != YAML_MAP) return unexpected(r, node, "conditions", "a mapping per condition");
   entry e = {.node = node, .points = 1};
   status s = fields_read(r, node, entry_fields, ENTRY_FIELDS, 1, e.found);
   if (!s) s = find_mode(r, e.found[ENTRY_MODE], &e.mode);
-  if (!s) s = read_names(r, &e, checker);
+  if (!s) s = read_names(r, &e);
+  if (!s) s = find_models(r, &e);
   if (s) return s;
   e.parameters = arena_take(r->scratch, e.mode->option_count, sizeof *e.parameters);
   if (!e.parameters) return arena_full(r->scratch, r->err);
-  s = read_parameters(r, &e, node, "");
+  if (e.mode->machine) s = read_sampling(r, &e);
+  if (!s) s = read_parameters(r, &e, node, "");
   if (!s) s = check_axes(r, &e);
   if (!s) s = add_points(r, &e);
   for (size_t i = 0; i < e.parameter_count; i++)

@@ -34,24 +34,26 @@ static status read_file(const char *path, text *out, detail *err) {
   return s ? s : text_state(out, err);
 }
 
+status jobs_read(job **out, const char *name, const char *bytes, size_t count, detail *err) {
+  size_t mode_count, checker_count;
+  const mode *const *modes = mode_list(&mode_count);
+  const char *const *checkers = checker_names(&checker_count);
+  return job_read(out,
+                  &(job_source){.name = name,
+                                .bytes = bytes,
+                                .count = count,
+                                .modes = modes,
+                                .mode_count = mode_count,
+                                .checkers = checkers,
+                                .checker_count = checker_count},
+                  err);
+}
+
 status jobs_load(job **out, const char *path, detail *err) {
   text bytes;
   text_open(&bytes, JOB_BYTES_MAX);
   status s = read_file(path, &bytes, err);
-  if (!s) {
-    size_t mode_count, checker_count;
-    const mode *const *modes = mode_list(&mode_count);
-    const char *const *checkers = checker_names(&checker_count);
-    s = job_read(out,
-                 &(job_source){.name = path,
-                               .bytes = text_string(&bytes),
-                               .count = bytes.bytes,
-                               .modes = modes,
-                               .mode_count = mode_count,
-                               .checkers = checkers,
-                               .checker_count = checker_count},
-                 err);
-  }
+  if (!s) s = jobs_read(out, path, text_string(&bytes), bytes.bytes, err);
   text_close(&bytes);
   return s;
 }

@@ -1,5 +1,7 @@
 #include "tests/pipeline/fake_modes.h"
 
+#include "solvers/mode.h"
+
 #include <string.h>
 
 static const char *const searches[] = {"dfs", "bfs", "sosp", "apr", NULL};
@@ -11,6 +13,20 @@ static const option fake_options[] = {
     {"limit.children", OPTION_INTEGER, NULL, 0, 1000, "children of a sample"},
     {"targets", OPTION_RANGE, NULL, 1, 1000, "a target per sample"},
     {"temperature", OPTION_REAL, NULL, 0, 2, "of sampling"},
+    {"prompt", OPTION_TEXT, NULL, 1, 100, "what is asked"},
+    {"stop", OPTION_TEXTS, NULL, 1, 20, "what ends a thread"},
+};
+static const option reason_options[] = {
+    {"stop", OPTION_TEXTS, NULL, 1, 20, "what ends a thread"},
+    {"suppress", OPTION_TEXTS, NULL, 1, 20, "tokens that are never sampled"},
+    {"begin", OPTION_INTEGER, NULL, 0, 4, "tokens before the prompt"},
+    {"label.tokens", OPTION_INTEGER, NULL, 1, 100000, "told to the model"},
+    {"limit.context", OPTION_INTEGER, NULL, 1, 100000, "tokens of a thread"},
+    {"finisher.tokens", OPTION_INTEGER, NULL, 1, 100, "that an answer may take"},
+    {"sampling.temperature", OPTION_REAL, NULL, 0, 100, "0: greedy"},
+    {"sampling.top_k", OPTION_INTEGER, NULL, 0, 1000000, "likeliest tokens; 0: all"},
+    {"sampling.top_p", OPTION_REAL, NULL, 0, 1, "their mass"},
+    {"sampling.min_p", OPTION_REAL, NULL, 0, 1, "of the likeliest one's"},
 };
 
 static int set_default(json_t *parameters, const char *key, json_t *value) {
@@ -38,6 +54,13 @@ static status plain_resolve(json_t *parameters, detail *err) {
   return OK;
 }
 
+/* Fills nothing and refuses nothing. */
+static status reason_resolve(json_t *parameters, detail *err) {
+  (void)err;
+  REQUIRE(json_is_object(parameters));
+  return OK;
+}
+
 static const mode fake_mode = {.name = "fake",
                                .rules = "fake-1",
                                .token_unit = "llama2",
@@ -47,10 +70,19 @@ static const mode fake_mode = {.name = "fake",
 static const mode plain_mode = {
     .name = "plain", .rules = "plain-1", .token_unit = "llama2", .resolve = plain_resolve};
 
+/* Never opened: a job only asks whether a mode has one. */
+static const mode_machine no_machine = {0};
+static const mode reason_mode = {.name = "reason",
+                                 .rules = "reason-1",
+                                 .options = reason_options,
+                                 .option_count = sizeof reason_options / sizeof *reason_options,
+                                 .resolve = reason_resolve,
+                                 .machine = &no_machine};
+
 status fake_read(job **out, const char *bytes, size_t count, detail *err) {
-  static const mode *const modes[] = {&fake_mode, &plain_mode};
+  static const mode *const modes[] = {&fake_mode, &plain_mode, &reason_mode};
   static const char *const checkers[] = {"countdown", "countdown-lenient"};
-  job_source source = {"job.yaml", bytes, count, modes, 2, checkers, 2};
+  job_source source = {"job.yaml", bytes, count, modes, 3, checkers, 2};
   return job_read(out, &source, err);
 }
 

@@ -155,6 +155,85 @@ static const refused not_an_entry[] = {
     {HEAD "conditions:\n- {name: c, mode: fake, axes: 3}\n", 4, {"axes: expected a mapping"}},
 };
 
+#define REASON "conditions: [{name: c, mode: reason}]\n"
+
+static const refused not_a_model[] = {
+    {HEAD "conditions:\n- {name: x, mode: plain}\n- name: c\n  mode: reason\n",
+     5,
+     {"\"c\": mode reason reasons with a model", "add models: [DIR]", "or model: DIR here"}},
+    {HEAD "models: m\nconditions: [{name: c, mode: fake}]\n",
+     3,
+     {"models: no condition takes its model from here", "remove the key"}},
+    {HEAD "models: m\nconditions: [{name: c, mode: reason, model: n}]\n",
+     3,
+     {"models: no condition takes", "and names none"}},
+    {HEAD "sampling: {temperature: 1}\nconditions: [{name: c, mode: fake}]\n",
+     3,
+     {"sampling: no condition has a model"}},
+    {HEAD "engine: {slots: 1}\nconditions: [{name: c, mode: fake}]\n", 3, {"engine: no condition"}},
+    {HEAD "record: {}\nconditions: [{name: c, mode: fake}]\n", 3, {"record: no condition"}},
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  model: m\n",
+     6,
+     {"model: mode fake reasons without a model"}},
+    {HEAD "models: []\n" REASON, 3, {"models: expected a model's folder", "an empty list"}},
+    {HEAD "models: {a: 1}\n" REASON, 3, {"models: expected a model's folder", "not a mapping"}},
+    {HEAD "models: 7\n" REASON, 3, {"models: expected text, in quotes, not 7"}},
+    {HEAD "models: [a,\n b, a]\n" REASON, 4, {"models: \"a\" a second time"}},
+    {HEAD "models: [a/m,\n b/m/]\n" REASON, 4, {"two folders are called \"m\"", "name a link"}},
+    {HEAD "models: [a/m,\n 'b/n o']\n" REASON, 4, {"the folder of b/n o", "rename it"}},
+    {HEAD "models: [a, b]\nconditions:\n- {name: c, mode: reason,\n   axes: {model: a}}\n",
+     6,
+     {"axes belong to a resolved entry", "list for model"}},
+    {HEAD "conditions:\n- {name: c, mode: reason, model: x/a,\n   axes: {model: b}}\n",
+     5,
+     {"axes: model is not the value"}},
+    {HEAD "conditions:\n- {name: c, mode: fake,\n   axes: {model: b}}\n", 5, {"no parameter"}},
+    {HEAD "models: m\nsampling: {temprature: 1}\n" REASON,
+     4,
+     {"\"temprature\"", "did you mean \"temperature\"?", "top_k, top_p, min_p"}},
+    {HEAD "models: m\nsampling: {top_p: 1.5}\n" REASON,
+     4,
+     {"sampling.top_p: expected a number from 0 to 1"}},
+    {HEAD "models: m\nsampling: 1\n" REASON, 4, {"sampling: expected a mapping of temperature"}},
+};
+
+static const refused not_an_engine[] = {
+    {HEAD "models: m\nengine: {backend: cuda}\n" REASON,
+     4,
+     {"unknown backend \"cuda\"", "known: auto, cpu, reference"}},
+    {HEAD "models: m\nengine: {compute: fp16}\n" REASON, 4, {"unknown value of compute \"fp16\""}},
+    {HEAD "models: m\nengine: {threads: 4}\n" REASON,
+     4,
+     {"unknown key \"threads\"", "slots, rows"}},
+    {HEAD "models: m\nengine: {slots: 0}\n" REASON, 4, {"slots: expected an integer from 1"}},
+    {HEAD "models: m\nengine: {slots: 9,\n rows: 8}\n" REASON, 5, {"8 rows are less than the 9"}},
+    {HEAD "models: m\nengine: {kv_memory: 4}\n" REASON, 4, {"kv_memory: expected text"}},
+    {HEAD "models: m\nengine: {kv_memory: 4GB}\n" REASON,
+     4,
+     {"an integer with KiB, MiB or GiB, as 4GiB", "not \"4GB\""}},
+    {HEAD "models: m\nengine: {kv_memory: 0GiB}\n" REASON, 4, {"not \"0GiB\""}},
+    {HEAD "models: m\nengine: {kv_memory: GiB}\n" REASON, 4, {"not \"GiB\""}},
+    {HEAD "models: m\nengine: {kv_memory: 1048577GiB}\n" REASON, 4, {"at most 1048576GiB"}},
+    {HEAD "models: m\nengine: {kv_memory: 99999999999999999999KiB}\n" REASON, 4, {"at most"}},
+    {HEAD "models: m\nrecord: {logprobs: 1}\n" REASON, 4, {"logprobs: expected true or false"}},
+    {HEAD "models: m\nrecord: {ids: true}\n" REASON, 4, {"unknown key \"ids\"; known: logprobs"}},
+};
+
+static const refused not_a_text[] = {
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  prompt: ''\n", 6, {"prompt: expected text"}},
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  stop: end\n",
+     6,
+     {"stop: expected a list of at most 64 texts", "not \"end\""}},
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  stop: [a, [b]]\n", 6, {"not a list"}},
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  stop: [[a],\n b]\n", 7, {"not \"b\""}},
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  stop: [[a], [b],\n [a]]\n",
+     7,
+     {"stop: value in this place a second time"}},
+    {HEAD "conditions:\n- name: c\n  mode: fake\n  prompt: [a b,\n a b]\n",
+     7,
+     {"prompt: value a b a second time"}},
+};
+
 static const refused not_a_contrast[] = {
     {ONE "compare: {}\n", 4, {"compare: expected a list"}},
     {ONE "compare: [c]\n", 4, {"a mapping per contrast"}},
@@ -236,6 +315,14 @@ static const refused not_a_budget[] = {
           "compare:\n- {a: b, b: a}\n",
      5,
      {"different checkers"}},
+    {HEAD "models: m\nconditions: [{name: a, mode: reason, finisher: {tokens: 5}},\n"
+          "{name: b, mode: reason}]\ncompare:\n- {a: b, b: a}\n",
+     7,
+     {"some conditions of 'b' and 'a' have a finisher", "to none"}},
+    {HEAD "models: m\nconditions: [{name: a, mode: reason, finisher: {tokens: 5}},\n"
+          "{name: b, mode: plain}]\ncompare:\n- {a: b, b: a, axis: tokens_ref, at: [5]}\n",
+     7,
+     {"have a finisher and some have none"}},
 };
 
 static void check_refused(const refused *cases, size_t count) {
@@ -261,6 +348,9 @@ START_TEST(test_refused) {
   REFUSES(not_yaml);
   REFUSES(not_a_job);
   REFUSES(not_an_entry);
+  REFUSES(not_a_model);
+  REFUSES(not_an_engine);
+  REFUSES(not_a_text);
   REFUSES(not_a_contrast);
   REFUSES(not_a_budget);
 }
@@ -435,6 +525,131 @@ START_TEST(test_sweep) {
 }
 END_TEST
 
+/* Checks names and canonical parameters of all conditions, "name\nparameters\n" each. */
+static void check_conditions(const job *j, const char *expected) {
+  text all;
+  text_open(&all, 1 << 16);
+  for (size_t i = 0; i < j->condition_count; i++) {
+    text one;
+    fake_canonical(j->conditions[i].parameters, &one);
+    text_format(&all, "%s\n%s\n", j->conditions[i].name, text_string(&one));
+    text_close(&one);
+  }
+  ck_assert_str_eq(text_string(&all), expected);
+  text_close(&all);
+}
+
+static void check_document(const job *j, const char *expected) {
+  text t;
+  fake_canonical(j->document, &t);
+  ck_assert_str_eq(text_string(&t), expected);
+  text_close(&t);
+}
+
+/* One model names nothing; what the job says of sampling is what an entry does not say; and all of
+   it stands in the resolved document, entry by entry. */
+START_TEST(test_model) {
+  job *j = fake_job(HEAD "models: [some/folder/tiny/]\nsampling: {temperature: 1, top_k: 50}\n"
+                         "engine: {kv_memory: 2048MiB, slots: 4, rows: 64, compute: fp32}\n"
+                         "record: {logprobs: true}\n"
+                         "conditions:\n- {name: a, mode: reason, sampling: {top_k: 0}}\n"
+                         "- {name: b, mode: reason, model: 'own model'}\n"
+                         "- {name: c, mode: plain}\n");
+  ck_assert_str_eq(j->conditions[0].model, "some/folder/tiny/");
+  ck_assert_str_eq(j->conditions[1].model, "own model");
+  ck_assert_ptr_null(j->conditions[2].model);
+  ck_assert_str_eq(j->engine.backend, "auto");
+  ck_assert_int_eq(j->engine.fp32, 1);
+  ck_assert_int_eq(j->engine.kv_memory_bytes, (int64_t)2 << 30);
+  ck_assert_int_eq(j->engine.slots, 4);
+  ck_assert_int_eq(j->engine.rows, 64);
+  ck_assert_int_eq(j->logprobs, 1);
+  check_conditions(j, "a\n{\"sampling\":{\"temperature\":1.0,\"top_k\":0}}\n"
+                      "b\n{\"sampling\":{\"temperature\":1.0,\"top_k\":50}}\nc\n{}\n");
+  check_document(
+      j, "{\"allowed_failures\":0,\"compare\":[],\"conditions\":[{\"axes\":{},\"family\":\"a\","
+         "\"mode\":\"reason\",\"model\":\"some/folder/tiny/\",\"name\":\"a\",\"sampling\":{"
+         "\"temperature\":1.0,\"top_k\":0}},{\"axes\":{},\"family\":\"b\",\"mode\":\"reason\","
+         "\"model\":\"own model\",\"name\":\"b\",\"sampling\":{\"temperature\":1.0,\"top_k\":50}},"
+         "{\"axes\":{},\"family\":\"c\",\"mode\":\"plain\",\"name\":\"c\"}],\"engine\":{"
+         "\"backend\":\"auto\",\"compute\":\"fp32\",\"kv_memory\":\"2GiB\",\"rows\":64,"
+         "\"slots\":4},\"name\":\"j\",\"record\":{\"logprobs\":true},\"repeats\":1,"
+         "\"retries\":2,\"seed\":0,\"tasks\":\"t\"}");
+  job_close(j);
+  j = fake_job(HEAD "models: tiny\nconditions: [{name: a, mode: reason}]\n");
+  ck_assert_str_eq(j->conditions[0].name, "a");
+  ck_assert_str_eq(j->conditions[0].model, "tiny");
+  ck_assert_int_eq(j->logprobs, 0);
+  ck_assert_int_eq(j->engine.kv_memory_bytes, 0);
+  ck_assert_int_eq(j->engine.slots + j->engine.rows + j->engine.fp32, 0);
+  job_close(j);
+}
+END_TEST
+
+/* Several models are the slowest axis, then what the job says of sampling, then the entry. */
+START_TEST(test_models) {
+  job *j = fake_job(HEAD "models: [x/a, b/]\nsampling: {temperature: [0, 1]}\n"
+                         "conditions:\n- {name: one, mode: reason, label: {tokens: [5, 6]}}\n"
+                         "- {name: two, mode: reason, model: c, sampling: {temperature: 2}}\n");
+  check_conditions(j, "one model=a sampling.temperature=0 label.tokens=5\n"
+                      "{\"label\":{\"tokens\":5},\"sampling\":{\"temperature\":0.0}}\n"
+                      "one model=a sampling.temperature=0 label.tokens=6\n"
+                      "{\"label\":{\"tokens\":6},\"sampling\":{\"temperature\":0.0}}\n"
+                      "one model=a sampling.temperature=1 label.tokens=5\n"
+                      "{\"label\":{\"tokens\":5},\"sampling\":{\"temperature\":1.0}}\n"
+                      "one model=a sampling.temperature=1 label.tokens=6\n"
+                      "{\"label\":{\"tokens\":6},\"sampling\":{\"temperature\":1.0}}\n"
+                      "one model=b sampling.temperature=0 label.tokens=5\n"
+                      "{\"label\":{\"tokens\":5},\"sampling\":{\"temperature\":0.0}}\n"
+                      "one model=b sampling.temperature=0 label.tokens=6\n"
+                      "{\"label\":{\"tokens\":6},\"sampling\":{\"temperature\":0.0}}\n"
+                      "one model=b sampling.temperature=1 label.tokens=5\n"
+                      "{\"label\":{\"tokens\":5},\"sampling\":{\"temperature\":1.0}}\n"
+                      "one model=b sampling.temperature=1 label.tokens=6\n"
+                      "{\"label\":{\"tokens\":6},\"sampling\":{\"temperature\":1.0}}\n"
+                      "two\n{\"sampling\":{\"temperature\":2.0}}\n");
+  ck_assert_str_eq(j->conditions[3].model, "x/a");
+  ck_assert_str_eq(j->conditions[4].model, "b/");
+  text t;
+  fake_canonical(j->conditions[4].axes, &t);
+  ck_assert_str_eq(text_string(&t),
+                   "{\"label.tokens\":5,\"model\":\"b\",\"sampling.temperature\":0.0}");
+  text_close(&t);
+  job_close(j);
+}
+END_TEST
+
+/* A list of texts is one value and a list of lists an axis; what is no short word has a number. */
+START_TEST(test_texts) {
+  job *j = fake_job(HEAD "conditions:\n"
+                         "- {name: a, mode: fake, search: dfs, beam: 1, stop: [x, 'y z']}\n"
+                         "- {name: b, mode: fake, search: dfs, beam: 1, stop: [[x], [], [x, y]]}\n"
+                         "- {name: c, mode: fake, search: dfs, beam: 1,\n"
+                         "   prompt: [short, two words, a.b_c+d-e,\n"
+                         "            this-one-would-make-a-name-too-long]}\n");
+  check_conditions(j,
+                   "a\n{\"beam\":1,\"search\":\"dfs\",\"stop\":[\"x\",\"y z\"]}\n"
+                   "b stop=#1\n{\"beam\":1,\"search\":\"dfs\",\"stop\":[\"x\"]}\n"
+                   "b stop=#2\n{\"beam\":1,\"search\":\"dfs\",\"stop\":[]}\n"
+                   "b stop=#3\n{\"beam\":1,\"search\":\"dfs\",\"stop\":[\"x\",\"y\"]}\n"
+                   "c prompt=short\n{\"beam\":1,\"prompt\":\"short\",\"search\":\"dfs\"}\n"
+                   "c prompt=#2\n{\"beam\":1,\"prompt\":\"two words\",\"search\":\"dfs\"}\n"
+                   "c prompt=a.b_c+d-e\n{\"beam\":1,\"prompt\":\"a.b_c+d-e\",\"search\":\"dfs\"}\n"
+                   "c prompt=#4\n{\"beam\":1,\"prompt\":\"this-one-would-make-a-name-too-long\","
+                   "\"search\":\"dfs\"}\n");
+  text document, axes;
+  fake_canonical(j->conditions[3].axes, &axes);
+  ck_assert_str_eq(text_string(&axes), "{\"stop\":[\"x\",\"y\"]}");
+  fake_canonical(j->document, &document);
+  job *again = fake_job(text_string(&document));
+  ck_assert(json_equal(j->document, again->document));
+  text_close(&axes);
+  text_close(&document);
+  job_close(again);
+  job_close(j);
+}
+END_TEST
+
 /* Numbers by the core schema of YAML 1.2, and quotes that make text. */
 START_TEST(test_scalars) {
   static const struct {
@@ -481,7 +696,10 @@ END_TEST
 /* Each allocation of ours fails in turn: E_MEMORY, no crash, and in the end a job. */
 START_TEST(test_memory) {
   static const char file[] = HEAD "conditions: [{name: a, mode: fake, beam: [1, 2]},\n"
-                                  "{name: b, mode: fake}]\n"
+                                  "{name: b, mode: fake},\n"
+                                  "{name: c, mode: reason, stop: [[x], [y]]}]\n"
+                                  "models: [x/m, y/n]\nsampling: {top_k: 5}\n"
+                                  "engine: {kv_memory: 1MiB}\n"
                                   "compare: [{a: a, b: b, axis: tokens_ref, at: [5]}]\n";
   int64_t failures = 0;
   for (;; failures++) {
@@ -510,6 +728,9 @@ int main(void) {
   tcase_add_test(reads, test_all_fields);
   tcase_add_test(reads, test_byte_order_mark);
   tcase_add_test(reads, test_sweep);
+  tcase_add_test(reads, test_model);
+  tcase_add_test(reads, test_models);
+  tcase_add_test(reads, test_texts);
   tcase_add_test(reads, test_scalars);
   tcase_add_test(reads, test_default_checker);
   tcase_add_test(reads, test_memory);

@@ -27,6 +27,16 @@ static void put_reals(text *t, random_stream *s) {
   text_format(t, ", temperature: [%.17g, %.3g]", first, 1 + first / 2);
 }
 
+/* With a model of its own, or with the job's. */
+static void put_reasoning(text *t, random_stream *s) {
+  text_put(t, ", mode: reason");
+  if (random_below(s, 3) == 0) text_put(t, ", model: [x/m, n]");
+  if (random_below(s, 3) == 0) text_put(t, ", sampling: {temperature: [0.7, 1], min_p: 0.1}");
+  if (random_below(s, 3) == 0) text_put(t, ", stop: [[a], ['b c', \"\\n\"], []]");
+  if (random_below(s, 3) == 0) text_put(t, ", suppress: ['<|end|>']");
+  text_put(t, "}\n");
+}
+
 static void put_entry(text *t, random_stream *s, int number) {
   static const char *const searches[] = {"dfs", "[bfs, sosp]", "apr", "[apr]"};
   uint32_t search = random_below(s, 4);
@@ -35,11 +45,16 @@ static void put_entry(text *t, random_stream *s, int number) {
     text_put(t, ", mode: plain}\n");
     return;
   }
+  if (random_below(s, 4) == 0) {
+    put_reasoning(t, s);
+    return;
+  }
   text_format(t, ", mode: fake, search: %s", searches[search]);
   if (random_below(s, 2)) put_numbers(t, s, "beam", 1, 5);
   if (search >= 2 && random_below(s, 2)) put_numbers(t, s, "child_beam", 1, 1);
   if (random_below(s, 3) == 0) put_reals(t, s);
   if (random_below(s, 3) == 0) text_put(t, ", targets: [1-20, 5-5, 7]");
+  if (random_below(s, 4) == 0) text_put(t, ", prompt: [one, 'two words'], stop: [x]");
   if (random_below(s, 3) == 0) text_put(t, ", checker: countdown-lenient");
   if (random_below(s, 3) == 0) text_format(t, ", family: f%d", number);
   if (random_below(s, 2)) {
@@ -57,7 +72,11 @@ static void put_job(text *t, random_stream *s) {
   if (random_below(s, 2)) text_format(t, "retries: %u\n", random_below(s, 9));
   if (random_below(s, 2)) text_format(t, "allowed_failures: %u\n", random_next(s));
   if (random_below(s, 2)) text_put(t, "checker: countdown\n");
-  text_put(t, "conditions:\n");
+  text_put(t, random_below(s, 2) ? "models: [some/p, q]\n" : "models: m\n");
+  if (random_below(s, 2)) text_put(t, "sampling: {temperature: 1, top_k: [0, 50]}\n");
+  if (random_below(s, 2)) text_put(t, "engine: {kv_memory: 1536MiB, slots: 7}\n");
+  if (random_below(s, 2)) text_put(t, "record: {logprobs: true}\n");
+  text_put(t, "conditions:\n- {name: always, mode: reason}\n");
   int entries = 2 + (int)random_below(s, 3);
   for (int i = 0; i < entries; i++)
     put_entry(t, s, i);
@@ -94,6 +113,7 @@ static void check_equal(const job *a, const job *b) {
     ck_assert_str_eq(x->name, y->name);
     ck_assert_str_eq(x->family, y->family);
     ck_assert(same_text(x->checker, y->checker));
+    ck_assert(same_text(x->model, y->model));
     ck_assert_ptr_eq(x->mode, y->mode);
     ck_assert(json_equal(x->parameters, y->parameters));
     ck_assert(json_equal(x->axes, y->axes));
@@ -115,6 +135,12 @@ static void check_equal(const job *a, const job *b) {
   ck_assert_int_eq(a->repeats, b->repeats);
   ck_assert_int_eq(a->retries, b->retries);
   ck_assert_int_eq(a->allowed_failures, b->allowed_failures);
+  ck_assert_str_eq(a->engine.backend, b->engine.backend);
+  ck_assert_int_eq(a->engine.fp32, b->engine.fp32);
+  ck_assert_int_eq(a->engine.kv_memory_bytes, b->engine.kv_memory_bytes);
+  ck_assert_int_eq(a->engine.slots, b->engine.slots);
+  ck_assert_int_eq(a->engine.rows, b->engine.rows);
+  ck_assert_int_eq(a->logprobs, b->logprobs);
 }
 
 static void check_reads_again(const job *j) {
@@ -175,7 +201,9 @@ END_TEST
 
 static const char whole[] =
     "# a job with one of everything\nname: quickstart\ntasks: countdown-test@1\nseed: 42\n"
-    "repeats: 0x2\nretries: 2\nallowed_failures: 1\nchecker: \"countdown\"\nconditions:\n"
+    "repeats: 0x2\nretries: 2\nallowed_failures: 1\nchecker: \"countdown\"\n"
+    "models: [a/tiny, small]\nsampling: {temperature: 1}\nengine: {kv_memory: 4GiB, slots: 3}\n"
+    "record: {logprobs: false}\nconditions:\n  - {name: r, mode: reason, stop: [[x], [y, z]]}\n"
     "  - {name: sos+, mode: fake, search: sosp, beam: [1, 2, 3]}\n"
     "  - name: apr\n    mode: fake\n    search: apr\n    targets: [10-20, 7]\n"
     "    temperature: 1.5e-1\n    limit: {context: [2048, 4096]}\n"
