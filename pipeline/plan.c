@@ -330,9 +330,12 @@ typedef struct judge_context {
   const checker *checker;
 } judge_context;
 
-static status judge(void *context, const store_answer *a, store_verdict *verdict, detail *err) {
+/* The sample alone. */
+static status judge(void *context, const store_answer *a, store_verdict *verdicts, int *count,
+                    detail *err) {
   const judge_context *c = context;
-  return plan_judge(c->run, c->checker, a->target, a->answer, a->trace, a->trace_bytes, verdict,
+  *count = 1;
+  return plan_judge(c->run, c->checker, a->target, a->answer, a->trace, a->trace_bytes, verdicts,
                     err);
 }
 

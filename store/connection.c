@@ -211,6 +211,14 @@ int step_whole(sqlite3_stmt *statement) {
   return SQLITE_ROW;
 }
 
+void call_blob_or_null(call *k, const blob *b) {
+  if (b->data) {
+    call_blob(k, b->data, b->bytes);
+  } else {
+    call_text(k, NULL);
+  }
+}
+
 status call_row(call *k, int *row, detail *err) {
   *row = 0;
   if (!k->code) {

@@ -16,6 +16,9 @@ enum { LEVEL = 5 };
  */
 enum { TRACE_BYTES_MAX = 512 << 20, SCRATCH_KEPT_BYTES = 4 << 20 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
+               "ids and log-probabilities are stored as they lie in memory");
+
 voidpf zlib_take(voidpf context, uInt count, uInt bytes) {
   (void)context;
   return memory_zeroed(count, bytes);
@@ -88,7 +91,7 @@ static size_t strings_room(const store_sample *s, const store_verdict *verdicts,
   for (int32_t i = 0; i < s->thread_count; i++) {
     const store_thread *t = &s->threads[i];
     bytes += string_room(t->path) + string_room(t->role) + string_room(t->finish) +
-             string_room(t->answer) + string_room(t->layout_json);
+             string_room(t->answer) + string_room(t->vote_key) + string_room(t->layout_json);
   }
   for (size_t i = 0; i < count; i++)
     bytes += string_room(verdicts[i].checker) + string_room(verdicts[i].reason);
@@ -114,6 +117,7 @@ static void move_strings(store_sample *s, store_thread *threads, store_verdict *
     move_string(&threads[i].role, &at);
     move_string(&threads[i].finish, &at);
     move_string(&threads[i].answer, &at);
+    move_string(&threads[i].vote_key, &at);
     move_string(&threads[i].layout_json, &at);
   }
   for (size_t i = 0; i < verdict_count; i++) {
@@ -133,6 +137,8 @@ static void check_sample(const store_sample *s, const store_verdict *verdicts, s
     const store_thread *t = &s->threads[i];
     REQUIRE(t->path && t->role && t->finish && t->parent < i);
     REQUIRE(t->text || t->text_bytes == 0);
+    REQUIRE(t->ids ? t->text != NULL : t->id_count == 0);
+    REQUIRE(t->logprobs ? t->ids != NULL : t->logprob_count == 0);
   }
   for (size_t i = 0; i < count; i++) {
     REQUIRE(verdicts[i].checker && verdicts[i].reason);
@@ -140,14 +146,22 @@ static void check_sample(const store_sample *s, const store_verdict *verdicts, s
   }
 }
 
+/* Of a thread, what its text and its ids take when compressed, in this order. */
+typedef struct packed_bytes {
+  size_t text, ids;
+} packed_bytes;
+
 static status trace_room(const store_sample *s, size_t *bytes, detail *err) {
   *bytes = 0;
   for (int32_t i = 0; i < s->thread_count; i++) {
-    if (s->threads[i].text_bytes > TRACE_BYTES_MAX) {
-      return fault(err, E_LIMIT, "a trace of %zu bytes; at most %d are stored",
-                   s->threads[i].text_bytes, (int)TRACE_BYTES_MAX);
+    const store_thread *t = &s->threads[i];
+    size_t most = TRACE_BYTES_MAX / sizeof *t->ids;
+    if (t->text_bytes > TRACE_BYTES_MAX || t->id_count > most || t->logprob_count > most) {
+      return fault(err, E_LIMIT,
+                   "a trace of %zu bytes and %zu tokens; at most %d and %zu are stored",
+                   t->text_bytes, t->id_count, (int)TRACE_BYTES_MAX, most);
     }
-    *bytes += s->threads[i].text_bytes;
+    *bytes += t->text_bytes + t->id_count * sizeof *t->ids;
   }
   return OK;
 }
@@ -155,30 +169,61 @@ static status trace_room(const store_sample *s, size_t *bytes, detail *err) {
 /* Compresses the traces behind each other into the scratch, with their sizes before them, so that
    the record that is made next has its exact size. Returns the bytes of all. */
 static size_t pack_traces(record_encoder *e, const store_sample *s) {
-  size_t *sizes = (size_t *)(void *)e->scratch, packed = 0;
+  packed_bytes *sizes = (packed_bytes *)(void *)e->scratch;
+  size_t packed = 0;
   unsigned char *start = e->scratch + (size_t)s->thread_count * sizeof *sizes;
   for (int32_t i = 0; i < s->thread_count; i++) {
-    sizes[i] = pack(e, s->threads[i].text, s->threads[i].text_bytes, start + packed);
-    packed += sizes[i];
+    const store_thread *t = &s->threads[i];
+    sizes[i].text = pack(e, t->text, t->text_bytes, start + packed);
+    packed += sizes[i].text;
+    const char *ids = (const char *)(const void *)t->ids;
+    sizes[i].ids = pack(e, ids, t->id_count * sizeof *t->ids, start + packed);
+    packed += sizes[i].ids;
   }
   return packed;
 }
 
-/* In the record: itself, threads, blobs, verdicts (all aligned alike), packed traces, strings. */
+static size_t logprobs_room(const store_sample *s) {
+  size_t bytes = 0;
+  for (int32_t i = 0; i < s->thread_count; i++)
+    bytes += s->threads[i].logprob_count * sizeof(float);
+  return bytes;
+}
+
+/* The next bytes of a record; without data where the thread has none of the kind. */
+static blob next_part(char **at, const void *there, size_t bytes) {
+  blob part = {.data = there ? *at : NULL, .bytes = bytes};
+  *at += bytes;
+  return part;
+}
+
+/* Packed texts and ids come as they lie in the scratch, log-probabilities behind all of them. */
+static void fill_traces(packed_trace *traces, const record_encoder *e, const store_thread *threads,
+                        size_t count, size_t packed, char *data) {
+  const packed_bytes *sizes = (const packed_bytes *)(const void *)e->scratch;
+  char *logprobs = data + packed;
+  if (packed) memcpy(data, e->scratch + count * sizeof *sizes, packed);
+  for (size_t i = 0; i < count; i++) {
+    const store_thread *t = &threads[i];
+    size_t bytes = t->logprob_count * sizeof *t->logprobs;
+    if (bytes) memcpy(logprobs, t->logprobs, bytes);
+    traces[i].text = next_part(&data, t->text, sizes[i].text);
+    traces[i].ids = next_part(&data, t->ids, sizes[i].ids);
+    traces[i].logprobs = next_part(&logprobs, t->logprobs, bytes);
+  }
+}
+
+/* In the record: itself, threads, blobs, verdicts (all aligned alike), traces, strings. */
 static void fill(record *r, const record_encoder *e, const store_verdict *verdicts, size_t packed) {
   size_t threads = (size_t)r->sample.thread_count;
   store_thread *thread = (store_thread *)(r + 1);
-  blob *traces = (blob *)(thread + threads);
+  packed_trace *traces = (packed_trace *)(thread + threads);
   store_verdict *verdict = (store_verdict *)(traces + threads);
-  char *data = (char *)(verdict + r->verdict_count), *strings = data + packed;
-  const size_t *sizes = (const size_t *)(const void *)e->scratch;
+  char *data = (char *)(verdict + r->verdict_count);
   if (threads) memcpy(thread, r->sample.threads, threads * sizeof *thread);
   if (r->verdict_count) memcpy(verdict, verdicts, r->verdict_count * sizeof *verdict);
-  if (packed) memcpy(data, e->scratch + threads * sizeof *sizes, packed);
-  for (size_t i = 0; i < threads; i++) {
-    traces[i] = (blob){.data = thread[i].text ? data : NULL, .bytes = sizes[i]};
-    data += sizes[i];
-  }
+  fill_traces(traces, e, thread, threads, packed, data);
+  char *strings = data + packed + logprobs_room(&r->sample);
   r->sample.threads = thread;
   r->traces = traces;
   r->verdicts = verdict;
@@ -190,16 +235,24 @@ status record_make(record **out, record_encoder *e, const store_sample *sample,
   check_sample(sample, verdicts, verdict_count);
   size_t threads = (size_t)sample->thread_count, room;
   status failed = trace_room(sample, &room, err);
-  if (!failed) failed = reserve(e, threads * sizeof(size_t) + room, err);
+  if (!failed) failed = reserve(e, threads * sizeof(packed_bytes) + room, err);
   if (failed) return failed;
   size_t packed = pack_traces(e, sample);
-  size_t bytes = sizeof(record) + threads * (sizeof(store_thread) + sizeof(blob)) +
-                 verdict_count * sizeof(store_verdict) + packed +
+  size_t bytes = sizeof(record) + threads * (sizeof(store_thread) + sizeof(packed_trace)) +
+                 verdict_count * sizeof(store_verdict) + packed + logprobs_room(sample) +
                  strings_room(sample, verdicts, verdict_count);
   record *r = memory_take(bytes);
   if (!r) return fault(err, E_MEMORY, "no memory to queue a sample of %zu bytes", bytes);
   *r = (record){.bytes = bytes, .sample = *sample, .verdict_count = verdict_count};
   fill(r, e, verdicts, packed);
+  *out = r;
+  return OK;
+}
+
+status record_of_load(record **out, const store_load *load, detail *err) {
+  record *r = memory_take(sizeof *r);
+  if (!r) return fault(err, E_MEMORY, "no memory to queue the engine's load");
+  *r = (record){.bytes = sizeof *r, .is_load = 1, .load = *load};
   *out = r;
   return OK;
 }

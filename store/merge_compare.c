@@ -10,16 +10,16 @@ const char merge_sample_promised[] =
     "seq_longest_sequence, seq_forwards, context_peak, wait_steps, flops, kv_token_steps, "
     "nodes_explored, nodes_duplicate, threads, children, children_refused, rounds";
 const char merge_sample_measured[] =
-    "error, attempt, queued_ns, started_ns, first_token_ns, ended_ns, batch_samples";
+    "error, attempt, queued_ns, started_ns, first_token_ns, ended_ns, batch_samples, derived";
 const char merge_thread_promised[] =
     "parent, path, role, worker, round, spawn_token, join_token, tokens_prompt, tokens_fed, "
     "tokens_generated, tokens_seen, answer, finish, logical_start, logical_end, wait_steps, "
-    "bits_hash";
+    "bits_hash, vote_key, logprob";
 const char merge_thread_measured[] = "tokens_cached, drafted, accepted, rows_spent, queued_ns, "
                                      "started_ns, first_token_ns, ended_ns";
 /* Text and ids as they read, since another zlib may pack them otherwise. */
 const char merge_trace_promised[] = "text, text_bytes, ids, ids_bytes, logprobs, layout";
-const char merge_trace_measured[] = "forwards, forwards_bytes";
+const char merge_trace_measured[] = "";
 
 enum { COLUMN_BYTES = 64, VALUE_BYTES = 60, SHARED_BYTES = 12, NAME_BYTES = 700 };
 

@@ -15,6 +15,52 @@ status store_run_find(store *s, const char *identity_json, int64_t *run, detail 
   return failed;
 }
 
+/* NULL binds NULL. */
+static void bind_hash(call *k, const hash *h) {
+  blob bytes = {.data = h ? h->bytes : NULL, .bytes = HASH_BYTES};
+  call_blob_or_null(k, &bytes);
+}
+
+status store_run_fingerprint(store *s, int64_t run, hash *out, int *found, detail *err) {
+  int there;
+  *found = 0;
+  call k = call_start(&s->on, RUN_FINGERPRINT);
+  call_int(&k, run);
+  status failed = call_row(&k, &there, err);
+  if (!failed && !there) {
+    failed = fault(err, E_INPUT, "no run %lld in %s", (long long)run, s->path);
+  }
+  if (!failed && sqlite3_column_type(k.statement, 0) != SQLITE_NULL) {
+    const void *bytes = sqlite3_column_blob(k.statement, 0);
+    *found = bytes && sqlite3_column_bytes(k.statement, 0) == HASH_BYTES;
+    if (*found) {
+      memcpy(out->bytes, bytes, HASH_BYTES);
+    } else {
+      failed = fault(err, E_STORE,
+                     "the fingerprint of run %lld in %s has not %d bytes: restore a "
+                     "copy of the store",
+                     (long long)run, s->path, HASH_BYTES);
+    }
+  }
+  call_end(&k);
+  return failed;
+}
+
+status store_model_put(store *s, const store_model *m, detail *err) {
+  status failed = owner_begin(s, err);
+  if (failed) return failed;
+  call k = call_start(&s->on, MODEL_ADD);
+  call_blob(&k, m->hash.bytes, HASH_BYTES);
+  call_text(&k, m->name);
+  call_text(&k, m->architecture);
+  call_int(&k, m->parameters);
+  call_int(&k, m->context);
+  call_int(&k, m->vocabulary);
+  call_blob(&k, m->tokenizer.bytes, HASH_BYTES);
+  call_text(&k, m->config_json);
+  return owner_end(s, call_run(&k, err), err);
+}
+
 static status add_run(store *s, const store_run_new *r, detail *err) {
   hash identity = hash_of(r->identity_json, strlen(r->identity_json));
   call k = call_start(&s->on, RUN_ADD);
@@ -24,13 +70,10 @@ static status add_run(store *s, const store_run_new *r, detail *err) {
   call_text(&k, r->mode);
   call_text(&k, r->protocol);
   call_text(&k, r->parameters_json);
-  if (r->model) {
-    call_blob(&k, r->model->bytes, HASH_BYTES);
-  } else {
-    call_text(&k, NULL);
-  }
+  bind_hash(&k, r->model);
   call_text(&k, r->token_unit);
   call_text(&k, r->determinism_class);
+  bind_hash(&k, r->fingerprint);
   call_int(&k, r->seed);
   return call_run(&k, err);
 }

@@ -1,5 +1,7 @@
 #include "store/store_internal.h"
 
+#include <math.h>
+
 static void bind_costs(call *k, const store_costs *c) {
   call_int(k, c->tokens_generated);
   call_int(k, c->tokens_injected);
@@ -43,6 +45,7 @@ static status add_sample(connection *c, const store_sample *s, int64_t process, 
   call_int(&k, s->first_token_ns);
   call_int(&k, s->ended_ns);
   call_real_or_null(&k, s->batch_samples);
+  call_int(&k, s->derived != 0);
   status failed = call_run(&k, err);
   *code = k.code;
   return failed;
@@ -106,17 +109,22 @@ static status add_thread(connection *c, int64_t sample, int32_t ordinal, const s
   call_int(&k, t->started_ns);
   call_int(&k, t->first_token_ns);
   call_int(&k, t->ended_ns);
+  call_text(&k, t->vote_key);
+  call_real(&k, t->ids ? t->logprob : (double)NAN);
   return call_run(&k, err);
 }
 
 static status add_trace(connection *c, int64_t sample, int32_t ordinal, const store_thread *t,
-                        const blob *trace, detail *err) {
-  if (!trace->data) return OK;
+                        const packed_trace *trace, detail *err) {
+  if (!trace->text.data) return OK;
   call k = call_start(c, TRACE_ADD);
   call_int(&k, sample);
   call_int(&k, ordinal);
-  call_blob(&k, trace->data, trace->bytes);
+  call_blob(&k, trace->text.data, trace->text.bytes);
   call_int(&k, (int64_t)t->text_bytes);
+  call_blob_or_null(&k, &trace->ids);
+  call_int(&k, t->ids ? (int64_t)(t->id_count * sizeof *t->ids) : STORE_NONE);
+  call_blob_or_null(&k, &trace->logprobs);
   call_text(&k, t->layout_json ? t->layout_json : "[]");
   return call_run(&k, err);
 }

@@ -1,4 +1,4 @@
--- The store's tables, version 2. docs/schema.md explains every column; the views in views.sql are
+-- The store's tables, version 3. docs/schema.md explains every column; the views in views.sql are
 -- the interface that people query, the tables are what they stand on.
 --
 -- Units: *_ns is nanoseconds from process.started_unix_ns by the monotonic clock; *_bytes bytes.
@@ -43,6 +43,18 @@ CREATE TABLE process (
   settings TEXT NOT NULL                  -- JSON: effective values that no token depends on
 ) STRICT;
 
+-- What the runs of a model name by its hash.
+CREATE TABLE model (
+  hash BLOB PRIMARY KEY CHECK (length(hash) = 32), -- of what the arithmetic depends on
+  name TEXT NOT NULL,                     -- of its folder
+  architecture TEXT NOT NULL,
+  parameters INTEGER NOT NULL,
+  context INTEGER NOT NULL,               -- the longest, in tokens
+  vocabulary INTEGER NOT NULL,
+  tokenizer BLOB NOT NULL CHECK (length(tokenizer) = 32), -- hash of its file
+  config TEXT NOT NULL                    -- JSON: its shape and what else the arithmetic depends on
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE run (
   id INTEGER PRIMARY KEY,
   identity BLOB NOT NULL UNIQUE CHECK (length(identity) = 32), -- SHA-256 of identity_json
@@ -54,7 +66,7 @@ CREATE TABLE run (
   model_hash BLOB,
   token_unit TEXT NOT NULL,
   determinism_class TEXT NOT NULL,
-  fingerprint BLOB,
+  fingerprint BLOB,                       -- 32 bytes: a fixed forward of the engine; NULL: no model
   seed INTEGER NOT NULL
 ) STRICT;
 
@@ -115,6 +127,8 @@ CREATE TABLE sample (
   first_token_ns INTEGER,                 -- [M]
   ended_ns INTEGER NOT NULL,              -- [M]
   batch_samples REAL,                     -- [M] mean number of samples in flight with it
+  derived INTEGER NOT NULL DEFAULT 0 CHECK (derived IN (0, 1)), -- [M] cut from a larger sample's
+                                          -- tokens: its times are no measurements
   UNIQUE (run, task, repeat)
 ) STRICT;
 
@@ -134,7 +148,7 @@ CREATE TABLE thread (
   ordinal INTEGER NOT NULL,               -- from 0, the root, in spawn order
   parent INTEGER,                         -- an ordinal; NULL for the root
   path TEXT NOT NULL,                     -- [P] '0', '0.3': ordinals among siblings from the root
-  role TEXT NOT NULL,                     -- [P] 'root', 'child'
+  role TEXT NOT NULL,                     -- [P] 'root', 'child', 'voter'
   worker INTEGER,                         -- [P] gangs only
   round INTEGER,                          -- [P] which spawn of the parent, from 0; NULL for the root
   spawn_token INTEGER,                    -- [P] generated-token index in the parent
@@ -143,7 +157,7 @@ CREATE TABLE thread (
   tokens_fed INTEGER,                     -- [P] after the prompt
   tokens_generated INTEGER,               -- [P]
   tokens_seen INTEGER,                    -- [P] attended that others wrote; 0 without sharing
-  answer TEXT,                            -- [P] what a child returned
+  answer TEXT,                            -- [P] what a child returned, a voter answered
   finish TEXT NOT NULL,                   -- [P] 'end', 'limit'
   logical_start INTEGER,                  -- [P]
   logical_end INTEGER,                    -- [P]
@@ -157,6 +171,9 @@ CREATE TABLE thread (
   started_ns INTEGER NOT NULL,            -- [M]
   first_token_ns INTEGER,                 -- [M]
   ended_ns INTEGER NOT NULL,              -- [M]
+  vote_key TEXT,                          -- [P] what its vote counts for; NULL: nothing
+  logprob REAL,                           -- [P] sum over its sampled tokens of the raw one; NULL
+                                          -- without a model
   PRIMARY KEY (sample, ordinal)
 ) STRICT, WITHOUT ROWID;
 
@@ -168,14 +185,48 @@ CREATE TABLE trace (
   text_bytes INTEGER NOT NULL,
   ids BLOB,                               -- uint32 little-endian; NULL for symbolic
   ids_bytes INTEGER,
-  forwards BLOB,                          -- uint32 little-endian difference per token
-  forwards_bytes INTEGER,
-  logprobs BLOB,                          -- fp32 little-endian, uncompressed
-  layout TEXT NOT NULL DEFAULT '[]',      -- JSON [[kind, start, count], ...]: prompt generated cut
-                                          -- fed; in tokens, or in bytes of text where ids is NULL
+  logprobs BLOB,                          -- fp32 little-endian of sampled tokens in order, as they
+                                          -- are; NULL: not kept
+  layout TEXT NOT NULL DEFAULT '[]',      -- JSON, by origin: prompt generated cut fed. Where ids is
+                                          -- NULL [[kind, start, count], ...] in bytes of text, else
+                                          -- [[kind, start, count, text start, text bytes, step],
+                                          -- ...] in tokens, with the logical step of the first
+                                          -- generated, or the one after which the rest was fed
   PRIMARY KEY (sample, thread),
   FOREIGN KEY (sample, thread) REFERENCES thread (sample, ordinal) ON DELETE CASCADE
 ) STRICT;
+
+-- One sample computed again by itself in an empty engine, a pass a row.
+CREATE TABLE alone (
+  sample INTEGER NOT NULL REFERENCES sample ON DELETE CASCADE,
+  process INTEGER NOT NULL REFERENCES process,
+  pass INTEGER NOT NULL,
+  total_ns INTEGER NOT NULL,              -- [M]
+  first_token_ns INTEGER,                 -- [M]
+  PRIMARY KEY (sample, process, pass)
+) STRICT, WITHOUT ROWID;
+
+-- What the engine did in one interval of a process. All of it [M].
+CREATE TABLE engine_load (
+  process INTEGER NOT NULL REFERENCES process,
+  at_ns INTEGER NOT NULL,                 -- the interval's end
+  interval_ns INTEGER NOT NULL,
+  steps INTEGER NOT NULL,
+  rows INTEGER NOT NULL,
+  sampled INTEGER NOT NULL,               -- tokens
+  prefilled INTEGER NOT NULL,             -- prompt tokens that nobody had computed
+  found INTEGER NOT NULL,                 -- prompt tokens that were stored
+  recomputed INTEGER NOT NULL,            -- rows fed again
+  preempted INTEGER NOT NULL,             -- threads
+  threads_running REAL NOT NULL,          -- means over steps
+  threads_waiting REAL NOT NULL,
+  samples REAL NOT NULL,                  -- in flight
+  pages INTEGER NOT NULL,
+  pages_used INTEGER NOT NULL,            -- at the interval's end
+  step_ns INTEGER NOT NULL,               -- spent in steps
+  record_ns INTEGER NOT NULL,             -- spent recording samples
+  PRIMARY KEY (process, at_ns)
+) STRICT, WITHOUT ROWID;
 
 -- Written by run's end, report and compare: SQL has no t and no p. digest names what was read.
 CREATE TABLE comparison (
@@ -203,6 +254,23 @@ CREATE TABLE comparison (
   UNIQUE (job, a, b, checker, axis, budget)
 ) STRICT;
 
+-- Written like comparison: what a vote of k draws reaches, as SQL draws no subsets.
+CREATE TABLE consensus (
+  job TEXT NOT NULL REFERENCES job,
+  condition TEXT NOT NULL,
+  checker TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('canonical', 'literal')), -- what is counted: meaning, or text
+  k INTEGER NOT NULL CHECK (k > 0),
+  accuracy REAL NOT NULL,
+  se REAL,
+  tasks INTEGER NOT NULL,
+  draws INTEGER NOT NULL,                 -- scored ones that it was made from
+  subsets TEXT NOT NULL,                  -- 'all' or '10000 drawn'
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  made_unix_ns INTEGER NOT NULL,
+  PRIMARY KEY (job, condition, checker, kind, k)
+) STRICT, WITHOUT ROWID;
+
 -- Two-sided 97.5 % quantiles of Student's t, since SQL has none; 'degrees' 0 is the normal's.
 CREATE TABLE t_quantile (degrees INTEGER PRIMARY KEY, q975 REAL NOT NULL) STRICT;
 
@@ -211,3 +279,6 @@ CREATE INDEX sample_scan ON sample (run, task, repeat, status, tokens_ref, token
                                     seq_critical_path, seq_critical_path_injected,
                                     seq_longest_sequence, context_peak, nodes_explored);
 CREATE INDEX condition_run ON condition (run);
+-- Few samples are derived, and views count them by themselves.
+CREATE INDEX sample_derived ON sample (run, task, repeat) WHERE derived = 1;
+CREATE INDEX run_model ON run (model_hash, mode);

@@ -46,7 +46,10 @@
   X(RUN_FIND, "SELECT id FROM run WHERE identity = ?")                                             \
   X(RUN_ADD,                                                                                       \
     "INSERT INTO run (identity, identity_json, task_set, mode, protocol, parameters, model_hash, " \
-    "token_unit, determinism_class, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                  \
+    "token_unit, determinism_class, fingerprint, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")  \
+  X(RUN_FINGERPRINT, "SELECT fingerprint FROM run WHERE id = ?")                                   \
+  X(MODEL_ADD, "INSERT INTO model (hash, name, architecture, parameters, context, vocabulary, "    \
+               "tokenizer, config) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING") \
   X(RUN_TASKS, "SELECT task_set, (SELECT count(*) FROM task WHERE task.task_set = run.task_set) "  \
                "FROM run WHERE id = ?")                                                            \
   X(JOB_PUT, "INSERT INTO job (name, document) VALUES (?1, ?2) "                                   \
@@ -79,32 +82,53 @@
     " seq_critical_path, seq_critical_path_injected, seq_longest_sequence, seq_forwards, "         \
     "context_peak, wait_steps, flops, kv_token_steps, nodes_explored, nodes_duplicate, threads, "  \
     "children, children_refused, rounds, process, attempt, queued_ns, started_ns, "                \
-    "first_token_ns, ended_ns, batch_samples) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "  \
-    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                              \
+    "first_token_ns, ended_ns, batch_samples, derived) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "  \
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                  \
   X(SAMPLE_CLEAR_FAILED,                                                                           \
     "DELETE FROM sample WHERE run = ? AND task = ? AND repeat = ? AND status = 'failed'")          \
   X(THREAD_ADD,                                                                                    \
     "INSERT INTO thread (sample, ordinal, parent, path, role, worker, round, spawn_token, "        \
     "join_token, tokens_prompt, tokens_fed, tokens_generated, tokens_seen, answer, finish, "       \
     "logical_start, logical_end, wait_steps, bits_hash, tokens_cached, drafted, accepted, "        \
-    "rows_spent, queued_ns, started_ns, first_token_ns, ended_ns) VALUES (?, ?, ?, ?, ?, ?, ?, "   \
-    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
-  X(TRACE_ADD,                                                                                     \
-    "INSERT INTO trace (sample, thread, text, text_bytes, layout) VALUES (?, ?, ?, ?, ?)")         \
+    "rows_spent, queued_ns, started_ns, first_token_ns, ended_ns, vote_key, logprob) VALUES (?, "  \
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")         \
+  X(TRACE_ADD, "INSERT INTO trace (sample, thread, text, text_bytes, ids, ids_bytes, logprobs, "   \
+               "layout) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                          \
   X(VERDICT_PUT, "INSERT INTO verdict (sample, thread, checker, version, correct, reason, score) " \
                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (sample, thread, checker) "      \
                  "DO UPDATE SET version = ?4, correct = ?5, reason = ?6, score = ?7")              \
                                                                                                    \
-  X(RESCORE_PAGE,                                                                                  \
-    "SELECT sample.id, sample.task, sample.repeat, sample.status, sample.answer, task.target, "    \
-    "trace.text, trace.text_bytes, verdict.correct, verdict.reason FROM sample "                   \
-    "JOIN task ON task.id = sample.task "                                                          \
-    "LEFT JOIN trace ON trace.sample = sample.id AND trace.thread = 0 "                            \
-    "LEFT JOIN verdict ON verdict.sample = sample.id AND verdict.thread = -1 "                     \
-    "AND verdict.checker = ?4 "                                                                    \
-    "WHERE sample.run = ?1 AND (sample.task, sample.repeat) > (?2, ?3) "                           \
-    "AND sample.status <> 'failed' AND (?6 OR verdict.version IS NOT ?5) "                         \
-    "ORDER BY sample.task, sample.repeat LIMIT 1000")
+  X(VERDICT_CLEAR_THREADS, "DELETE FROM verdict WHERE sample = ? AND checker = ? AND thread >= 0") \
+  X(LOAD_ADD, "INSERT INTO engine_load (process, at_ns, interval_ns, steps, rows, sampled, "       \
+              "prefilled, found, recomputed, preempted, threads_running, threads_waiting, "        \
+              "samples, pages, pages_used, step_ns, record_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "   \
+              "?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                        \
+  X(ALONE_PUT, "INSERT OR REPLACE INTO alone (sample, process, pass, total_ns, first_token_ns) "   \
+               "VALUES (?, ?, ?, ?, ?)")                                                           \
+                                                                                                   \
+  /* Both find a model's runs by run_model, and samples by run and task. */                        \
+  X(TOKENS_OF_TASK, "SELECT total(sample.tokens_generated), total(sample.threads) FROM run "       \
+                    "CROSS JOIN sample ON sample.run = run.id AND sample.task = ?3 "               \
+                    "WHERE run.model_hash = ?1 AND run.mode = ?2 AND sample.status <> 'failed' "   \
+                    "AND sample.derived = 0")                                                      \
+  X(TOKENS_OF_ALL,                                                                                 \
+    "SELECT total(tokens_generated), total(threads) FROM (SELECT sample.tokens_generated, "        \
+    "sample.threads FROM run CROSS JOIN sample ON sample.run = run.id WHERE run.model_hash = ?1 "  \
+    "AND run.mode = ?2 AND sample.status <> 'failed' AND sample.derived = 0 LIMIT 1000)")          \
+                                                                                                   \
+  X(RESCORE_THREADS,                                                                               \
+    "SELECT ordinal, role, finish, answer, vote_key FROM thread WHERE sample = ? ORDER BY "        \
+    "ordinal")                                                                                     \
+  X(RESCORE_PAGE, "SELECT sample.id, sample.task, sample.repeat, sample.status, sample.answer, "   \
+                  "sample.vote_key, task.target, trace.text, trace.text_bytes, verdict.correct, "  \
+                  "verdict.reason FROM sample "                                                    \
+                  "JOIN task ON task.id = sample.task "                                            \
+                  "LEFT JOIN trace ON trace.sample = sample.id AND trace.thread = 0 "              \
+                  "LEFT JOIN verdict ON verdict.sample = sample.id AND verdict.thread = -1 "       \
+                  "AND verdict.checker = ?4 "                                                      \
+                  "WHERE sample.run = ?1 AND (sample.task, sample.repeat) > (?2, ?3) "             \
+                  "AND sample.status <> 'failed' AND (?6 OR verdict.version IS NOT ?5) "           \
+                  "ORDER BY sample.task, sample.repeat LIMIT 1000")
 
 typedef enum statement_id {
 #define X(name, sql) name,

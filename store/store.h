@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 2 };
+enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 3 };
 enum { STORE_QUEUE_BYTES = 64 << 20, STORE_REPEATS_MAX = 1000000 };
 
 typedef struct store store;
@@ -104,20 +104,36 @@ void store_task_set_abandon(store *s); /* after any failure between begin and en
 /* The newest version, or "name@version". E_INPUT names the nearest known set. */
 MUST_CHECK status store_task_set_find(store *s, const char *name, store_task_set *out, detail *err);
 
-/* ---- jobs, runs, conditions, processes ------------------------------------------------------- */
+/* ---- models, jobs, runs, conditions, processes ----------------------------------------------- */
+
+typedef struct store_model {
+  hash hash, tokenizer;     /* of what the arithmetic depends on; of the tokenizer's file */
+  const char *name;         /* of its folder */
+  const char *architecture; /* as its own files name it */
+  const char *config_json;  /* what the arithmetic depends on */
+  int64_t parameters, context, vocabulary;
+} store_model;
+
+/* Adds a model; one of this hash that is there stays as it is. */
+MUST_CHECK status store_model_put(store *s, const store_model *m, detail *err);
 
 typedef struct store_run_new {
   const char *identity_json; /* canonical */
   int64_t task_set;
   const char *mode, *protocol, *parameters_json, *token_unit, *determinism_class;
-  const hash *model; /* NULL: none */
+  const hash *model;       /* NULL: none */
+  const hash *fingerprint; /* of the engine that makes it; NULL: none. No part of the identity */
   int64_t seed;
 } store_run_new;
 
-/* Finds or makes the run with this identity. */
+/* Finds or makes the run with this identity. One that is there keeps its fingerprint, or its lack
+   of one. */
 MUST_CHECK status store_run(store *s, const store_run_new *r, int64_t *run, int *made, detail *err);
 /* The run with this identity, or 0. */
 MUST_CHECK status store_run_find(store *s, const char *identity_json, int64_t *run, detail *err);
+/* *found is 0 where the run has none. E_INPUT: no such run; E_STORE: what stands there is no hash.
+ */
+MUST_CHECK status store_run_fingerprint(store *s, int64_t run, hash *out, int *found, detail *err);
 
 MUST_CHECK status store_job_put(store *s, const char *name, const char *document_json, detail *err);
 
@@ -181,18 +197,25 @@ int64_t store_work_wanted(const store_work_filter *f, int64_t tasks);
 #define STORE_NONE INT64_MIN
 
 typedef struct store_thread {
-  const char *path, *role, *finish, *answer; /* answer may be NULL */
-  int32_t parent;                            /* an index; -1 for none */
-  int32_t worker, round;                     /* -1 for none */
-  int64_t spawn_token, join_token;           /* STORE_NONE for none */
+  const char *path, *role, *finish;
+  const char *answer, *vote_key;   /* NULL: none */
+  int32_t parent;                  /* an index; -1 for none */
+  int32_t worker, round;           /* -1 for none */
+  int64_t spawn_token, join_token; /* STORE_NONE for none */
   int64_t tokens_prompt, tokens_fed, tokens_generated, tokens_seen;
   int64_t logical_start, logical_end, wait_steps;
   uint64_t bits_hash;
   int64_t tokens_cached, drafted, accepted, rows_spent;
   int64_t queued_ns, started_ns, first_token_ns, ended_ns;
-  const char *text; /* the trace: text_bytes bytes */
+  const char *text; /* the trace: text_bytes bytes; NULL: none is kept */
   size_t text_bytes;
   const char *layout_json;
+  /* Of a model: what its tokens are, and how likely those were that it sampled. A symbolic thread
+     leaves all of it zero. */
+  const uint32_t *ids;   /* [id_count] NULL: none, and then none of the rest */
+  const float *logprobs; /* [logprob_count] raw, of sampled tokens in order; NULL: not kept */
+  size_t id_count, logprob_count;
+  double logprob; /* their sum, kept either way; NaN: not known */
 } store_thread;
 
 typedef struct store_costs {
@@ -214,6 +237,7 @@ typedef struct store_sample {
   store_costs costs;
   int64_t queued_ns, started_ns, first_token_ns, ended_ns;
   double batch_samples;        /* negative for none */
+  int derived;                 /* 1: cut from the tokens of a larger sample, and not run */
   const store_thread *threads; /* threads[0] is the root */
   int32_t thread_count;
 } store_sample;
@@ -233,6 +257,35 @@ MUST_CHECK status store_put(store *s, const store_sample *sample, const store_ve
 /* Returns when all that was queued is durable. Any thread. */
 MUST_CHECK status store_flush(store *s, detail *err);
 
+/* What the engine did between at_ns - interval_ns and at_ns; times by store_now_ns. */
+typedef struct store_load {
+  int64_t at_ns, interval_ns;
+  int64_t steps, rows, sampled, prefilled, found, recomputed, preempted; /* in the interval */
+  double threads_running, threads_waiting, samples;                      /* means over its steps */
+  int64_t pages, pages_used;  /* of the cache, at its end */
+  int64_t step_ns, record_ns; /* spent in steps; spent recording samples */
+} store_load;
+
+/* Queued like a sample, for the process of store_process_start. Each ends later than the one
+   before. Any thread. */
+MUST_CHECK status store_load_put(store *s, const store_load *load, detail *err);
+
+typedef struct store_alone {
+  int64_t sample, total_ns;
+  int64_t first_token_ns; /* STORE_NONE: not known */
+  int32_t pass;           /* from 0 */
+} store_alone;
+
+/* One pass of a stored sample by itself in an empty engine, in this process. Replaces the same
+   pass of this process. E_STORE: no such sample. Owner's thread. */
+MUST_CHECK status store_alone_put(store *s, const store_alone *a, detail *err);
+
+/* How many tokens a thread may be expected to sample at this task: the mean over the threads of
+   the stored finished samples of the task with this model and mode, else over all tasks (of at
+   most a thousand samples, and kept from then on), else 0. For the order of work only. */
+MUST_CHECK status store_expected_tokens(store *s, const hash *model, const char *mode, int64_t task,
+                                        int64_t *tokens, detail *err);
+
 typedef struct store_stats {
   int64_t samples, bytes, commits; /* committed; bytes of queued records */
   int64_t write_ns;                /* the writer thread at work, commits included */
@@ -243,20 +296,36 @@ store_stats store_written(store *s);
 /* ---- verdicts after the fact ------------------------------------------------------------------
  */
 
+typedef struct store_answer_thread {
+  int32_t ordinal;
+  const char *role, *finish;
+  const char *answer, *vote_key; /* NULL: none */
+} store_answer_thread;
+
 typedef struct store_answer {
   int64_t sample;
-  const char *target;          /* of its task */
-  const char *answer, *status; /* answer may be NULL */
-  const char *trace;           /* of the root thread */
+  const char *target;            /* of its task */
+  const char *answer, *vote_key; /* NULL: none */
+  const char *status;
+  const char *trace; /* of the root thread */
   size_t trace_bytes;
+  const store_answer_thread *threads; /* [thread_count] all of them, in order */
+  int thread_count;
 } store_answer;
 
+/* Judges one sample; a is borrowed for the call. verdicts has room for 1 + a->thread_count and
+   *count is 1: the first is the sample's, and behind it may come one for any of its threads, named
+   by its ordinal. Filled in are correct, score, reason (copied) and a thread's ordinal; who judges
+   is known. */
+typedef status store_judge(void *context, const store_answer *a, store_verdict *verdicts,
+                           int *count, detail *err);
+
 /* Gives each sample of the run that has no verdict by this checker at this version (or every one,
-   with all) to judge, and stores what it returns, a transaction per thousand samples. *changed
-   counts verdicts whose correct or reason differ from before, new ones included. */
+   with all) to judge, and stores what it returns in the place of all that the checker said of the
+   sample and its threads before, a transaction per thousand samples. Failed samples are not judged.
+   *changed counts samples whose own verdict differs from before in correct or reason, or is new. */
 MUST_CHECK status store_rescore(store *s, int64_t run, const char *checker, int version, int all,
-                                status (*judge)(void *context, const store_answer *a,
-                                                store_verdict *verdict, detail *err),
-                                void *context, int64_t *judged, int64_t *changed, detail *err);
+                                store_judge *judge, void *context, int64_t *judged,
+                                int64_t *changed, detail *err);
 
 #endif

@@ -15,7 +15,8 @@
 #include <sqlite3.h>
 #include <zlib.h>
 
-extern const char store_schema_sql[], store_views_sql[]; /* the .sql files, embedded */
+extern const char store_schema_sql[], store_views_sql[],
+    store_version_3_sql[]; /* the .sql files, embedded */
 
 /* ---- connection.c ---------------------------------------------------------------------------- */
 
@@ -49,6 +50,11 @@ int step_whole(sqlite3_stmt *statement);
 int is_no_room(int cause);
 status no_room(const char *path, detail *err);
 
+typedef struct blob {
+  const void *data;
+  size_t bytes;
+} blob;
+
 /* One use of a prepared statement: parameters are bound in order, and the first failure stays until
    call_row or call_run returns it. Text and blobs are borrowed until call_end. */
 typedef struct call {
@@ -58,13 +64,14 @@ typedef struct call {
 } call;
 
 call call_start(connection *c, statement_id id);
-void call_int(call *k, int64_t value);   /* STORE_NONE binds NULL */
-void call_index(call *k, int32_t value); /* negative binds NULL */
-void call_bits(call *k, uint64_t value); /* the same 64 bits; never NULL */
-void call_real(call *k, double value);
+void call_int(call *k, int64_t value);         /* STORE_NONE binds NULL */
+void call_index(call *k, int32_t value);       /* negative binds NULL */
+void call_bits(call *k, uint64_t value);       /* the same 64 bits; never NULL */
+void call_real(call *k, double value);         /* NaN binds NULL */
 void call_real_or_null(call *k, double value); /* negative binds NULL */
 void call_text(call *k, const char *value);    /* NULL binds NULL */
 void call_blob(call *k, const void *bytes, size_t count);
+void call_blob_or_null(call *k, const blob *b); /* without data binds NULL */
 MUST_CHECK status call_row(call *k, int *row, detail *err);
 void call_end(call *k);
 /* For statements without rows: to the end, and call_end. */
@@ -72,19 +79,22 @@ MUST_CHECK status call_run(call *k, detail *err);
 
 /* ---- encode.c -------------------------------------------------------------------------------- */
 
-typedef struct blob {
-  const void *data;
-  size_t bytes;
-} blob;
+/* A thread's trace as the table holds it; what it does not have is without data. */
+typedef struct packed_trace {
+  blob text, ids, logprobs;
+} packed_trace;
 
-/* A sample ready to be bound: one allocation that holds every string and blob it points to. */
+/* A sample ready to be bound: one allocation that holds every string and blob it points to. Or,
+   where is_load, an interval of the engine's load. */
 typedef struct record {
   struct record *next;
   size_t bytes; /* of this allocation */
-  store_sample sample;
+  int is_load;
+  store_load load;
+  store_sample sample; /* its threads' text, ids and logprobs are told apart from NULL, not read */
   const store_verdict *verdicts;
   size_t verdict_count;
-  const blob *traces; /* [sample.thread_count]; data NULL: none */
+  const packed_trace *traces; /* [sample.thread_count] */
 } record;
 
 /* zlib's allocator, through base/memory.h. */
@@ -103,6 +113,7 @@ MUST_CHECK status record_encoder_open(record_encoder **out, detail *err);
 void record_encoder_close(record_encoder *e);
 MUST_CHECK status record_make(record **out, record_encoder *e, const store_sample *sample,
                               const store_verdict *verdicts, size_t verdict_count, detail *err);
+MUST_CHECK status record_of_load(record **out, const store_load *load, detail *err);
 
 /* The bytes of a blob in sqlar's form, in *out (of *capacity, grown as needed) or borrowed from
    the blob itself; *data says which. Terminated by a zero only in *out. */
@@ -127,6 +138,11 @@ void writer_resume(writer *w);
 MUST_CHECK status sample_write(connection *c, const record *r, int64_t process, detail *err);
 MUST_CHECK status verdict_write(connection *c, int64_t sample, const store_verdict *v, detail *err);
 
+/* ---- measured.c ------------------------------------------------------------------------------ */
+
+/* Within a transaction. */
+MUST_CHECK status load_write(connection *c, const store_load *load, int64_t process, detail *err);
+
 /* ---- open.c ---------------------------------------------------------------------------------- */
 
 /* A task set between begin and end. */
@@ -137,6 +153,13 @@ typedef struct building {
   hash_parts hash;
   char name[128];
 } building;
+
+/* What store_expected_tokens found last for tasks that nothing is known of. */
+typedef struct expectation {
+  hash model;
+  char mode[32];
+  int64_t tokens; /* 0: nothing */
+} expectation;
 
 struct store {
   connection on; /* the owner's */
@@ -149,6 +172,7 @@ struct store {
   writer *writer; /* from store_process_start on */
   int64_t process, start_ns;
   building set;
+  expectation expected;
 };
 
 /* Sets the journal and the durability of a connection that writes. */

@@ -21,7 +21,7 @@ struct writer {
   pthread_cond_t done;  /* a group ended: there is room, or all is durable, or it failed */
   record *first, **last;
   size_t held_bytes;         /* queued and in the group being written */
-  int64_t accepted, durable; /* samples */
+  int64_t accepted, durable; /* records */
   int writing, stopping, paused;
   pthread_t paused_by;
   status failed; /* the first failure, and its detail */
@@ -71,7 +71,8 @@ static status write_group(writer *w, const record *group, detail *err) {
   status failed = connection_run(&w->on, "BEGIN IMMEDIATE", err);
   if (failed) return failed;
   for (const record *r = group; !failed && r; r = r->next)
-    failed = sample_write(&w->on, r, w->owner->process, err);
+    failed = r->is_load ? load_write(&w->on, &r->load, w->owner->process, err)
+                        : sample_write(&w->on, r, w->owner->process, err);
   if (!failed) failed = connection_run(&w->on, "COMMIT", err);
   connection_rollback(&w->on);
   return failed;
@@ -85,7 +86,7 @@ static void end_group(writer *w, record *group, status failed, const detail *why
     w->held_bytes -= r->bytes;
     if (failed) continue;
     w->durable++;
-    w->stats.samples++;
+    w->stats.samples += !r->is_load;
     w->stats.bytes += (int64_t)r->bytes;
   }
   if (failed) {
@@ -268,6 +269,16 @@ status store_put(store *s, const store_sample *sample, const store_verdict *verd
   failed = record_make(&r, e, sample, verdicts, verdict_count, err);
   return_encoder(w, e);
   if (!failed) failed = queue_record(w, r, err);
+  if (failed) memory_free(r);
+  return failed;
+}
+
+status store_load_put(store *s, const store_load *load, detail *err) {
+  if (!s->writes) return fault(err, E_STORE, "%s was opened for reading", s->path);
+  REQUIRE(s->writer); /* store_process_start comes first */
+  record *r = NULL;
+  status failed = record_of_load(&r, load, err);
+  if (!failed) failed = queue_record(s->writer, r, err);
   if (failed) memory_free(r);
   return failed;
 }

@@ -404,7 +404,7 @@ static const struct {
     {"ALTER TABLE run RENAME COLUMN mode TO mood", "of its table run"},
     {"ALTER TABLE verdict RENAME TO v; CREATE VIEW verdict AS SELECT * FROM v", "table verdict"},
     {"ALTER TABLE trace RENAME TO t; CREATE TABLE trace (sample INTEGER, thread INTEGER, text, "
-     "text_bytes INTEGER, ids, ids_bytes, forwards, forwards_bytes, logprobs, layout)",
+     "text_bytes INTEGER, ids, ids_bytes, logprobs, layout)",
      "table trace"},
     {"DROP TABLE process", "table process"},
     {"UPDATE task SET question = 'another' WHERE ordinal = 3", "task 3 of its set tasks@1"},

@@ -254,12 +254,14 @@ typedef struct judging {
   int correct_below; /* the target's n */
 } judging;
 
-static status judge(void *context, const store_answer *a, store_verdict *out, detail *err) {
+static status judge(void *context, const store_answer *a, store_verdict *out, int *count,
+                    detail *err) {
   judging *j = context;
   int n = -1;
   if (++j->calls == j->fail_at) return fault(err, E_INPUT, "cannot judge");
   if (sscanf(a->target, "{\"n\":%d}", &n) != 1 || !strcmp(a->status, "failed")) return E_INPUT;
   j->traces += a->trace_bytes == strlen(long_trace) && !strcmp(a->trace, long_trace);
+  ck_assert_int_eq(*count, 1);
   *out = verdict("ignored", n < j->correct_below);
   return OK;
 }
