@@ -6,7 +6,7 @@ function(room name)
   target_link_libraries(${name} PUBLIC nightjar_options PRIVATE ${ARGN})
 endfunction()
 
-room(base PkgConfig::libmd Threads::Threads ${UTF8PROC_LIBRARY})
+room(base PkgConfig::libmd PkgConfig::libpcre2_8 Threads::Threads ${UTF8PROC_LIBRARY})
 target_include_directories(base PRIVATE ${UTF8PROC_INCLUDE} ${RANDOM123_INCLUDE})
 target_link_libraries(base PUBLIC PkgConfig::jansson)
 

@@ -9,16 +9,19 @@
    A protocol is opened for a run with its resolved parameters and is only read then: any threads
    may share it. Parameters by which protocols differ, beside those of the mode:
 
-     preset         "published": the settings of the published evaluation, where nothing else is
-   said label.tokens   countdown-sosp: "Token Budget: n " before the prompt, as SoS+ was trained
-     prompt         generic: the template; "{question}" stands for the task's question
-     answer         generic: a pattern (PCRE2). Its last match behind the prompt is the answer, its
-                    first group where it has one
-     stop           generic: strings that end a thread
-     finisher.text  what is fed to ask for the answer; countdown-sosp has its own
-     finisher.tokens how many tokens may be sampled behind it; without it there is no finisher
-     vote_key       "canonical": the meaning of an answer (Countdown: the expression tree; generic:
-   a number's value); "literal": its text */
+     preset           "published": the settings of the published evaluation, where nothing else is
+                      said. generic has none
+     label.tokens     countdown-sosp: "Token Budget: n " before the prompt, as SoS+ was trained
+     prompt           generic: the template; "{question}" stands for the task's question, "{{" and
+                      "}}" for braces
+     answer           generic: a pattern (base/pattern.h). Its last match is the answer, its first
+                      group where it has one; without it all that was written is
+     stop             generic: strings that end a thread
+     finisher.text    generic: what is fed to ask for the answer; countdown-sosp has its own words,
+                      and countdown-sos nothing to ask for
+     finisher.tokens  how many tokens may be sampled behind it; without it there is no finisher
+     vote_key         "canonical": the meaning of an answer (Countdown: the expression tree;
+                      generic: a number's value); "literal": its text */
 #ifndef SOLVERS_PROTOCOL_H
 #define SOLVERS_PROTOCOL_H
 
@@ -27,7 +30,17 @@
 
 typedef struct protocol protocol;
 
-/* E_INPUT names the parameter; E_MEMORY. */
+/* Of any text that a protocol writes. */
+enum { PROTOCOL_TEXT_BYTES_MAX = 64 << 20 };
+
+/* Their names, NULL-terminated, in the order above. */
+extern const char *const protocol_names[];
+
+/* For a mode's resolve: fills what the preset and the protocol's defaults give, and refuses what
+   does not fit the protocol. What this made is accepted unchanged. E_INPUT, E_MEMORY. */
+MUST_CHECK status protocol_resolve(json_t *parameters, detail *err);
+
+/* E_INPUT names the parameter; E_MEMORY. Copies what it needs. */
 MUST_CHECK status protocol_open(protocol **out, const json_t *parameters, detail *err);
 void protocol_close(protocol *p); /* NULL is a no-op */
 
@@ -37,15 +50,16 @@ const char *protocol_kind(const protocol *p);  /* of the task sets that it can p
 /* The kind of a protocol by its name, before one is open; NULL: no such protocol. */
 const char *protocol_kind_of(const char *name);
 
-/* Appends the prompt. E_INPUT: a target that is not of the protocol's kind. */
+/* Appends the prompt. E_INPUT: a target that is not of the protocol's kind; out's errors. */
 MUST_CHECK status protocol_prompt(const protocol *p, const char *question, const char *target,
                                   text *out, detail *err);
 const char *const *protocol_stops(const protocol *p, int *count);
 
-/* Reads the answer in a thread's text (prompt_bytes of it its prompt): appends it, and *found is 1,
-   or appends nothing and *found is 0. */
-MUST_CHECK status protocol_answer(const protocol *p, const char *bytes, size_t count,
-                                  size_t prompt_bytes, text *out, int *found, detail *err);
+/* Reads the answer in a thread's text: appends it, and *found is 1, or appends nothing and *found
+   is 0. What stands before from gives no answer: it is the prompt, or, where the thread was asked
+   by a finisher, all that it held before. */
+MUST_CHECK status protocol_answer(const protocol *p, const char *bytes, size_t count, size_t from,
+                                  text *out, int *found, detail *err);
 /* Appends what an answer's vote counts for; *found 0: it counts for nothing. answer may be NULL. */
 MUST_CHECK status protocol_vote_key(const protocol *p, const char *target, const char *answer,
                                     text *out, int *found, detail *err);
@@ -54,7 +68,8 @@ MUST_CHECK status protocol_vote_key(const protocol *p, const char *target, const
  */
 int protocol_has_finisher(const protocol *p);
 int protocol_finisher_tokens(const protocol *p);
-/* Appends what is fed to a thread whose text is bytes. */
+/* Appends what is fed to a thread whose text is bytes; nothing where there is nothing to ask for:
+   the text of a countdown-sosp thread may hold its whole answer when it meets its limit. */
 MUST_CHECK status protocol_finisher(const protocol *p, const char *target, const char *bytes,
                                     size_t count, text *out, detail *err);
 

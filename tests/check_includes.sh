@@ -13,7 +13,7 @@ declare -A may=(
 # header pattern: the rooms that may include it.
 libraries=(
   "sqlite3\.h|archive(_entry)?\.h|zlib\.h:store" "yaml\.h:pipeline" "jansson\.h|sha2\.h:base"
-  "Random123/.*:base kernels" "pcre2\.h:engine" "utf8proc\.h:base engine"
+  "Random123/.*:base kernels" "pcre2\.h:base engine" "utf8proc\.h:base engine"
   "cuda.*|cublas.*|(oneapi/)?dnnl.*:kernels" "check\.h:tests")
 # single exceptions by design: the tokenizer counts for solvers, the bench sees kernels.
 exception() {

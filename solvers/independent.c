@@ -1,0 +1,157 @@
+#include "solvers/independent_internal.h"
+#include "solvers/vote.h"
+
+#include <string.h>
+
+static const char *const presets[] = {"published", NULL};
+static const char *const vote_keys[] = {"canonical", "literal", NULL};
+
+const option independent_options[1 + INDEPENDENT_OPTIONS] = {
+    {"n", OPTION_INTEGER, NULL, 1, VOTE_THREADS_MAX, "threads that vote"},
+    {"protocol", OPTION_CHOICE, protocol_names, 0, 0, "how a task is put and an answer read"},
+    {"preset", OPTION_CHOICE, presets, 0, 0, "settings of the published evaluation"},
+    {"prompt", OPTION_TEXT, NULL, 1, 16384, "a template with {question} in it"},
+    {"answer", OPTION_TEXT, NULL, 1, 4096, "a pattern whose last match is the answer"},
+    {"stop", OPTION_TEXTS, NULL, 1, 256, "strings that end a thread"},
+    {"suppress", OPTION_TEXTS, NULL, 1, 256, "tokens, by name, that are never sampled"},
+    {"begin", OPTION_INTEGER, NULL, 0, 4, "begin tokens before the prompt"},
+    {"label.tokens", OPTION_INTEGER, NULL, 1, 1000000, "the token budget in the prompt"},
+    {"limit.tokens_total", OPTION_INTEGER, NULL, 1, 1e9, "tokens of all threads of a sample"},
+    {"limit.tokens_thread", OPTION_INTEGER, NULL, 1, 1e7, "tokens that one thread may sample"},
+    {"limit.context", OPTION_INTEGER, NULL, 2, 1e7, "tokens that one thread may hold"},
+    {"finisher.text", OPTION_TEXT, NULL, 1, 16384, "what asks for the answer at a limit"},
+    {"finisher.tokens", OPTION_INTEGER, NULL, 1, 4096, "tokens that the asked answer may take"},
+    {"sampling.temperature", OPTION_REAL, NULL, 0, 100, "0: the likeliest token"},
+    {"sampling.top_k", OPTION_INTEGER, NULL, 0, 1000000, "tokens to choose from; 0: all"},
+    {"sampling.top_p", OPTION_REAL, NULL, 0, 1, "probability to choose from, above 0"},
+    {"sampling.min_p", OPTION_REAL, NULL, 0, 1, "least probability, relative to the greatest"},
+    {"vote_key", OPTION_CHOICE, vote_keys, 0, 0, "what makes two answers one"},
+};
+
+status independent_resolve(json_t *parameters, detail *err) {
+  const json_t *top_p = json_object_get(json_object_get(parameters, "sampling"), "top_p");
+  if (top_p && json_number_value(top_p) <= 0) {
+    return fault(err, E_INPUT,
+                 "'sampling.top_p' 0 leaves no token to choose; use 1 for all, or "
+                 "'sampling.temperature' 0 for the likeliest");
+  }
+  return protocol_resolve(parameters, err);
+}
+
+/* ---- a sample -------------------------------------------------------------------------------- */
+
+status independent_open(independent **out, uint32_t count, const mode_setup *setup, arena *memory,
+                        detail *err) {
+  independent *s = arena_take(memory, 1, sizeof *s);
+  if (!s) return arena_full(memory, err);
+  *s = (independent){.setup = *setup, .memory = memory, .count = count};
+  s->threads = arena_take(memory, count, sizeof *s->threads);
+  if (!s->threads) return arena_full(memory, err);
+  text prompt;
+  text_open(&prompt, PROTOCOL_TEXT_BYTES_MAX);
+  status failed = protocol_prompt(setup->protocol, setup->question, setup->target, &prompt, err);
+  if (!failed) {
+    s->prompt_bytes = prompt.bytes;
+    s->prompt = arena_text(memory, text_string(&prompt), prompt.bytes);
+    if (!s->prompt) failed = arena_full(memory, err);
+  }
+  text_close(&prompt);
+  if (!failed) *out = s;
+  return failed;
+}
+
+status independent_spawn(const independent *s, const char *role, const mode_output *out,
+                         detail *err) {
+  status failed = OK;
+  for (uint32_t i = 0; !failed && i < s->count; i++) {
+    mode_command c = {.kind = MODE_SPAWN,
+                      .thread = i,
+                      .role = role,
+                      .text = s->prompt,
+                      .text_bytes = s->prompt_bytes};
+    failed = out->emit(out->context, &c, err);
+  }
+  return failed;
+}
+
+/* Feeds the finisher, unless it has nothing to ask for. */
+static status ask(independent *s, const mode_event *e, const mode_output *out, detail *err) {
+  independent_thread *t = &s->threads[e->thread];
+  text words;
+  text_open(&words, PROTOCOL_TEXT_BYTES_MAX);
+  status failed =
+      protocol_finisher(s->setup.protocol, s->setup.target, e->text, e->text_bytes, &words, err);
+  if (!failed && words.bytes) {
+    t->asked = 1;
+    t->asked_from = e->text_bytes;
+    mode_command c = {.kind = MODE_FEED,
+                      .thread = e->thread,
+                      .text = text_string(&words),
+                      .text_bytes = words.bytes,
+                      .is_finisher = 1};
+    failed = out->emit(out->context, &c, err);
+  }
+  text_close(&words);
+  return failed;
+}
+
+/* A thread that a limit cut off and nobody asked does not vote: what it would have said is not
+   known. */
+static status read_key(const independent *s, const mode_event *e, const char *answer, text *key,
+                       int *found, detail *err) {
+  *found = 0;
+  int cut_off = e->end == MODE_END_LIMIT && !protocol_has_finisher(s->setup.protocol);
+  if (cut_off) return OK;
+  return protocol_vote_key(s->setup.protocol, s->setup.target, answer, key, found, err);
+}
+
+static status tell(independent *s, const mode_event *e, const text *answer, const text *key,
+                   const mode_output *out, detail *err) {
+  independent_thread *t = &s->threads[e->thread];
+  t->answered = 1;
+  t->has_answer = answer != NULL;
+  s->answered++;
+  if (key) {
+    t->key = arena_text(s->memory, text_string(key), key->bytes);
+    if (!t->key) return arena_full(s->memory, err);
+  }
+  mode_command c = {.kind = MODE_ANSWER,
+                    .thread = e->thread,
+                    .text = answer ? text_string(answer) : NULL,
+                    .text_bytes = answer ? answer->bytes : 0,
+                    .vote_key = t->key};
+  return out->emit(out->context, &c, err);
+}
+
+/* Neither a stop string nor what was sampled with its end belongs to what was said. */
+static status answer(independent *s, const mode_event *e, const mode_output *out, detail *err) {
+  const independent_thread *t = &s->threads[e->thread];
+  size_t bytes = e->end == MODE_END_STOP ? e->stop_at : e->text_bytes;
+  size_t from = t->asked ? t->asked_from : e->prompt_bytes;
+  REQUIRE(from <= bytes && bytes <= e->text_bytes);
+  text said, key;
+  int has_answer, has_key = 0;
+  text_open(&said, PROTOCOL_TEXT_BYTES_MAX);
+  text_open(&key, PROTOCOL_TEXT_BYTES_MAX);
+  status failed = protocol_answer(s->setup.protocol, e->text, bytes, from, &said, &has_answer, err);
+  if (!failed && has_answer) failed = read_key(s, e, text_string(&said), &key, &has_key, err);
+  if (!failed) failed = tell(s, e, has_answer ? &said : NULL, has_key ? &key : NULL, out, err);
+  text_close(&key);
+  text_close(&said);
+  return failed;
+}
+
+status independent_ended(independent *s, const mode_event *e, const mode_output *out, detail *err) {
+  REQUIRE(e->thread < s->count && !s->threads[e->thread].answered);
+  independent_thread *t = &s->threads[e->thread];
+  if (e->end == MODE_END_LIMIT && !t->asked && protocol_has_finisher(s->setup.protocol)) {
+    status failed = ask(s, e, out, err);
+    if (failed || t->asked) return failed;
+  }
+  return answer(s, e, out, err);
+}
+
+status independent_done(mode_thread winner, const mode_output *out, detail *err) {
+  mode_command c = {.kind = MODE_DONE, .thread = winner};
+  return out->emit(out->context, &c, err);
+}

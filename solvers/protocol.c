@@ -1,0 +1,211 @@
+#include "base/memory.h"
+#include "solvers/protocol_internal.h"
+
+#include <string.h>
+
+/* Of the texts that a protocol keeps: a prompt, a finisher, 64 stop strings. */
+enum { KEPT_BYTES_MAX = 1 << 20 };
+
+static const protocol_table *const tables[] = {&protocol_countdown_sos, &protocol_countdown_sosp,
+                                               &protocol_generic};
+enum { TABLES = sizeof tables / sizeof tables[0] };
+const char *const protocol_names[TABLES + 1] = {"countdown-sos", "countdown-sosp", "generic", NULL};
+
+static const protocol_table *find_table(const char *name) {
+  for (size_t i = 0; name && i < TABLES; i++) {
+    if (!strcmp(tables[i]->name, name)) return tables[i];
+  }
+  return NULL;
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+/* The part of a path up to its first dot, and what follows that dot (NULL: nothing). */
+static const char *path_head(const char *path, char head[64]) {
+  const char *dot = strchr(path, '.');
+  size_t bytes = dot ? (size_t)(dot - path) : strlen(path);
+  REQUIRE(bytes < 64);
+  memcpy(head, path, bytes);
+  head[bytes] = 0;
+  return dot ? dot + 1 : NULL;
+}
+
+const json_t *parameter_get(const json_t *parameters, const char *path) {
+  char head[64];
+  while (path && parameters) {
+    path = path_head(path, head);
+    parameters = json_object_get(parameters, head);
+  }
+  return parameters;
+}
+
+/* Puts value, whose reference it takes; the paths of settings have one dot at most. */
+static status parameter_put(json_t *parameters, const char *path, json_t *value, detail *err) {
+  char head[64];
+  const char *rest = path_head(path, head);
+  int failed = 0;
+  if (rest && !json_object_get(parameters, head)) {
+    failed = json_object_set_new(parameters, head, json_object());
+  }
+  json_t *in = rest ? json_object_get(parameters, head) : parameters;
+  if (failed) {
+    json_decref(value);
+  } else {
+    failed = json_object_set_new(in, rest ? rest : head, value);
+  }
+  return failed ? fault(err, E_MEMORY, "no memory for a condition's parameters") : OK;
+}
+
+static status find_named(const json_t *parameters, const protocol_table **out, detail *err) {
+  *out = find_table(json_string_value(json_object_get(parameters, "protocol")));
+  if (*out) return OK;
+  return fault(err, E_INPUT,
+               "a mode that asks a model needs 'protocol': countdown-sos, countdown-sosp or "
+               "generic");
+}
+
+static status refuse_unused(const protocol_table *t, const json_t *parameters, detail *err) {
+  for (const protocol_unused *u = t->unused; u->key; u++) {
+    if (!parameter_get(parameters, u->key)) continue;
+    return fault(err, E_INPUT, "'%s' is not used by protocol %s: %s; remove it", u->key, t->name,
+                 u->why);
+  }
+  return OK;
+}
+
+static status apply_preset(const protocol_table *t, json_t *parameters, detail *err) {
+  status s = OK;
+  for (const protocol_setting *v = t->preset; !s && v->key; v++) {
+    if (parameter_get(parameters, v->key)) continue;
+    json_t *value =
+        v->type == OPTION_REAL ? json_real(v->value) : json_integer((json_int_t)v->value);
+    s = parameter_put(parameters, v->key, value, err);
+  }
+  return s;
+}
+
+status protocol_resolve(json_t *parameters, detail *err) {
+  const protocol_table *t;
+  protocol *p;
+  status s = find_named(parameters, &t, err);
+  if (!s) s = protocol_open(&p, parameters, err);
+  if (s) return s;
+  protocol_close(p);
+  if (json_object_get(parameters, "preset")) s = apply_preset(t, parameters, err);
+  if (!s && !json_object_get(parameters, "vote_key")) {
+    s = parameter_put(parameters, "vote_key", json_string("canonical"), err);
+  }
+  return s;
+}
+
+/* ---- a protocol ------------------------------------------------------------------------------ */
+
+status protocol_keep(protocol *p, const json_t *value, const char **out, detail *err) {
+  *out = NULL;
+  const char *string = json_string_value(value);
+  if (!string) return OK;
+  *out = arena_text(p->memory, string, json_string_length(value));
+  return *out ? OK : arena_full(p->memory, err);
+}
+
+status protocol_open(protocol **out, const json_t *parameters, detail *err) {
+  const protocol_table *t;
+  status s = find_named(parameters, &t, err);
+  if (!s) s = refuse_unused(t, parameters, err);
+  if (s) return s;
+  protocol *p = memory_zeroed(1, sizeof *p);
+  if (!p) return fault(err, E_MEMORY, "no memory for a protocol");
+  p->table = t;
+  const char *key = json_string_value(json_object_get(parameters, "vote_key"));
+  p->votes_literally = key && !strcmp(key, "literal");
+  p->finisher_tokens = (int)json_integer_value(parameter_get(parameters, "finisher.tokens"));
+  p->label_tokens = json_integer_value(parameter_get(parameters, "label.tokens"));
+  s = arena_open(&p->memory, KEPT_BYTES_MAX, err);
+  if (!s && t->take) s = t->take(p, parameters, err);
+  if (s) {
+    protocol_close(p);
+  } else {
+    *out = p;
+  }
+  return s;
+}
+
+void protocol_close(protocol *p) {
+  if (!p) return;
+  pattern_close(p->answer);
+  arena_close(p->memory);
+  memory_free(p);
+}
+
+const char *protocol_name(const protocol *p) {
+  return p->table->name;
+}
+
+const char *protocol_rules(const protocol *p) {
+  return p->table->rules;
+}
+
+const char *protocol_kind(const protocol *p) {
+  return p->table->kind;
+}
+
+const char *protocol_kind_of(const char *name) {
+  const protocol_table *t = find_table(name);
+  return t ? t->kind : NULL;
+}
+
+status protocol_prompt(const protocol *p, const char *question, const char *target, text *out,
+                       detail *err) {
+  status s = p->table->prompt(p, question, target, out, err);
+  return s ? s : text_state(out, err);
+}
+
+const char *const *protocol_stops(const protocol *p, int *count) {
+  *count = p->stop_count;
+  return p->stops;
+}
+
+status protocol_answer(const protocol *p, const char *bytes, size_t count, size_t from, text *out,
+                       int *found, detail *err) {
+  REQUIRE(from <= count);
+  *found = 0;
+  size_t start = out->bytes;
+  status s = p->table->answer(p, bytes, count, from, out, found, err);
+  if (!s) s = text_state(out, err);
+  if (s) return s;
+  /* Answers go on as strings, so one that holds a zero byte ends there for everybody. */
+  text_cut(out, start + strlen(text_string(out) + start));
+  return OK;
+}
+
+status protocol_vote_key(const protocol *p, const char *target, const char *answer, text *out,
+                         int *found, detail *err) {
+  *found = 0;
+  if (!answer) return OK;
+  if (p->votes_literally) {
+    text_put(out, answer);
+    *found = 1;
+    return text_state(out, err);
+  }
+  status s = p->table->vote_key(target, answer, out, found, err);
+  return s ? s : text_state(out, err);
+}
+
+int protocol_has_finisher(const protocol *p) {
+  return p->finisher_tokens > 0;
+}
+
+int protocol_finisher_tokens(const protocol *p) {
+  return p->finisher_tokens;
+}
+
+status protocol_finisher(const protocol *p, const char *target, const char *bytes, size_t count,
+                         text *out, detail *err) {
+  REQUIRE(protocol_has_finisher(p));
+  status s = p->table->finisher(p, target, bytes, count, out, err);
+  return s ? s : text_state(out, err);
+}
+
+int64_t protocol_ref_tokens(const protocol *p, const char *bytes, size_t count) {
+  return p->table->ref_tokens ? p->table->ref_tokens(bytes, count) : -1;
+}
