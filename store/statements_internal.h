@@ -128,7 +128,29 @@
                   "AND verdict.checker = ?4 "                                                      \
                   "WHERE sample.run = ?1 AND (sample.task, sample.repeat) > (?2, ?3) "             \
                   "AND sample.status <> 'failed' AND (?6 OR verdict.version IS NOT ?5) "           \
-                  "ORDER BY sample.task, sample.repeat LIMIT 1000")
+                  "ORDER BY sample.task, sample.repeat LIMIT 1000")                                \
+                                                                                                   \
+  X(STORED_SAMPLE,                                                                                 \
+    "SELECT task.id, task.name, task.hash, task.question, task.target, task.cluster, task.split, " \
+    "task.data, run, repeat, attempt, status, limit_met, answer, vote_key, error, "                \
+    "tokens_generated, tokens_injected, tokens_prompt, tokens_finisher, tokens_total, "            \
+    "tokens_ref, seq_critical_path, seq_critical_path_injected, seq_longest_sequence, "            \
+    "seq_forwards, context_peak, wait_steps, flops, kv_token_steps, nodes_explored, "              \
+    "nodes_duplicate, children, children_refused, rounds, threads, queued_ns, started_ns, "        \
+    "first_token_ns, ended_ns, batch_samples, derived, "                                           \
+    "(SELECT count(*) FROM thread WHERE thread.sample = sample.id) FROM sample "                   \
+    "JOIN task ON task.id = sample.task WHERE sample.id = ?")                                      \
+  X(STORED_THREADS,                                                                                \
+    "SELECT ordinal, path, parent, role, worker, round, spawn_token, join_token, tokens_prompt, "  \
+    "tokens_fed, tokens_generated, tokens_seen, answer, finish, logical_start, logical_end, "      \
+    "wait_steps, bits_hash, tokens_cached, drafted, accepted, rows_spent, queued_ns, started_ns, " \
+    "first_token_ns, ended_ns, vote_key, logprob, text, text_bytes, ids, ids_bytes, logprobs, "    \
+    "layout FROM thread LEFT JOIN trace ON trace.sample = thread.sample "                          \
+    "AND trace.thread = thread.ordinal WHERE thread.sample = ? ORDER BY ordinal")                  \
+  X(STORED_KEYS,                                                                                   \
+    "SELECT sample.id, run.identity, task.hash, task.ordinal, sample.repeat FROM sample "          \
+    "CROSS JOIN run ON run.id = sample.run CROSS JOIN task ON task.id = sample.task "              \
+    "WHERE sample.run = ? AND sample.status <> 'failed'")
 
 typedef enum statement_id {
 #define X(name, sql) name,

@@ -107,6 +107,30 @@ static inline store_thread plain_thread(const char *path, int32_t parent, const 
                         .layout_json = "[[\"prompt\",0,4]]"};
 }
 
+/* What a model wrote: a prompt of two tokens, of the first, and count - 2 that it sampled. */
+enum { MODEL_TOKENS = 40, MODEL_PROMPT = 2 };
+static inline store_thread model_thread(const char *path, int32_t parent,
+                                        uint32_t ids[MODEL_TOKENS], float logprobs[MODEL_TOKENS],
+                                        uint32_t first) {
+  store_thread t = plain_thread(path, parent, "a prompt, and what was sampled");
+  t.role = parent < 0 ? "root" : "voter";
+  t.logprob = 0;
+  for (uint32_t i = 0; i < MODEL_TOKENS; i++) {
+    ids[i] = first + i % 7 + (i == 5) * 70000;
+    logprobs[i] = -0.25f * (float)(i % 5);
+    t.logprob += i < MODEL_TOKENS - MODEL_PROMPT ? (double)logprobs[i] : 0;
+  }
+  t.ids = ids;
+  t.id_count = MODEL_TOKENS;
+  t.logprobs = logprobs;
+  t.logprob_count = MODEL_TOKENS - MODEL_PROMPT;
+  t.tokens_prompt = MODEL_PROMPT;
+  t.tokens_generated = MODEL_TOKENS - MODEL_PROMPT;
+  t.bits_hash = first;
+  t.layout_json = "[[\"prompt\",0,2,0,8,0],[\"generated\",2,38,8,22,1]]";
+  return t;
+}
+
 static inline void put_plain(store *s, int64_t task, int32_t repeat, const char *state) {
   detail err;
   store_sample sample = plain_sample(task, repeat, state);
