@@ -326,6 +326,110 @@ START_TEST(a_judge_that_fails_ends_it) {
 }
 END_TEST
 
+/* Voters are right where they say so; those that are `hidden` get no verdict. */
+typedef struct election {
+  const char *hidden;
+  int voters, keys;
+} election;
+
+static status judge_vote(void *context, const store_answer *a, store_verdict *out, int *count,
+                         detail *err) {
+  election *e = context;
+  (void)err;
+  ck_assert_str_eq(a->vote_key, "right");
+  out[0] = verdict("ignored", 1);
+  for (int i = 0; i < a->thread_count; i++) {
+    const store_answer_thread *t = &a->threads[i];
+    ck_assert_int_eq(t->ordinal, i);
+    ck_assert_str_eq(t->role, "voter");
+    ck_assert_str_eq(t->finish, i % 2 ? "limit" : "end");
+    e->voters++;
+    e->keys += t->vote_key != NULL;
+    if (!t->answer || !strcmp(t->answer, e->hidden)) continue;
+    out[*count] = verdict("ignored", !strcmp(t->answer, "right"));
+    out[(*count)++].thread = t->ordinal;
+  }
+  return OK;
+}
+
+static void put_voters(store *s, int64_t task, int count) {
+  static const char *const answers[] = {"right", "wrong", NULL};
+  detail err;
+  store_thread *threads = calloc((size_t)count, sizeof *threads);
+  store_sample sample = plain_sample(task, 0, "done");
+  for (int i = 0; i < count; i++) {
+    threads[i] = plain_thread("0", -1, "x");
+    threads[i].role = "voter";
+    threads[i].finish = i % 2 ? "limit" : "end";
+    threads[i].answer = threads[i].vote_key = answers[i % 3];
+  }
+  sample.vote_key = "right";
+  sample.threads = threads;
+  sample.thread_count = count;
+  ck_ok(store_put(s, &sample, NULL, 0, &err));
+  free(threads);
+}
+
+START_TEST(rescoring_judges_threads_too) {
+  detail err;
+  store *s = open_ready("voters.db", 3);
+  put_voters(s, 1, 6);
+  put_voters(s, 2, 300);
+  put_plain(s, 3, 0, "failed");
+  ck_ok(store_flush(s, &err));
+  election e = {.hidden = "none"};
+  int64_t judged, changed;
+  ck_ok(store_rescore(s, 1, "rule", 1, 0, judge_vote, &e, &judged, &changed, &err));
+  ck_assert_int_eq(judged, 2);
+  ck_assert_int_eq(changed, 2); /* samples, however many voters there are */
+  ck_assert_int_eq(e.voters, 306);
+  ck_assert_int_eq(e.keys, 204);
+#define VOTERS "SELECT count(*) FROM verdict WHERE checker = 'rule' AND version = 1 AND "
+  ck_assert_int_eq(number(s, VOTERS "sample = 1 AND (thread, correct) IN (VALUES (-1, 1), (0, 1), "
+                                    "(1, 0), (3, 1), (4, 0))"),
+                   5);
+  ck_assert_int_eq(number(s, VOTERS "thread >= 0"), 204);
+  /* A rule that leaves voters unjudged takes back what was said of them, and of no others. */
+  ck_ok(query_run(s, "INSERT INTO verdict VALUES (1, 1, 'other', 1, 0, 'x', 0)", &err));
+  e.hidden = "wrong";
+  ck_ok(store_rescore(s, 1, "rule", 1, 1, judge_vote, &e, &judged, &changed, &err));
+  ck_assert_int_eq(changed, 0);
+  ck_assert_int_eq(number(s, VOTERS "thread >= 0"), 102);
+  ck_assert_int_eq(number(s, VOTERS "thread >= 0 AND correct = 0"), 0);
+  ck_assert_int_eq(number(s, "SELECT count(*) FROM verdict WHERE checker = 'other'"), 1);
+#undef VOTERS
+  close_store(s);
+}
+END_TEST
+
+static status judge_at_length(void *context, const store_answer *a, store_verdict *out, int *count,
+                              detail *err) {
+  static char reason[(9 << 20) + 1];
+  status failed = judge(context, a, out, count, err);
+  memset(reason, 'a', sizeof reason - 1);
+  out->reason = reason;
+  return failed;
+}
+
+START_TEST(a_page_of_long_reasons_ends_early) {
+  detail err;
+  store *s = open_ready("long.db", 5);
+  for (int64_t task = 1; task <= 5; task++)
+    put_plain(s, task, 0, "done");
+  ck_ok(store_flush(s, &err));
+  judging j = {.correct_below = 50, .fail_at = 4};
+  int64_t judged, changed;
+  ck_fails(store_rescore(s, 1, "rule", 1, 0, judge_at_length, &j, &judged, &changed, &err), E_INPUT,
+           "cannot judge");
+  ck_assert_int_eq(judged, 2);
+  j.fail_at = 0;
+  ck_ok(store_rescore(s, 1, "rule", 1, 0, judge_at_length, &j, &judged, &changed, &err));
+  ck_assert_int_eq(judged, 3);
+  ck_assert_int_eq(number(s, "SELECT sum(length(reason) = 9 << 20) FROM verdict"), 5);
+  close_store(s);
+}
+END_TEST
+
 /* ---- queries ----------------------------------------------------------------------------------
  */
 
@@ -424,6 +528,8 @@ int main(void) {
   tcase_add_test(cases, a_sample_of_nothing_is_refused);
   tcase_add_test(cases, what_was_written_is_counted);
   tcase_add_test(cases, rescoring_judges_what_lacks_a_verdict);
+  tcase_add_test(cases, rescoring_judges_threads_too);
+  tcase_add_test(cases, a_page_of_long_reasons_ends_early);
   tcase_add_test(cases, a_judge_that_fails_ends_it);
   tcase_add_test(cases, a_query_gives_rows_and_is_run_again);
   tcase_add_test(cases, queries_change_the_store_in_one_transaction);
