@@ -228,8 +228,33 @@ static status at_budget(contrast_row *row, const scores *all, curves *c, detail 
   return set_method(row, all, method, err);
 }
 
+/* Judged, and yet of no known cost: a text that the axis cannot count, as tokens_ref in Llama-2
+   tokens outside of Countdown. */
+static int is_unpriced(const scores *all, const contrast_side *side, int axis) {
+  size_t scored = 0, priced = 0;
+  for (size_t i = 0; i < side->count; i++) {
+    scored += all->conditions[side->member[i]].scored;
+    priced += all->conditions[side->member[i]].priced[axis];
+  }
+  return scored && !priced;
+}
+
+static status refuse_unpriced(contrast_row *rows, size_t count, const scores *all,
+                              const contrast_side *side, detail *err) {
+  char method[320];
+  (void)snprintf(method, sizeof method, "no sample of '%s' has a known %s", side->name,
+                 rows[0].axis);
+  status failed = OK;
+  for (size_t i = 0; i < count && !failed; i++)
+    failed = set_method(&rows[i], all, method, err);
+  return failed;
+}
+
 static status budgets(contrast_row *rows, size_t count, const scores *all, const contrast_side *a,
                       const contrast_side *b, detail *err) {
+  int axis = scores_axis(rows[0].axis);
+  if (is_unpriced(all, a, axis)) return refuse_unpriced(rows, count, all, a, err);
+  if (is_unpriced(all, b, axis)) return refuse_unpriced(rows, count, all, b, err);
   size_t members = a->count + b->count;
   size_t *member = arena_take(all->memory, members, sizeof *member);
   size_t *group = arena_take(all->memory, members, sizeof *group);
@@ -241,7 +266,7 @@ static status budgets(contrast_row *rows, size_t count, const scores *all, const
   char place[512];
   (void)snprintf(place, sizeof place, "%s|%s|%s", a->name, b->name, rows[0].axis);
   curves c;
-  curves_of which = {member, group, members, scores_axis(rows[0].axis), place};
+  curves_of which = {member, group, members, axis, place};
   status failed = curves_make(&c, all, &which, err);
   for (size_t i = 0; i < count && !failed; i++)
     failed = at_budget(&rows[i], all, &c, err);
@@ -254,37 +279,56 @@ static int counts_alike(const char *axis) {
   return !strcmp(axis, "tokens_ref") || !strcmp(axis, "nodes_explored");
 }
 
+/* What two conditions must have in common for a contrast on this axis. */
+static status check_alike(const scores *all, const scores_condition *a, const scores_condition *b,
+                          const char *axis, detail *err) {
+  if (strcmp(a->checker, b->checker)) {
+    return fault(err, E_INPUT,
+                 "job '%s': '%s' is judged by checker %s and '%s' by %s; give both the same",
+                 all->job, a->name, a->checker, b->name, b->checker);
+  }
+  if (a->has_finisher != b->has_finisher) {
+    return fault(err, E_INPUT,
+                 "job '%s': '%s' has a finisher and '%s' has none; give it to both or to neither",
+                 all->job, (a->has_finisher ? a : b)->name, (a->has_finisher ? b : a)->name);
+  }
+  if (axis[0] && !counts_alike(axis) && strcmp(a->token_unit, b->token_unit)) {
+    return fault(err, E_INPUT,
+                 "job '%s': '%s' counts %s in %s tokens and '%s' in %s; compare them on "
+                 "tokens_ref or nodes_explored",
+                 all->job, a->name, axis, a->token_unit, b->name, b->token_unit);
+  }
+  return OK;
+}
+
+static status check_side(const scores *all, const contrast_side *side, const char *axis,
+                         detail *err) {
+  if (!axis[0] && side->count > 1) {
+    return fault(err, E_INPUT,
+                 "job '%s': family '%s' has %zu conditions, and a plain contrast takes one: name "
+                 "a condition, or give an axis and budgets",
+                 all->job, side->name, side->count);
+  }
+  for (size_t i = 0; i < side->count; i++) {
+    const scores_condition *c = &all->conditions[side->member[i]];
+    if (!axis[0] || side->count < 2 || c->axes < 2) continue;
+    return fault(err, E_INPUT,
+                 "job '%s': family '%s' is swept along %d axes, and a curve over cost takes "
+                 "one: give each its own entry, or name a condition",
+                 all->job, side->name, c->axes);
+  }
+  return OK;
+}
+
 static status check_sides(const scores *all, const contrast_side *a, const contrast_side *b,
                           const char *axis, detail *err) {
   const contrast_side *sides[2] = {a, b};
   const scores_condition *first = &all->conditions[a->member[0]];
   for (int side = 0; side < 2; side++) {
-    if (!axis[0] && sides[side]->count > 1) {
-      return fault(err, E_INPUT,
-                   "job '%s': family '%s' has %zu conditions, and a plain contrast takes one: name "
-                   "a condition, or give an axis and budgets",
-                   all->job, sides[side]->name, sides[side]->count);
-    }
-    for (size_t i = 0; i < sides[side]->count; i++) {
-      const scores_condition *c = &all->conditions[sides[side]->member[i]];
-      if (axis[0] && sides[side]->count > 1 && c->axes > 1) {
-        return fault(err, E_INPUT,
-                     "job '%s': family '%s' is swept along %d axes, and a curve over cost takes "
-                     "one: give each its own entry, or name a condition",
-                     all->job, sides[side]->name, c->axes);
-      }
-      if (strcmp(c->checker, first->checker)) {
-        return fault(err, E_INPUT,
-                     "job '%s': '%s' is judged by checker %s and '%s' by %s; give both the same",
-                     all->job, first->name, first->checker, c->name, c->checker);
-      }
-      if (axis[0] && !counts_alike(axis) && strcmp(c->token_unit, first->token_unit)) {
-        return fault(err, E_INPUT,
-                     "job '%s': '%s' counts %s in %s tokens and '%s' in %s; compare them on "
-                     "tokens_ref or nodes_explored",
-                     all->job, first->name, axis, first->token_unit, c->name, c->token_unit);
-      }
-    }
+    status failed = check_side(all, sides[side], axis, err);
+    for (size_t i = 0; i < sides[side]->count && !failed; i++)
+      failed = check_alike(all, first, &all->conditions[sides[side]->member[i]], axis, err);
+    if (failed) return failed;
   }
   return OK;
 }

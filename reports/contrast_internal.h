@@ -39,7 +39,7 @@ MUST_CHECK status contrast_side_find(contrast_side *out, const scores *all, cons
  */
 
 typedef struct curves {
-  size_t count;  /* conditions that have a scored sample */
+  size_t count;  /* conditions that have a scored sample whose cost is known */
   size_t *group; /* [count] the side or family that a condition belongs to */
   double *score; /* [1 + STATS_BOOTSTRAP_DRAWS, count]; row 0 is what was measured */
   double *cost;  /* [1 + STATS_BOOTSTRAP_DRAWS, count] */

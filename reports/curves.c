@@ -113,13 +113,13 @@ static random_key key_of(const scores *all, const char *place) {
   return random_key_of(0, &seed, 0, "bootstrap");
 }
 
-/* Conditions without a scored sample have no place on a curve. */
+/* Conditions without a scored sample whose cost is known have no place on a curve. */
 static size_t *with_samples(curves *out, const scores *all, const curves_of *which) {
   size_t *member = arena_take(all->memory, which->count + 1, sizeof *member);
   out->group = arena_take(all->memory, which->count + 1, sizeof *out->group);
   if (!member || !out->group) return NULL;
   for (size_t i = 0; i < which->count; i++) {
-    if (!all->conditions[which->member[i]].scored) continue;
+    if (!all->conditions[which->member[i]].priced[which->axis]) continue;
     member[out->count] = which->member[i];
     out->group[out->count++] = which->group[i];
   }

@@ -105,8 +105,8 @@ void page_contrast_notes(const page *p, const contrast_row *rows, size_t count) 
   if (dropped) {
     page_note(
         p,
-        "Up to %lld pairs were dropped, since a sample failed, is missing or is not judged on "
-        "one side.",
+        "Up to %lld pairs were dropped, since a sample failed, is missing, is not judged or has no "
+        "number on the axis on one side.",
         (long long)dropped);
   }
 }

@@ -53,8 +53,7 @@ static status load_job(scores *all, store *s, const char *job, detail *err) {
   return failed;
 }
 
-/* A store may come from anybody: what does not fit its own counts is not followed. */
-static status damaged(const char *what, int64_t value, detail *err) {
+status scores_damaged(const char *what, int64_t value, detail *err) {
   return fault(
       err, E_STORE,
       "the store is damaged (it holds a %s of %lld, which nightjar never writes): restore a copy",
@@ -67,14 +66,20 @@ static status load_condition(scores *all, scores_condition *c, const query *q, d
   c->checker = query_keep(q, 2, all->memory);
   c->token_unit = query_keep(q, 3, all->memory);
   if (!c->name || !c->family || !c->checker || !c->token_unit) return arena_full(all->memory, err);
-  if (query_int(q, 4) < 1) return damaged("number of repeats", query_int(q, 4), err);
-  if (query_int(q, 5) < 0) return damaged("number of tasks", query_int(q, 5), err);
+  if (query_int(q, 4) < 1) return scores_damaged("number of repeats", query_int(q, 4), err);
+  if (query_int(q, 5) < 0) return scores_damaged("number of tasks", query_int(q, 5), err);
   c->repeats = (size_t)query_int(q, 4);
   c->tasks = (size_t)query_int(q, 5);
   c->task_set = query_int(q, 6);
+  for (int i = 0; i < SCORES_AXES; i++)
+    c->limit[i] = STATS_NONE;
+  c->limit[scores_axis("tokens_total")] = scores_number(q, 11);
+  c->limit[scores_axis("seq_critical_path")] = scores_number(q, 12);
   size_t bytes = 0;
   const void *identity = query_blob(q, 7, &bytes);
   c->axes = (int)query_int(q, 8);
+  c->votes_by_text = (int)query_int(q, 9);
+  c->has_finisher = (int)query_int(q, 10);
   if (bytes == HASH_BYTES) memcpy(c->identity.bytes, identity, HASH_BYTES);
   if (c->task_set != all->conditions[0].task_set) {
     return fault(
@@ -92,7 +97,13 @@ static status load_conditions(scores *all, store *s, detail *err) {
                              "SELECT c.name, c.family, c.checker, r.token_unit, c.repeats, "
                              "min(c.tasks, (SELECT count(*) FROM task t WHERE "
                              "t.task_set = r.task_set)), r.task_set, r.identity, "
-                             "(SELECT count(*) FROM json_each(c.axes)) FROM condition c "
+                             "(SELECT count(*) FROM json_each(c.axes)), "
+                             "coalesce(json_extract(r.parameters, '$.vote_key') = 'literal', 0), "
+                             "coalesce(json_extract(r.parameters, '$.finisher.tokens') > 0, 0), "
+                             "json_extract(r.parameters, '$.limit.tokens_total'), "
+                             "CASE WHEN r.mode IN ('serial', 'vote') THEN "
+                             "json_extract(r.parameters, '$.limit.tokens_thread') END "
+                             "FROM condition c "
                              "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
                              "WHERE c.job = ? ORDER BY c.ordinal, c.id",
                              err);
@@ -110,11 +121,12 @@ static status load_conditions(scores *all, store *s, detail *err) {
 
 static status load_units(scores *all, store *s, detail *err) {
   all->unit = arena_take(all->memory, all->tasks + 1, sizeof *all->unit);
-  if (!all->unit) return arena_full(all->memory, err);
+  all->content = arena_take(all->memory, all->tasks + 1, sizeof *all->content);
+  if (!all->unit || !all->content) return arena_full(all->memory, err);
   query *q = NULL;
   status failed = query_open(&q, s,
                              "SELECT ordinal, dense_rank() OVER (ORDER BY coalesce(cluster, "
-                             "ordinal)) - 1, cluster IS NOT NULL FROM task "
+                             "ordinal)) - 1, cluster IS NOT NULL, hash FROM task "
                              "WHERE task_set = ? AND ordinal < ?",
                              err);
   if (failed) return failed;
@@ -124,9 +136,12 @@ static status load_units(scores *all, store *s, detail *err) {
     int32_t unit = (int32_t)query_int(q, 1);
     int64_t ordinal = query_int(q, 0);
     if (ordinal < 0) {
-      failed = damaged("task ordinal", ordinal, err);
+      failed = scores_damaged("task ordinal", ordinal, err);
       break;
     }
+    size_t bytes = 0;
+    const void *content = query_blob(q, 3, &bytes);
+    if (bytes == HASH_BYTES) memcpy(all->content[ordinal].bytes, content, HASH_BYTES);
     all->unit[ordinal] = unit;
     if ((size_t)unit + 1 > all->units) all->units = (size_t)unit + 1;
     all->clustered |= query_int(q, 2) != 0;
@@ -137,24 +152,27 @@ static status load_units(scores *all, store *s, detail *err) {
 
 static status load_cell(const scores *all, scores_condition *c, const query *q, detail *err) {
   int64_t ordinal = query_int(q, 0), of_repeat = query_int(q, 1);
-  if (ordinal < 0 || (uint64_t)ordinal >= all->tasks) return damaged("task ordinal", ordinal, err);
+  if (ordinal < 0 || (uint64_t)ordinal >= all->tasks)
+    return scores_damaged("task ordinal", ordinal, err);
   if (of_repeat < 0 || (uint64_t)of_repeat >= c->repeats) {
-    return damaged("sample repeat", of_repeat, err);
+    return scores_damaged("sample repeat", of_repeat, err);
   }
   size_t task = (size_t)ordinal, repeat = (size_t)of_repeat;
   scores_cell *cell = &c->cells[task * c->repeats + repeat];
   cell->state = query_is_null(q, 2) ? CELL_UNUSABLE : CELL_SCORED;
   cell->score = scores_number(q, 2);
-  for (int i = 0; i < SCORES_AXES; i++)
-    cell->cost[i] = scores_number(q, 3 + i);
   c->scored += cell->state == CELL_SCORED;
+  for (int i = 0; i < SCORES_AXES; i++) {
+    cell->cost[i] = scores_number(q, 3 + i);
+    c->priced[i] += cell->state == CELL_SCORED && stats_known(cell->cost[i]);
+  }
   return OK;
 }
 
 static status load_cells(scores *all, scores_condition *c, query *q, detail *err) {
   size_t cells;
   if (__builtin_mul_overflow(all->tasks, c->repeats, &cells) || cells == SIZE_MAX) {
-    return damaged("number of repeats", (int64_t)c->repeats, err);
+    return scores_damaged("number of repeats", (int64_t)c->repeats, err);
   }
   c->cells = arena_take(all->memory, cells + 1, sizeof *c->cells);
   if (!c->cells) return arena_full(all->memory, err);

@@ -24,10 +24,14 @@ typedef struct scores_condition {
   const char *name, *family, *checker, *token_unit;
   hash identity; /* of its run */
   int64_t task_set;
-  int axes; /* that its family is swept along */
+  int axes;          /* that its family is swept along */
+  int votes_by_text; /* what its vote key is */
+  int has_finisher;
+  double limit[SCORES_AXES]; /* enforced on each axis; STATS_NONE: none */
   size_t tasks, repeats;
-  size_t scored;      /* cells of that state */
-  scores_cell *cells; /* [scores.tasks, repeats]; tasks from `tasks` on stay empty */
+  size_t scored;              /* cells of that state */
+  size_t priced[SCORES_AXES]; /* of them, whose cost on the axis is known */
+  scores_cell *cells;         /* [scores.tasks, repeats]; tasks from `tasks` on stay empty */
 } scores_condition;
 
 typedef struct scores {
@@ -36,6 +40,7 @@ typedef struct scores {
   scores_condition *conditions; /* [count] in the job file's order */
   size_t count, tasks;
   int32_t *unit; /* [tasks] the task's cluster, numbered from 0; a task without one is its own */
+  hash *content; /* [tasks] of question and target */
   size_t units;
   int clustered; /* whether any task names a cluster */
 } scores;
@@ -45,6 +50,9 @@ MUST_CHECK status scores_load(scores *out, store *s, const char *job, arena *mem
 
 /* E_INPUT: there is no such job. */
 status scores_no_job(const store *s, const char *job, detail *err);
+
+/* E_STORE: a store may come from anybody, and what does not fit its own counts is not followed. */
+status scores_damaged(const char *what, int64_t value, detail *err);
 
 /* A column's number; NaN for NULL. */
 double scores_number(const query *q, int column);

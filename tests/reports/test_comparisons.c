@@ -173,6 +173,28 @@ START_TEST(equal_budgets_are_interpolated_by_task) {
 }
 END_TEST
 
+/* A generic task's texts have no tokens_ref; a model may write some that have none. */
+START_TEST(costs_that_are_not_known) {
+  detail err;
+  store *s = budget_store(64, "[{\"a\":\"f\",\"b\":\"g\",\"axis\":\"tokens_ref\",\"at\":[150]}]");
+  run_sql(s, "UPDATE sample SET tokens_ref = NULL WHERE run = 1 AND task <= 16");
+  ck_ok(report_comparisons(s, "j", &err));
+  ck_near(number_of(s, AT("pairs_dropped", "150")), 16);
+  ck_near(number_of(s, AT("tasks", "150")), 48);
+  ck_near(number_of(s, AT("accuracy_a", "150")), 0.375);
+  run_sql(s, "UPDATE sample SET tokens_ref = NULL WHERE run = 1"); /* f has two points left */
+  ck_ok(report_comparisons(s, "j", &err));
+  ck_near(number_of(s, AT("tasks", "150")), 64);
+  ck_assert_str_eq(value_of(s, AT("method", "150")), "budget too small: a costs 200 at least");
+  run_sql(s, "UPDATE sample SET tokens_ref = NULL WHERE run > 3");
+  ck_ok(report_comparisons(s, "j", &err));
+  ck_assert_str_eq(value_of(s, AT("method", "150")), "no sample of 'g' has a known tokens_ref");
+  ck_assert_str_eq(value_of(s, AT("difference", "150")), "NULL");
+  ck_assert_str_eq(value_of(s, AT("verdict", "150")), "cannot tell");
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 START_TEST(the_same_store_gives_the_same_rows) {
   detail err;
   int stale;
@@ -258,6 +280,13 @@ START_TEST(what_cannot_be_compared_is_refused) {
   c = (report_contrast){.job = "j", .a = "f 1", .b = "g 1"};
   run_sql(s, "UPDATE condition SET checker = 'countdown-lenient' WHERE id = 4");
   ck_fails(report_compare(s, &c, &o, &out, &err), E_INPUT, "countdown-lenient");
+  run_sql(s, "UPDATE condition SET checker = 'countdown';"
+             "UPDATE run SET parameters = '{\"finisher\":{\"tokens\":64}}' WHERE id = 4");
+  ck_fails(report_compare(s, &c, &o, &out, &err), E_INPUT,
+           "'g 1' has a finisher and 'f 1' has none; give it to both or to neither");
+  run_sql(s, "UPDATE run SET parameters = '{\"finisher\":{\"text\":\"So\",\"tokens\":8}}' "
+             "WHERE id = 1");
+  ck_ok(report_compare(s, &c, &o, &out, &err));
   text_close(&out);
   ck_ok(store_close(s, &err));
 }
@@ -320,6 +349,7 @@ int main(void) {
   tcase_add_test(all, a_failed_sample_drops_its_pair);
   tcase_add_test(all, clusters_are_the_units);
   tcase_add_test(all, equal_budgets_are_interpolated_by_task);
+  tcase_add_test(all, costs_that_are_not_known);
   tcase_add_test(all, the_same_store_gives_the_same_rows);
   tcase_add_test(all, every_change_makes_rows_stale);
   tcase_add_test(all, what_cannot_be_compared_is_refused);
