@@ -1,11 +1,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "reports/comparisons_internal.h"
+#include "reports/consensus_internal.h"
+#include "reports/sql_internal.h"
 #include "store/query.h"
 
 #include <string.h>
-
-enum { SQL_BYTES_MAX = 64 << 20 };
 
 /* Changes when the statistics do, so that rows of an older program are computed again. */
 static const char statistics_version[] = "comparison 2";
@@ -186,23 +186,6 @@ static status read_rows(comparisons *out, store *s, const scores *all, detail *e
   return failed;
 }
 
-static void sql_text(text *sql, const char *value) {
-  text_char(sql, '\'');
-  for (; *value; value++) {
-    if (*value == '\'') text_char(sql, '\'');
-    text_char(sql, *value);
-  }
-  text_char(sql, '\'');
-}
-
-static void sql_real(text *sql, double value) {
-  if (stats_known(value)) {
-    text_format(sql, "%.17g, ", value);
-  } else {
-    text_put(sql, "NULL, ");
-  }
-}
-
 /* Makes room for a new answer to an exploratory question. */
 static void sql_forget(text *sql, const scores *all, const contrast_row *row) {
   const char *const columns[] = {"job", "a", "b", "checker", "axis"};
@@ -240,8 +223,10 @@ static void sql_row(text *sql, const scores *all, const contrast_row *row, const
   const double numbers[] = {row->budget, row->accuracy_a, row->accuracy_b, row->difference,
                             row->se,     row->lo95,       row->hi95,       row->p,
                             row->p_holm, row->margin};
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     sql_real(sql, numbers[i]);
+    text_put(sql, ", ");
+  }
   text_format(sql, "%lld, x'%s');\n", (long long)clock_unix_ns(), hash_hex(digest, hex));
 }
 
@@ -290,28 +275,38 @@ status comparisons_of(comparisons *out, store *s, const scores *all, detail *err
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
+/* Votes first: contrasts that are refused must not keep them from being counted. */
 status report_comparisons(store *s, const char *job, detail *err) {
   arena *memory = NULL;
   scores all;
+  consensus votes;
   comparisons c;
   status failed = arena_open(&memory, SCORES_BYTES_MAX, err);
   if (!failed) failed = scores_load(&all, s, job, memory, err);
+  if (!failed) failed = consensus_of(&votes, s, &all, err);
   if (!failed) failed = comparisons_of(&c, s, &all, err);
   arena_close(memory);
   return failed;
 }
 
+static status comparisons_true(int *stored, store *s, const scores *all, detail *err) {
+  declared d;
+  hash digest;
+  status failed = declared_read(&d, all, err);
+  if (!failed) failed = comparisons_digest(&digest, all, d.contrasts, d.count, err);
+  return failed ? failed : comparisons_stored(stored, s, all, &d, &digest, err);
+}
+
 status report_stale(store *s, const char *job, int *stale, detail *err) {
   arena *memory = NULL;
   scores all;
-  declared d;
-  hash digest;
+  consensus votes;
   int stored = 0;
   status failed = arena_open(&memory, SCORES_BYTES_MAX, err);
   if (!failed) failed = scores_load(&all, s, job, memory, err);
-  if (!failed) failed = declared_read(&d, &all, err);
-  if (!failed) failed = comparisons_digest(&digest, &all, d.contrasts, d.count, err);
-  if (!failed) failed = comparisons_stored(&stored, s, &all, &d, &digest, err);
+  if (!failed) failed = consensus_load(&votes, s, &all, err);
+  if (!failed) failed = consensus_stored(&stored, s, &all, &votes, err);
+  if (!failed && stored) failed = comparisons_true(&stored, s, &all, err);
   *stale = !failed && !stored;
   arena_close(memory);
   return failed;

@@ -49,21 +49,26 @@ void page_note(const page *p, const char *format, ...) {
 typedef struct job_head {
   int64_t conditions, wanted, tasks, repeats;
   const char *task_set, *modes, *classes, *units, *checkers;
+  const char *models; /* "" without any */
   int64_t class_count;
 } job_head;
 
 static status read_head(job_head *head, const page *p, detail *err) {
   query *q = NULL;
   int row = 0;
-  status failed = query_open(
-      &q, p->s,
-      "SELECT count(*), coalesce(sum(c.repeats * min(c.tasks, w.tasks)), 0), "
-      "coalesce(max(min(c.tasks, w.tasks)), 0), coalesce(max(c.repeats), 0), "
-      "max(w.name || '@' || w.version), group_concat(DISTINCT r.mode), "
-      "group_concat(DISTINCT r.determinism_class), group_concat(DISTINCT r.token_unit), "
-      "group_concat(DISTINCT c.checker), count(DISTINCT r.determinism_class) FROM condition c JOIN "
-      "run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set WHERE c.job = ?",
-      err);
+  status failed =
+      query_open(&q, p->s,
+                 "SELECT count(*), coalesce(sum(c.repeats * min(c.tasks, w.tasks)), 0), "
+                 "coalesce(max(min(c.tasks, w.tasks)), 0), coalesce(max(c.repeats), 0), "
+                 "max(w.name || '@' || w.version), group_concat(DISTINCT r.mode), "
+                 "group_concat(DISTINCT r.determinism_class), group_concat(DISTINCT r.token_unit), "
+                 "group_concat(DISTINCT c.checker), count(DISTINCT r.determinism_class), "
+                 "group_concat(DISTINCT coalesce(m.name || printf(' (%s, %.1f M parameters)', "
+                 "m.architecture, m.parameters / 1e6), nullif(hex(substr(r.model_hash, 1, 6)), "
+                 "''))) FROM condition c "
+                 "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
+                 "LEFT JOIN model m ON m.hash = r.model_hash WHERE c.job = ?",
+                 err);
   if (failed) return failed;
   query_bind_text(q, 1, p->all->job);
   failed = query_next(q, &row, err);
@@ -77,8 +82,10 @@ static status read_head(job_head *head, const page *p, detail *err) {
                        query_keep(q, 6, p->memory),
                        query_keep(q, 7, p->memory),
                        query_keep(q, 8, p->memory),
+                       query_keep(q, 10, p->memory),
                        query_int(q, 9)};
-    if (!head->task_set || !head->modes || !head->classes || !head->units || !head->checkers) {
+    if (!head->task_set || !head->modes || !head->classes || !head->units || !head->checkers ||
+        !head->models) {
       failed = arena_full(p->memory, err);
     }
   }
@@ -102,8 +109,7 @@ static status read_condition(page_condition *c, const page *p, const query *q, d
                         .hi95 = scores_number(q, 12),
                         .tokens_ref = scores_number(q, 13),
                         .seq_critical_path = scores_number(q, 14),
-                        .context_peak = scores_number(q, 15),
-                        .p50_ms = STATS_NONE};
+                        .context_peak = scores_number(q, 15)};
   return c->name && c->family && c->split && c->method ? OK : arena_full(p->memory, err);
 }
 
@@ -132,7 +138,7 @@ static status read_conditions(const page *p, page_condition **out, size_t *count
 /* ---- head and validity ----------------------------------------------------------------------- */
 
 typedef struct totals {
-  int64_t samples, errors, capped, unjudged;
+  int64_t samples, errors, capped, unjudged, derived;
   const char *split; /* "" none, "mixed" several */
 } totals;
 
@@ -143,6 +149,7 @@ static totals add_up(const page_condition *conditions, size_t count) {
     sum.errors += conditions[i].errors;
     sum.capped += conditions[i].capped;
     sum.unjudged += conditions[i].unjudged;
+    sum.derived += conditions[i].derived;
     if (strcmp(sum.split, conditions[i].split)) sum.split = "mixed";
   }
   return sum;
@@ -165,11 +172,37 @@ static void put_head(const page *p, const job_head *head, const totals *sum) {
   text_format(p->out, "  samples  %lld of %lld: %lld conditions, %lld repeat%s a task\n",
               (long long)there, (long long)head->wanted, (long long)head->conditions,
               (long long)head->repeats, head->repeats == 1 ? "" : "s");
+  if (head->models[0]) {
+    put_pair(p, "  model    ", head->models);
+    put_pair(p, "\n  modes    ", head->modes);
+    put_pair(p, "; checker ", head->checkers);
+    put_pair(p, "\n  class    ", head->classes);
+    put_pair(p, "; tokens as ", head->units);
+    text_put(p->out, " counts them\n");
+    return;
+  }
   put_pair(p, "  solver   ", head->modes);
   put_pair(p, ", class ", head->classes);
   put_pair(p, ", tokens as ", head->units);
   put_pair(p, " counts them; checker ", head->checkers);
   text_char(p->out, '\n');
+}
+
+static void put_finisher(const page *p, const job_head *head) {
+  size_t on = 0, count = p->all->count;
+  for (size_t i = 0; i < count; i++)
+    on += (size_t)p->all->conditions[i].has_finisher;
+  if (on == count) {
+    page_note(p,
+              "The finisher is on in every condition: what a limit cuts is asked for its answer.");
+  } else if (on) {
+    page_note(p,
+              "The finisher is on in %zu of %zu conditions: those with it and those without do not "
+              "compare.",
+              on, count);
+  } else if (head->models[0]) {
+    page_note(p, "The finisher is off: what a limit cuts has the answer that it had.");
+  }
 }
 
 static void put_validity(const page *p, const job_head *head, const totals *sum) {
@@ -195,6 +228,13 @@ static void put_validity(const page *p, const job_head *head, const totals *sum)
   if (strchr(head->checkers, ',')) {
     page_note(p, "Several checkers judge (%s): accuracies by different ones do not compare.",
               head->checkers);
+  }
+  put_finisher(p, head);
+  if (sum->derived) {
+    page_note(p,
+              "%lld samples are derived: made from a larger sample's tokens, of which they are a "
+              "part, bit for bit what running them gives. They have no latency.",
+              (long long)sum->derived);
   }
   if (sum->samples + sum->errors + sum->unjudged < head->wanted) {
     page_note(p, "The job is not complete: what follows may still move.");
@@ -228,8 +268,8 @@ static void put_condition(table *t, const page_condition *c) {
   put_count(t, c->tokens_ref);
   put_count(t, c->seq_critical_path);
   put_count(t, c->context_peak);
-  if (stats_known(c->p50_ms)) {
-    table_cell(t, "%.*f", c->p50_ms < 1 ? 3 : c->p50_ms < 100 ? 1 : 0, c->p50_ms);
+  if (stats_known(c->batch.p50_ms)) {
+    table_cell(t, "%.*f", c->batch.p50_ms < 1 ? 3 : c->batch.p50_ms < 100 ? 1 : 0, c->batch.p50_ms);
   } else {
     table_cell(t, "-");
   }
@@ -304,12 +344,13 @@ static void put_legend(const page *p) {
             "costs more.");
 }
 
-static void put_conditional(const page *p) {
+static void put_conditional(const page *p, const job_head *head) {
   text_char(p->out, '\n');
   page_note(p,
             "Intervals say how accuracies might differ on other tasks drawn like these. They are "
-            "conditional on the solvers, their seed and the checker. Latencies are of the batch "
-            "that ran and are no comparison of methods.");
+            "conditional on the %s, the seed and the checker. Latencies are of the batch that ran "
+            "and are no comparison of methods, where no other kind is named.",
+            head->models[0] ? "checkpoint" : "solvers");
 }
 
 static status put_job(const page *p, detail *err) {
@@ -333,8 +374,12 @@ static status put_job(const page *p, detail *err) {
   if (!failed) failed = put_accuracy(p, conditions, count, err);
   if (!failed) failed = page_budgets(p, conditions, count, err);
   if (!failed) put_legend(p);
+  if (!failed) failed = page_enforced(p, conditions, count, err);
+  if (!failed) failed = page_draws(p, err);
+  if (!failed) failed = page_latency_table(p, conditions, count, head.models[0] != 0, err);
+  if (!failed) failed = page_throughput(p, err);
   if (!failed) failed = put_power(p, err);
-  if (!failed) put_conditional(p);
+  if (!failed) put_conditional(p, &head);
   return failed;
 }
 

@@ -4,6 +4,71 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- enforced --------------------------------------------------------------------------------
+ */
+
+static const scores_condition *scores_of(const page *p, const char *name) {
+  for (size_t i = 0; i < p->all->count; i++)
+    if (!strcmp(p->all->conditions[i].name, name)) return &p->all->conditions[i];
+  return NULL;
+}
+
+static int has_limit(const scores_condition *c) {
+  int any = 0;
+  for (int i = 0; c && i < SCORES_AXES; i++)
+    any |= stats_known(c->limit[i]);
+  return any;
+}
+
+static void put_enforced(table *t, const page_condition *c, const scores_condition *of) {
+  int64_t finished = c->samples + c->unjudged;
+  for (int i = 0; i < SCORES_AXES; i++) {
+    if (!stats_known(of->limit[i])) continue;
+    table_next(t, NULL);
+    table_cell(t, "%s", c->name);
+    table_cell(t, "%s", report_axes[i]);
+    table_cell(t, "%.0f", of->limit[i]);
+    table_cell(t, "%.1f", 100 * c->accuracy);
+    if (stats_known(c->lo95)) {
+      table_cell(t, "[%.1f, %.1f]", 100 * c->lo95, 100 * c->hi95);
+    } else {
+      table_cell(t, "-");
+    }
+    table_cell(t, "%.1f", finished ? 100 * (double)c->capped / (double)finished : 0);
+    table_cell(t, "%s", c->derived == 0 ? "" : c->derived < finished ? "partly" : "yes");
+  }
+}
+
+status page_enforced(const page *p, const page_condition *conditions, size_t count, detail *err) {
+  static const char *const titles[] = {"condition",     "axis",     "limit",  "%",
+                                       "95 % interval", "capped %", "derived"};
+  int any = 0;
+  int64_t derived = 0;
+  table t;
+  table_open(&t, p->memory, "LLrrrrl");
+  table_next(&t, page_paint(p, "\x1b[2m"));
+  for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
+    table_cell(&t, "%s", titles[i]);
+  for (size_t i = 0; i < count; i++) {
+    const scores_condition *of = scores_of(p, conditions[i].name);
+    if (!has_limit(of) || !stats_known(conditions[i].accuracy)) continue;
+    put_enforced(&t, &conditions[i], of);
+    derived += conditions[i].derived;
+    any = 1;
+  }
+  if (!any) return OK;
+  page_title(p, "At enforced budgets (a limit that cuts; accuracy in %%)");
+  status failed = table_write(&t, p->width, p->out, err);
+  if (!failed && derived) {
+    page_note(p, "derived: made from the tokens of a larger sample, bit for bit what running it "
+                 "gives.");
+  }
+  return failed;
+}
+
+/* ---- at mean cost ----------------------------------------------------------------------------
+ */
+
 /* Accuracies at budgets, as the view accuracy_by_budget interpolates them (a test compares). */
 typedef struct grid {
   const char **family; /* [families] in the job file's order */
@@ -194,17 +259,36 @@ static status write_grid(const page *p, const grid *g, curves *c, detail *err) {
   return failed;
 }
 
+/* Texts that an axis cannot count have no place on it. */
+static void put_unpriced(const page *p, const char *axis) {
+  size_t samples = 0, conditions = 0;
+  for (size_t i = 0; i < p->all->count; i++) {
+    const scores_condition *c = &p->all->conditions[i];
+    size_t unknown = c->scored - c->priced[scores_axis(axis)];
+    samples += unknown;
+    conditions += unknown > 0;
+  }
+  if (!samples) return;
+  page_note(p,
+            "The %s of %zu samples (of %zu condition%s) is not known: a condition's mean is over "
+            "the others, and one without any has no place here.",
+            axis, samples, conditions, conditions == 1 ? "" : "s");
+}
+
 static status put_axis(const page *p, int axis, const grid *g, const curves_of *which,
                        detail *err) {
   page_title(p, "Best at each budget of %s (%s; accuracy in %%)", page_axes[axis].name,
              page_axes[axis].meaning);
-  if (!g->budgets) {
-    page_note(p, "No family has two conditions with a power of two between their mean costs.");
-    return OK;
-  }
   curves c;
-  status failed = curves_make(&c, p->all, which, err);
-  return failed ? failed : write_grid(p, g, &c, err);
+  status failed = OK;
+  if (g->budgets) {
+    failed = curves_make(&c, p->all, which, err);
+    if (!failed) failed = write_grid(p, g, &c, err);
+  } else {
+    page_note(p, "No family has two conditions with a power of two between their mean costs.");
+  }
+  if (!failed) put_unpriced(p, page_axes[axis].name);
+  return failed;
 }
 
 status page_budgets(const page *p, const page_condition *conditions, size_t count, detail *err) {

@@ -15,11 +15,18 @@ typedef struct page {
   int *unkept; /* as in report_options; may be NULL */
 } page;
 
-/* A row of the view accuracy, with its condition's latency (STATS_NONE: none). */
+/* A row of the view latency; STATS_NONE where there is no sample. */
+typedef struct page_latency {
+  int64_t samples;
+  double p50_ms, p90_ms, p99_ms, batch_samples;
+} page_latency;
+
+/* A row of the view accuracy, with its condition's latency. */
 typedef struct page_condition {
   const char *name, *family, *split, *method;
-  int64_t tasks, clusters, samples, errors, capped, unjudged;
-  double accuracy, lo95, hi95, tokens_ref, seq_critical_path, context_peak, p50_ms;
+  int64_t tasks, clusters, samples, errors, capped, unjudged, derived;
+  double accuracy, lo95, hi95, tokens_ref, seq_critical_path, context_peak;
+  page_latency batch, alone;
 } page_condition;
 
 enum { PAGE_WIDTH = 100 };
@@ -37,13 +44,28 @@ MUST_CHECK status page_contrasts(const page *p, const contrast_row *rows, size_t
 /* Notes that belong below them: why a row has no difference, and how many pairs were dropped. */
 void page_contrast_notes(const page *p, const contrast_row *rows, size_t count);
 
+/* What conditions reach under limits that cut; nothing without any. */
+MUST_CHECK status page_enforced(const page *p, const page_condition *conditions, size_t count,
+                                detail *err);
+
 /* The families' accuracies at powers of two, on two axes, with the leader of each. */
 MUST_CHECK status page_budgets(const page *p, const page_condition *conditions, size_t count,
                                detail *err);
 
-/* Fills in p50_ms, as the view latency has it. */
+/* pass@k and cons@k of the conditions that have several draws a task; nothing without any. */
+MUST_CHECK status page_draws(const page *p, detail *err);
+
+/* Fills in batch and alone, as the view latency has them, and how many samples are derived. */
 MUST_CHECK status page_latencies(const page *p, page_condition *conditions, size_t count,
                                  detail *err);
+/* The latencies by kind, where a model ran or a sample was measured alone; else nothing. */
+MUST_CHECK status page_latency_table(const page *p, const page_condition *conditions, size_t count,
+                                     int has_model, detail *err);
+/* What the last processes of the job got through; nothing where no load was recorded. */
+MUST_CHECK status page_throughput(const page *p, detail *err);
+/* By process, newest first: started, host, seconds, sampled_per_s, prefilled_per_s, samples,
+   threads_running, threads_waiting, preempted, step_share, record_share. ?1 is the job. */
+extern const char page_throughput_query[];
 
 /* The median of the standard errors that the view paired has for the job's pairs that differ, and
    how many they are; 0 without any. */

@@ -1,72 +1,8 @@
-/* What a page computes from the samples instead of asking a view for it: the views latency and
-   paired answer the same for every job of the store at once, which takes a million samples several
-   seconds. Numbers are the views' own. */
-#include "base/memory.h"
+/* What a page computes from the scores instead of asking the view paired for it, which answers for
+   every job of the store at once. Numbers are the view's own. */
 #include "reports/page_internal.h"
-#include "store/query.h"
 
 #include <stdlib.h>
-
-/* ---- latency --------------------------------------------------------------------------------- */
-
-typedef struct times {
-  int64_t *ns; /* [capacity], used again for each condition */
-  size_t count, capacity;
-} times;
-
-static status add_time(times *t, int64_t ns, detail *err) {
-  if (t->count == t->capacity) {
-    size_t capacity = t->capacity ? 2 * t->capacity : 4096;
-    int64_t *grown = memory_grow(t->ns, capacity * sizeof *grown);
-    if (!grown) return fault(err, E_MEMORY, "no memory for the times of %zu samples", capacity);
-    t->ns = grown;
-    t->capacity = capacity;
-  }
-  t->ns[t->count++] = ns;
-  return OK;
-}
-
-static int by_time(const void *left, const void *right) {
-  const int64_t *a = left, *b = right;
-  return *a < *b ? -1 : *a > *b;
-}
-
-/* The nearest rank: the smallest time that at least half of the samples do not exceed. */
-static status read_median(times *t, query *q, const page *p, const char *condition, double *out,
-                          detail *err) {
-  status failed = OK;
-  t->count = 0;
-  query_rewind(q);
-  query_bind_text(q, 1, p->all->job);
-  query_bind_text(q, 2, condition);
-  for (int row = 0; !failed && !(failed = query_next(q, &row, err)) && row;)
-    failed = add_time(t, query_int(q, 0), err);
-  if (failed) return failed;
-  *out = STATS_NONE;
-  if (!t->count) return OK;
-  qsort(t->ns, t->count, sizeof *t->ns, by_time);
-  *out = (double)t->ns[(t->count - 1) / 2] / 1e6;
-  return OK;
-}
-
-status page_latencies(const page *p, page_condition *conditions, size_t count, detail *err) {
-  query *q = NULL;
-  times t = {0};
-  status failed = query_open(&q, p->s,
-                             "SELECT s.ended_ns - s.started_ns FROM condition c "
-                             "CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats "
-                             "AND s.status <> 'failed' "
-                             "CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks "
-                             "WHERE c.job = ? AND c.name = ?",
-                             err);
-  for (size_t i = 0; !failed && i < count; i++)
-    failed = read_median(&t, q, p, conditions[i].name, &conditions[i].p50_ms, err);
-  query_close(q);
-  memory_free(t.ns);
-  return failed;
-}
-
-/* ---- paired ---------------------------------------------------------------------------------- */
 
 /* The mean over the repeats that were judged; STATS_NONE without one. */
 static double task_mean(const scores_condition *c, size_t task) {

@@ -105,6 +105,27 @@ static inline void tiny_sample(store *s, int run, int task, int repeat, char end
   }
 }
 
+/* Makes the condition one of a model: this mode, with these parameters (JSON). */
+static inline void tiny_model(store *s, int number, const char *mode, const char *parameters) {
+  run_sql(s,
+          "INSERT OR IGNORE INTO model VALUES (x'%064x', 'small', 'llama', 1500000, 4096, 1000, "
+          "x'%064x', '{}');"
+          "UPDATE run SET mode = '%s', parameters = '%s', model_hash = x'%064x', "
+          "token_unit = 'tok-1', determinism_class = 'cpu-1 bf16' WHERE id = %d",
+          1, 2, mode, parameters, 1, number);
+}
+
+/* Gives the newest sample a voter of this ordinal and its verdict; "" for no vote key or answer. */
+static inline void tiny_voter(store *s, int ordinal, const char *vote_key, const char *answer,
+                              int correct) {
+  run_sql(s,
+          "INSERT INTO thread (sample, ordinal, path, role, answer, finish, bits_hash, queued_ns, "
+          "started_ns, ended_ns, vote_key) SELECT max(id), %d, '%d', 'voter', nullif('%s', ''), "
+          "'end', 0, 0, 0, 0, nullif('%s', '') FROM sample;"
+          "INSERT INTO verdict SELECT max(id), %d, 'countdown', 1, %d, 'r', %d FROM sample",
+          ordinal, ordinal, answer, vote_key, ordinal, correct, correct);
+}
+
 /* A sample a task, one repeat, of cost `cost`; scores is one of "01" or 'f' a task. */
 static inline void tiny_samples(store *s, int run, const char *scores, int cost) {
   for (int task = 0; scores[task]; task++) {

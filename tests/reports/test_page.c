@@ -279,6 +279,76 @@ START_TEST(budgets_and_latencies_are_the_views) {
 }
 END_TEST
 
+/* Two conditions of a model, cut at 600 tokens in all and at 500 a thread, and a symbolic one. */
+static store *model_store(void) {
+  store *s = two_families("[]");
+  tiny_model(s, 1, "serial", "{\"limit\":{\"tokens_thread\":500},\"finisher\":{\"tokens\":64}}");
+  tiny_model(s, 2, "vote", "{\"limit\":{\"tokens_total\":600,\"tokens_thread\":300}}");
+  run_sql(s, "UPDATE sample SET derived = 1, tokens_ref = NULL WHERE run = 2;"
+             "UPDATE sample SET batch_samples = 16, derived = task <= 10 WHERE run = 1;"
+             "UPDATE sample SET status = 'capped', limit_met = 'tokens_thread' WHERE id <= 4");
+  return s;
+}
+
+START_TEST(a_model_and_its_limits) {
+  detail err;
+  store *s = model_store();
+  const char *shown = page_of(s, (report_options){.job = "j"});
+  expect(shown, "\n  model    small (llama, 1.5 M parameters)\n"
+                "  modes    serial,vote,symbolic; checker countdown\n"
+                "  class    cpu-1 bf16,symbolic-1; tokens as tok-1,llama2 counts them\n");
+  expect(shown, "The finisher is on in 1 of 4 conditions");
+  expect(shown, "50 samples are derived");
+  expect(shown, "the checkpoint, the seed and the checker");
+  /* No cost on tokens_ref, and yet an accuracy. */
+  expect(shown, "f 2        80.0   [67.4, 92.6]       0       0       -      2300  2300       -\n");
+  expect(shown, "The tokens_ref of 40 samples (of 1 condition) is not known");
+  /* Four of the 40 are capped. Of vote's two limits both count. */
+  expect(shown, "  condition  axis               limit     %  95 % interval  capped %  derived\n"
+                "  f 1        seq_critical_path    500  40.0   [24.6, 55.4]      10.0  partly\n"
+                "  f 2        tokens_total         600  80.0   [67.4, 92.6]       0.0  yes\n"
+                "  f 2        seq_critical_path    300  80.0   [67.4, 92.6]       0.0  yes\n"
+                "  derived: ");
+  /* What was not run has no latency. */
+  expect(shown, "  condition  kind   samples  load   p50   p90   p99\n"
+                "  f 1        batch       30  16.0   900   900   900\n"
+                "  g 1        batch");
+  refuse(shown, "alone   ");
+  expect_to_fit(shown, 100);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(alone_times_and_load) {
+  detail err;
+  store *s = model_store();
+  /* By sample, the median of its passes: 20 of 10 20 90, 40 of 40 50, 7 of 7. */
+  run_sql(s, "INSERT INTO alone (sample, process, pass, total_ns) VALUES (1, 1, 0, 90000000), "
+             "(1, 1, 1, 10000000), (1, 1, 2, 20000000), (2, 1, 0, 50000000), (2, 1, 1, 40000000), "
+             "(3, 1, 0, 7000000);"
+             "UPDATE process SET started_unix_ns = 1700000000000000000;"
+             "INSERT INTO process VALUES (2, 1, NULL, 'elsewhere', '0', 'cpu', '{}');"
+             "INSERT INTO engine_load VALUES (1, 60000000000, 60000000000, 100, 200, 6000, 3000, "
+             "0, 0, 2, 10, 4, 3, 8, 4, 30000000000, 600000000), "
+             "(1, 90000000000, 30000000000, 300, 200, 3000, 0, 0, 0, 1, 2, 0, 1, 8, 4, "
+             "15000000000, 300000000), (2, 5, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)");
+  const char *shown = page_of(s, (report_options){.job = "j"});
+  expect(shown, "  f 1        alone        3        20.0  40.0  40.0\n");
+  /* 9,000 and 3,000 tokens in 90 seconds; by steps (3 + 3 x 1) / 4, (10 + 3 x 2) / 4, (4 + 0) / 4.
+     The other process ran none of the job's samples. */
+  expect(shown,
+         "  started, UTC      host  minutes  sampled/s  prefilled/s  samples  running  waiting  "
+         "preempted");
+  expect(shown,
+         "  2023-11-14 22:13  here      1.5      100.0         33.3      1.5      4.0      1.0 "
+         "         3     50.0       1.0\n");
+  refuse(shown, "elsewhere");
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 /* Every allocation in turn, and all after it: a status, never a crash, and success in the end. */
 START_TEST(without_memory_it_fails_in_order) {
   detail err;
@@ -311,6 +381,8 @@ int main(void) {
   tcase_add_test(all, long_names_and_many_families_fit);
   tcase_add_test(all, json_holds_what_the_views_hold);
   tcase_add_test(all, budgets_and_latencies_are_the_views);
+  tcase_add_test(all, a_model_and_its_limits);
+  tcase_add_test(all, alone_times_and_load);
   tcase_add_test(all, without_memory_it_fails_in_order);
   return support_run(suite);
 }
