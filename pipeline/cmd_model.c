@@ -2,41 +2,17 @@
 #include "engine/forward.h"
 #include "engine/synth.h"
 #include "engine/tokenizer.h"
+#include "pipeline/models.h"
 #include "pipeline/output.h"
 #include "pipeline/synth_text.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SHOWN_BYTES_MAX = 1 << 20, LEARNT_BYTES_MAX = 64 << 20, TOKENIZER_BYTES_MAX = 256 << 20 };
 
 /* ---- model show ------------------------------------------------------------------------------ */
-
-static int make_folder(const char *path) {
-  return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
-/* Where hashes of models are kept: nightjar/models below XDG_CACHE_HOME (the XDG base directory
-   specification), or below .cache at home. 0: nowhere. */
-static int cache_path(char out[PATH_MAX]) {
-  char folder[PATH_MAX - 32];
-  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  int bytes = 0;
-  if (cache && cache[0] == '/') {
-    bytes = snprintf(folder, sizeof folder, "%s", cache);
-  } else if (home && home[0] == '/') {
-    bytes = snprintf(folder, sizeof folder, "%s/.cache", home);
-  }
-  if (bytes <= 0 || (size_t)bytes >= sizeof folder || !make_folder(folder)) return 0;
-  (void)snprintf(out, PATH_MAX, "%s/nightjar", folder);
-  if (!make_folder(out)) return 0;
-  (void)snprintf(out, PATH_MAX, "%s/nightjar/models", folder);
-  return 1;
-}
 
 /* What is printed of a model, in either form. */
 typedef struct shown_model {
@@ -47,26 +23,6 @@ typedef struct shown_model {
   int64_t cache_bytes;       /* of a token, in bf16 */
   int tokenizer_ids;         /* 0: there is no tokenizer */
 } shown_model;
-
-static const char *rope_name(rope_kind kind) {
-  static const char *const names[] = {"plain", "linear", "llama3"};
-  return names[kind];
-}
-
-static json_t *rope_json(const rope_options *r) {
-  json_t *out = json_pack("{s:s, s:f}", "kind", rope_name(r->kind), "theta", r->theta);
-  if (!out || r->kind == ROPE_PLAIN) return out;
-  int failed = json_object_set_new(out, "factor", json_real(r->factor));
-  if (!failed && r->kind == ROPE_LLAMA3) {
-    json_t *more = json_pack("{s:f, s:f, s:f}", "low_frequency_factor", r->low_frequency_factor,
-                             "high_frequency_factor", r->high_frequency_factor,
-                             "original_positions", r->original_positions);
-    failed = json_object_update_new(out, more);
-  }
-  if (!failed) return out;
-  json_decref(out);
-  return NULL;
-}
 
 static json_t *generation_json(const model_generation *g) {
   json_t *ends = json_array();
@@ -82,24 +38,15 @@ static json_t *generation_json(const model_generation *g) {
                    begin, "not_applied", g->not_applied);
 }
 
-static json_t *shape_json(const model_config *c) {
-  return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:b, s:b, s:b, s:b, s:b, s:o}",
-                   "layers", c->layers, "hidden", c->hidden, "heads", c->heads, "kv_heads",
-                   c->kv_heads, "head_size", c->head_size, "feed_forward", c->feed_forward,
-                   "vocabulary", c->vocabulary, "context", c->context, "epsilon", c->epsilon,
-                   "qkv_bias", c->qkv_bias, "output_bias", c->output_bias, "mlp_bias", c->mlp_bias,
-                   "head_norm", c->head_norm, "tied", c->tied, "rope", rope_json(&c->rope));
-}
-
 static status show_json(const invocation *in, const shown_model *s, detail *err) {
   const model_config *c = s->config;
   json_t *folder = output_json_text(model_folder(s->model), strlen(model_folder(s->model)));
   json_t *out = json_pack("{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:i, s:I, s:s?}",
-                          "folder", folder, "architecture", c->architecture, "shape", shape_json(c),
-                          "parameters", (json_int_t)config_parameters(c), "product_parameters",
-                          (json_int_t)config_product_parameters(c), "weight_bytes",
-                          (json_int_t)(2 * config_product_parameters(c)), "cache_bytes_token",
-                          (json_int_t)s->cache_bytes, "dtype",
+                          "folder", folder, "architecture", c->architecture, "shape",
+                          job_model_shape(c), "parameters", (json_int_t)config_parameters(c),
+                          "product_parameters", (json_int_t)config_product_parameters(c),
+                          "weight_bytes", (json_int_t)(2 * config_product_parameters(c)),
+                          "cache_bytes_token", (json_int_t)s->cache_bytes, "dtype",
                           tensor_type_name(model_embedding(s->model)->type), "dtype_said", c->dtype,
                           "generation", generation_json(s->generation), "tokenizer_ids",
                           s->tokenizer_ids, "file_bytes", (json_int_t)model_file_bytes(s->model),
@@ -108,7 +55,7 @@ static status show_json(const invocation *in, const shown_model *s, detail *err)
 }
 
 static void put_rope(const rope_options *r, text *out) {
-  text_format(out, "%-14s%s, theta %g", "rope", rope_name(r->kind), r->theta);
+  text_format(out, "%-14s%s, theta %g", "rope", job_model_rope(r->kind), r->theta);
   if (r->kind != ROPE_PLAIN) text_format(out, ", by %g", r->factor);
   if (r->kind == ROPE_LLAMA3) {
     text_format(out, " (from %g to %g turns in %g positions)", r->low_frequency_factor,
@@ -181,14 +128,9 @@ static status show_text(const invocation *in, const shown_model *s, detail *err)
 }
 
 static status show_hash(const invocation *in, const model *m, shown_model *s, detail *err) {
-  char cache[PATH_MAX];
+  char hashes[PATH_MAX];
   hash value;
-  int cached = cache_path(cache);
-  if (!cached) {
-    log_warn(in->messages, "no folder for a cache of hashes (XDG_CACHE_HOME, HOME): it is "
-                           "computed anew");
-  }
-  status failed = model_hash(m, cached ? cache : NULL, in->messages, &value, err);
+  status failed = model_hash(m, command_model_cache(in, hashes), in->messages, &value, err);
   if (!failed) (void)hash_hex(&value, s->hash);
   return failed;
 }

@@ -32,9 +32,12 @@ static status rescore_run(const invocation *in, store *s, const planned_run *r, 
 
 static status rescore_job(const invocation *in, store *s, job *j, detail *err) {
   plan *p = NULL;
+  char hashes[PATH_MAX];
+  plan_part all = {.task_limit = -1, .of = {0, 1}, .messages = in->messages};
   text out;
   text_open(&out, 16 << 20);
-  status st = plan_open(&p, s, j, NULL, err);
+  if (job_has_models(j)) all.hash_cache = command_model_cache(in, hashes);
+  status st = plan_open(&p, s, j, &all, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = rescore_run(in, s, &p->runs[i], &out, err);
   detail refused = {0};

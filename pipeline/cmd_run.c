@@ -18,7 +18,7 @@
 /* ---- --dry-run --------------------------------------------------------------------------------
  */
 
-enum { TRIAL_TASKS = 8 };
+enum { TRIAL_TASKS = 8, CLASS_NAME_BYTES_MAX = 32 };
 static const int64_t TRIAL_NS = 250000000;
 /* Standard deviation over tasks of the difference of two methods at one repeat, as seen where two
    published methods of 60 to 80 % are compared: 1,000 tasks see 5.3 points. */
@@ -97,11 +97,12 @@ static void put_prospect(text *out, const plan *p, double core_seconds, int core
   double spread = PAIRED_SPREAD / sqrt(p->job->repeats);
   double se = spread / sqrt((double)p->task_count);
   text_format(out,
-              "\nexpected: %s on %d cores, by trial samples that were not stored\n"
+              "\nexpected: %s on %d cores, by trial samples that were not stored%s\n"
               "smallest difference that a paired comparison sees at 80 %% power: %.1f points "
               "(95 %% half-width %.1f)\n  assuming a spread of %.2f between tasks, as published "
               "methods differ\n",
-              time, cores, 100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
+              time, cores, job_has_models(p->job) ? "; runs with a model are not in it" : "",
+              100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
 }
 
 static status dry_run(const invocation *in, const plan *p, store *s, int cores, detail *err) {
@@ -118,11 +119,14 @@ static status dry_run(const invocation *in, const plan *p, store *s, int cores, 
   for (size_t i = 0; !st && i < p->run_count; i++) {
     const planned_run *r = &p->runs[i];
     double seconds = 0, tokens = 0;
-    st = measure(p, r, tasks, count, memory, &seconds, &tokens, err);
+    text_format(&out, "%-44s %9lld %9lld %9lld", r->first->name, (long long)r->counts.wanted,
+                (long long)(r->counts.done + r->counts.capped), (long long)r->counts.left);
+    if (!r->model) {
+      st = measure(p, r, tasks, count, memory, &seconds, &tokens, err);
+      text_format(&out, " %10.0f %10.3f", tokens, 1000 * seconds);
+    }
+    text_char(&out, '\n');
     core_seconds += seconds * (double)r->counts.left;
-    text_format(&out, "%-44s %9lld %9lld %9lld %10.0f %10.3f\n", r->first->name,
-                (long long)r->counts.wanted, (long long)(r->counts.done + r->counts.capped),
-                (long long)r->counts.left, tokens, 1000 * seconds);
   }
   store_counts sum = {0};
   for (size_t i = 0; i < p->run_count; i++) {
@@ -328,13 +332,29 @@ static status run_in_store(const invocation *in, job *j, store *s, const plan_pa
   return st;
 }
 
+/* The name of a class of its own: a part of an identity, so that the same name goes on. */
+static status read_class(const invocation *in, const char **out, detail *err) {
+  const char *name = *out = command_value(in, "new-class");
+  size_t bytes = name ? strlen(name) : 1;
+  int good = bytes > 0 && bytes <= CLASS_NAME_BYTES_MAX;
+  for (const char *c = name; good && c && *c; c++)
+    good = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || strchr("._+-", *c) != NULL;
+  if (good) return OK;
+  return fault(
+      err, E_USAGE,
+      "--new-class must be a name of 1 to %d of the characters a-z, 0-9 and ._+-, not '%s'",
+      (int)CLASS_NAME_BYTES_MAX, name);
+}
+
 static status run(const invocation *in, detail *err) {
   int64_t threads, max_wall_s;
-  plan_part part;
+  char hashes[PATH_MAX];
+  plan_part part = {.messages = in->messages};
   status st = command_integer(in, "limit", 1, INT64_MAX, -1, &part.task_limit, err);
   if (!st) st = command_integer(in, "threads", 1, 1024, run_cores(), &threads, err);
   if (!st) st = command_duration(in, "max-wall", &max_wall_s, err);
   if (!st) st = read_shard(in, &part.of, err);
+  if (!st) st = read_class(in, &part.class_suffix, err);
   if (st) return st;
   run_options o = {.threads = (int)threads, .max_wall_ns = max_wall_s * 1000000000};
   int planned = command_flag(in, "dry-run") || command_flag(in, "explain");
@@ -346,6 +366,7 @@ static status run(const invocation *in, detail *err) {
     st = command_store(in, planned ? STORE_READ : STORE_WRITE, &s, err);
     st = explain_lock(st, part.of, err);
   }
+  if (!st && job_has_models(j)) part.hash_cache = command_model_cache(in, hashes);
   if (!st) st = run_in_store(in, j, s, &part, planned, &o, err);
   status closed = store_close(s, st ? NULL : err);
   job_close(j);
@@ -357,6 +378,7 @@ static const command_option options[] = {
     {"max-wall", "T", "end after this time (45m, 8h), resumable, exit 75"},
     {"threads", "N", "workers (default: one a core); never changes a result"},
     {"shard", "i/n", "this share of the samples, into a store of its own"},
+    {"new-class", "NAME", "runs with a model apart from those that are there"},
     {"dry-run", NULL, "print the work, the time, the smallest difference it sees"},
     {"explain", NULL, "print which runs are there, and which field makes a run new"},
     {NULL, NULL, NULL}};

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int option_count(const command *c) {
@@ -218,6 +219,33 @@ status command_print(const invocation *in, const text *t, detail *err) {
     return command_output_failed(errno, err);
   }
   return OK;
+}
+
+static int make_folder(const char *path) {
+  return mkdir(path, 0777) == 0 || errno == EEXIST;
+}
+
+static int find_cache(char out[PATH_MAX]) {
+  char folder[PATH_MAX - 32];
+  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  int bytes = 0;
+  if (cache && cache[0] == '/') {
+    bytes = snprintf(folder, sizeof folder, "%s", cache);
+  } else if (home && home[0] == '/') {
+    bytes = snprintf(folder, sizeof folder, "%s/.cache", home);
+  }
+  if (bytes <= 0 || (size_t)bytes >= sizeof folder || !make_folder(folder)) return 0;
+  (void)snprintf(out, PATH_MAX, "%s/nightjar", folder);
+  if (!make_folder(out)) return 0;
+  (void)snprintf(out, PATH_MAX, "%s/nightjar/models", folder);
+  return 1;
+}
+
+const char *command_model_cache(const invocation *in, char out[PATH_MAX]) {
+  if (find_cache(out)) return out;
+  log_warn(in->messages, "no folder for a cache of hashes (XDG_CACHE_HOME, HOME): it is "
+                         "computed anew");
+  return NULL;
 }
 
 status command_store(const invocation *in, store_access access, store **out, detail *err) {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "store/store.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 typedef struct command_option {
@@ -101,6 +102,11 @@ MUST_CHECK status command_duration(const invocation *in, const char *name, int64
 MUST_CHECK status command_print(const invocation *in, const text *t, detail *err);
 /* What a write to the output that failed with this errno means. */
 MUST_CHECK status command_output_failed(int cause, detail *err);
+
+/* Where hashes of models are kept: nightjar/models below XDG_CACHE_HOME (the XDG base directory
+   specification), or below .cache at home; its folders are made. Returns out, or NULL with a
+   warning where there is no place for it. */
+const char *command_model_cache(const invocation *in, char out[PATH_MAX]);
 
 /* Opens the --db store, which must exist: E_INPUT says which command makes one. */
 MUST_CHECK status command_store(const invocation *in, store_access access, store **out,

@@ -4,13 +4,37 @@
 
 enum { PATH_BYTES_MAX = 4096 };
 
+/* New reference; NULL when memory is out. */
+static json_t *ids_json(const uint32_t *ids, int count) {
+  json_t *out = json_array();
+  for (int i = 0; out && i < count; i++) {
+    if (!json_array_append_new(out, json_integer(ids[i]))) continue;
+    json_decref(out);
+    out = NULL;
+  }
+  return out;
+}
+
+static int add_model(json_t *object, const identity_model *m) {
+  char hex[HASH_HEX_BYTES];
+  int failed = json_object_set_new(object, "begin", ids_json(m->begin, m->begin_count)) ||
+               json_object_set_new(object, "ends", ids_json(m->ends, m->end_count)) ||
+               json_object_set_new(object, "model", json_string(hash_hex(m->model, hex))) ||
+               json_object_set_new(object, "rules", json_string(m->rules)) ||
+               json_object_set_new(object, "tokenizer", json_string(hash_hex(m->tokenizer, hex)));
+  return !failed;
+}
+
 status identity_json(const identity *i, text *out, detail *err) {
   char hex[HASH_HEX_BYTES];
   json_t *object =
       json_pack("{s:s, s:s, s:O, s:I, s:s, s:s}", "class", i->determinism_class, "mode", i->mode,
                 "parameters", i->parameters, "seed", (json_int_t)i->seed, "task_set",
                 hash_hex(i->task_set, hex), "token_unit", i->token_unit);
-  if (!object) return fault(err, E_MEMORY, "no memory for an identity");
+  if (!object || (i->model && !add_model(object, i->model))) {
+    json_decref(object);
+    return fault(err, E_MEMORY, "no memory for an identity");
+  }
   status s = json_canonical(object, out, err);
   json_decref(object);
   return s;

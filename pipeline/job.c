@@ -121,7 +121,7 @@ static json_t *contrast_document(const job_contrast *c, int *failed) {
   return contrast;
 }
 
-static int has_models(const job *j) {
+int job_has_models(const job *j) {
   for (size_t i = 0; i < j->condition_count; i++) {
     if (j->conditions[i].model) return 1;
   }
@@ -136,7 +136,7 @@ static json_t *job_document(const job *j, int *failed) {
   set(document, "repeats", json_integer(j->repeats), failed);
   set(document, "retries", json_integer(j->retries), failed);
   set(document, "allowed_failures", json_integer(j->allowed_failures), failed);
-  if (has_models(j)) {
+  if (job_has_models(j)) {
     set(document, "engine", engine_document(&j->engine), failed);
     set(document, "record", json_pack("{s:b}", "logprobs", j->logprobs), failed);
   }

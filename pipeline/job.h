@@ -99,6 +99,8 @@ typedef struct job_source {
   size_t checker_count;
 } job_source;
 
+int job_has_models(const job *j); /* whether a condition has one */
+
 /* The last name of a model's folder, by which conditions of several models are told apart: *bytes
    of it within path. */
 const char *job_model_name(const char *path, size_t *bytes);

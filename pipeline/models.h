@@ -24,18 +24,30 @@ typedef struct job_model {
   int begin_count;
 } job_model;
 
-/* Opens what is at path. E_INPUT with file, field and remedy; E_IO; E_MEMORY. messages may be
-   NULL. */
-MUST_CHECK status job_model_open(job_model **out, const char *path, logger *messages, detail *err);
+/* What an engine is to be for a job's conditions: backend and compute. What the job leaves open,
+   and all that follows from the machine, is 0. */
+engine_options job_engine_options(const job_engine *e);
+
+/* Opens what is at path, which is borrowed. hashes is the cache of model_hash. What of the model's
+   own settings has no effect here is a warning; messages may be NULL. E_INPUT with file, field and
+   remedy; E_IO; E_MEMORY. */
+MUST_CHECK status job_model_open(job_model **out, const char *path, const char *hashes,
+                                 logger *messages, detail *err);
 void job_model_close(job_model *m); /* NULL is a no-op */
 
 /* The determinism class of an engine with these options: what besides the model must be equal for
-   bits to be equal, as "cpu-1 bf16". */
+   bits to be equal, as "cpu-1 bf16". Both backends of the cpu are one class. */
 MUST_CHECK status job_model_class(const engine_options *options, text *out, detail *err);
 
 /* A condition's parameters with what it leaves to the model filled in: sampling.temperature, top_k,
-   top_p and min_p from the model's own settings, begin, limit.context. New reference. */
+   top_p and min_p from the model's own settings, limit.context from what it was made for. A begin
+   that is left to the tokenizer stays out: it is the tokens above, which need not be so many of
+   one. New reference. E_MEMORY. */
 MUST_CHECK status job_model_settle(const job_model *m, const json_t *parameters, json_t **out,
                                    detail *err);
+
+/* A model's shape and what else its arithmetic depends on; NULL when memory is out. */
+json_t *job_model_shape(const model_config *c);
+const char *job_model_rope(rope_kind kind); /* "llama3"; a constant */
 
 #endif

@@ -1,10 +1,11 @@
-#include "pipeline/plan.h"
-
 #include "base/memory.h"
 #include "pipeline/identity.h"
+#include "pipeline/plan_internal.h"
 #include "store/query.h"
 
 #include <string.h>
+
+enum { MODEL_SHAPE_BYTES_MAX = 1 << 16 };
 
 static const char *default_checker(const char *kind) {
   size_t count;
@@ -15,18 +16,12 @@ static const char *default_checker(const char *kind) {
   return NULL;
 }
 
-/* The run with this identity in the plan, or a new one. */
-static planned_run *find_run(plan *p, char *own_identity, size_t *index) {
-  for (size_t i = 0; i < p->run_count; i++) {
-    if (!strcmp(p->runs[i].identity, own_identity)) {
-      memory_free(own_identity);
-      *index = i;
-      return &p->runs[i];
-    }
-  }
-  *index = p->run_count;
-  p->runs[p->run_count] = (planned_run){.identity = own_identity};
-  return &p->runs[p->run_count++];
+/* The place of the run with this identity in the plan, or of a new one. */
+static size_t find_run(const plan *p, const char *wanted) {
+  size_t i = 0;
+  while (i < p->run_count && strcmp(p->runs[i].identity, wanted) != 0)
+    i++;
+  return i;
 }
 
 static status add_checker(planned_run *r, const plan *p, const job_condition *c, detail *err) {
@@ -48,35 +43,43 @@ static status add_checker(planned_run *r, const plan *p, const job_condition *c,
   return OK;
 }
 
-static status plan_condition(plan *p, store *s, size_t at, detail *err) {
+/* Looks up what of a new run is there. */
+static status count_run(const plan *p, store *s, planned_run *r, detail *err) {
+  status st = store_run_find(s, r->identity, &r->run, err);
+  r->fresh = r->run == 0;
+  r->filter = (store_work_filter){.run = r->run,
+                                  .task_limit = p->task_count,
+                                  .repeats = p->job->repeats,
+                                  .attempts_max = 1 + p->job->retries,
+                                  .shard = p->part.index,
+                                  .shards = p->part.count};
+  r->counts.wanted = r->counts.left = store_work_wanted(&r->filter, p->task_count);
+  if (!st && r->run) st = store_work_count(s, &r->filter, &r->counts, err);
+  return st;
+}
+
+static status plan_condition(plan *p, store *s, const plan_part *part, size_t at, detail *err) {
   const job_condition *c = &p->job->conditions[at];
+  planned_run settled;
   text json;
+  status st = plan_settle(p, part, c, &settled, err);
+  if (st) return st;
   text_open(&json, JOB_BYTES_MAX);
-  identity of = {.determinism_class = c->mode->rules,
-                 .mode = c->mode->name,
-                 .token_unit = c->mode->token_unit,
-                 .parameters = c->parameters,
-                 .seed = p->job->seed,
-                 .task_set = &p->tasks.content};
-  status st = identity_json(&of, &json, err);
+  st = plan_identity(p, &settled, c, &json, err);
   if (st) {
     text_close(&json);
+    plan_let_go(&settled);
     return st;
   }
-  planned_run *r = find_run(p, json.data, &p->run_of[at]);
-  if (!r->first) {
-    r->first = c;
-    st = symbolic_read(&r->options, c->parameters, err);
-    if (!st) st = store_run_find(s, r->identity, &r->run, err);
-    r->fresh = r->run == 0;
-    r->filter = (store_work_filter){.run = r->run,
-                                    .task_limit = p->task_count,
-                                    .repeats = p->job->repeats,
-                                    .attempts_max = 1 + p->job->retries,
-                                    .shard = p->part.index,
-                                    .shards = p->part.count};
-    r->counts.wanted = r->counts.left = store_work_wanted(&r->filter, p->task_count);
-    if (!st && r->run) st = store_work_count(s, &r->filter, &r->counts, err);
+  settled.identity = json.data;
+  p->run_of[at] = find_run(p, settled.identity);
+  planned_run *r = &p->runs[p->run_of[at]];
+  if (p->run_of[at] < p->run_count) {
+    plan_let_go(&settled);
+  } else {
+    *r = settled;
+    p->run_count++;
+    st = count_run(p, s, r, err);
   }
   return st ? st : add_checker(r, p, c, err);
 }
@@ -87,33 +90,42 @@ static status find_tasks(plan *p, store *s, detail *err) {
   return st ? fault_at(err, st, p->job->file, p->job->tasks_line, "%s", why.text) : OK;
 }
 
-status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *err) {
-  plan *p = memory_zeroed(1, sizeof *p);
-  if (!p) return fault(err, E_MEMORY, "no memory for a plan");
+/* Conditions that name no checker get the one of the tasks' kind. */
+static status set_checkers(const plan *p, job *j, detail *err) {
+  const char *by_kind = default_checker(p->tasks.kind);
+  if (by_kind) return job_default_checker(j, by_kind, err);
+  return fault_at(err, E_INPUT, j->file, j->tasks_line,
+                  "no checker of this build judges tasks of kind '%s', as those of '%s' are; "
+                  "name a set of another kind",
+                  p->tasks.kind, j->tasks);
+}
+
+static status plan_all(plan *p, store *s, job *j, const plan_part *part, detail *err) {
   int64_t limit = part ? part->task_limit : -1;
-  p->job = j;
   p->part = part ? part->of : (shard){.count = 1};
   p->runs = memory_zeroed(j->condition_count, sizeof *p->runs);
   p->run_of = memory_zeroed(j->condition_count, sizeof *p->run_of);
-  status st = p->runs && p->run_of ? OK : fault(err, E_MEMORY, "no memory for a plan");
+  p->models = memory_zeroed(j->condition_count, sizeof(job_model *));
+  status st = p->runs && p->run_of && p->models ? OK : fault(err, E_MEMORY, "no memory for a plan");
   if (!st) st = find_tasks(p, s, err);
-  if (!st) {
-    const char *by_kind = default_checker(p->tasks.kind);
-    st = by_kind
-             ? job_default_checker(j, by_kind, err)
-             : fault_at(err, E_INPUT, j->file, j->tasks_line,
-                        "no mode of this build solves tasks of kind '%s', as those of '%s' are; "
-                        "name a set of kind countdown",
-                        p->tasks.kind, j->tasks);
+  for (size_t i = 0; !st && i < j->condition_count; i++)
+    st = plan_check_kind(p, &j->conditions[i], err);
+  if (!st) st = set_checkers(p, j, err);
+  if (st) return st;
+  p->task_count = limit >= 0 && limit < p->tasks.tasks ? limit : p->tasks.tasks;
+  if (p->task_count == 0) {
+    return fault(err, E_INPUT, "no tasks to run: '%s' with this limit has none", j->tasks);
   }
-  if (!st) {
-    p->task_count = limit >= 0 && limit < p->tasks.tasks ? limit : p->tasks.tasks;
-    if (p->task_count == 0)
-      st = fault(err, E_INPUT, "no tasks to run: '%s' with this limit has none", j->tasks);
-  }
-  for (size_t i = 0; !st && i < j->condition_count; i++) {
-    st = plan_condition(p, s, i, err);
-  }
+  for (size_t i = 0; !st && i < j->condition_count; i++)
+    st = plan_condition(p, s, part, i, err);
+  return st;
+}
+
+status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *err) {
+  plan *p = memory_zeroed(1, sizeof *p);
+  if (!p) return fault(err, E_MEMORY, "no memory for a plan");
+  p->job = j;
+  status st = plan_all(p, s, j, part, err);
   if (st) {
     plan_close(p);
     return st;
@@ -125,7 +137,10 @@ status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *er
 void plan_close(plan *p) {
   if (!p) return;
   for (size_t i = 0; i < p->run_count; i++)
-    memory_free(p->runs[i].identity);
+    plan_let_go(&p->runs[i]);
+  for (size_t i = 0; i < p->model_count; i++)
+    job_model_close(p->models[i]);
+  memory_free(p->models);
   memory_free(p->runs);
   memory_free(p->run_of);
   memory_free(p);
@@ -134,15 +149,20 @@ void plan_close(plan *p) {
 static status commit_run(const plan *p, store *s, planned_run *r, detail *err) {
   text parameters;
   text_open(&parameters, JOB_BYTES_MAX);
-  status st = json_canonical(r->first->parameters, &parameters, err);
+  status st = json_canonical(r->parameters, &parameters, err);
   if (!st) {
     store_run_new fresh = {.identity_json = r->identity,
                            .task_set = p->tasks.id,
                            .mode = r->first->mode->name,
                            .parameters_json = text_string(&parameters),
                            .token_unit = r->first->mode->token_unit,
-                           .determinism_class = r->first->mode->rules,
+                           .determinism_class = r->determinism_class,
                            .seed = p->job->seed};
+    if (r->model) {
+      fresh.protocol = protocol_name(r->rules.protocol);
+      fresh.token_unit = r->model->token_unit;
+      fresh.model = &r->model->hash;
+    }
     int made;
     st = store_run(s, &fresh, &r->run, &made, err);
     r->filter.run = r->run;
@@ -241,8 +261,33 @@ static status commit_job(const plan *p, store *s, detail *err) {
   return st;
 }
 
+static status commit_model(const job_model *m, store *s, detail *err) {
+  const model_config *c = model_config_of(m->model);
+  json_t *shape = job_model_shape(c);
+  text config;
+  text_open(&config, MODEL_SHAPE_BYTES_MAX);
+  status st = shape ? json_canonical(shape, &config, err)
+                    : fault(err, E_MEMORY, "no memory for a model's shape");
+  if (!st) {
+    store_model row = {.hash = m->hash,
+                       .tokenizer = m->tokenizer_hash,
+                       .name = m->name,
+                       .architecture = c->architecture,
+                       .config_json = text_string(&config),
+                       .parameters = config_parameters(c),
+                       .context = c->context,
+                       .vocabulary = c->vocabulary};
+    st = store_model_put(s, &row, err);
+  }
+  json_decref(shape);
+  text_close(&config);
+  return st;
+}
+
 status plan_commit(plan *p, store *s, logger *messages, detail *err) {
   status st = commit_job(p, s, err);
+  for (size_t i = 0; !st && i < p->model_count; i++)
+    st = commit_model(p->models[i], s, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = commit_run(p, s, &p->runs[i], err);
   if (!st) st = commit_conditions(p, s, messages, err);
@@ -309,7 +354,7 @@ status plan_judge(const planned_run *r, const checker *c, const char *target, co
                       .answer = answer,
                       .trace = trace,
                       .trace_bytes = trace_bytes,
-                      .parameters = r->first->parameters};
+                      .parameters = r->parameters};
   checker_verdict v;
   int64_t failures = memory_failures();
   status s = c->judge(&in, &v, err);

@@ -25,6 +25,7 @@ static void release(workpiece *piece) {
 }
 
 static status solve(workpiece *piece, const sample_work *w, arena *memory, detail *err) {
+  REQUIRE(!w->run->model);
   text_open(&piece->answer, ANSWER_BYTES_MAX);
   text_open(&piece->vote_key, ANSWER_BYTES_MAX);
   status s = countdown_read(&piece->problem, w->target, err);
@@ -40,9 +41,9 @@ static status solve(workpiece *piece, const sample_work *w, arena *memory, detai
 
 static status judge(workpiece *piece, const sample_work *w, detail *err) {
   const text *root = &piece->result.threads[0]->written;
-  countdown_protocol protocol = symbolic_protocol(piece->drawn.kind);
+  countdown_protocol form = symbolic_protocol(piece->drawn.kind);
   int64_t failures = memory_failures();
-  piece->has_answer = countdown_answer(protocol, text_string(root), root->bytes, &piece->answer);
+  piece->has_answer = countdown_answer(form, text_string(root), root->bytes, &piece->answer);
   const char *answer = piece->has_answer ? text_string(&piece->answer) : NULL;
   piece->has_vote_key =
       countdown_vote_key(&piece->problem, answer, piece->answer.bytes, &piece->vote_key);

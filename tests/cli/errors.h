@@ -33,7 +33,7 @@ typedef struct situation_group {
 
 extern const situation_group errors_of_command_lines, errors_of_jobs, errors_of_sweeps,
     errors_of_stores, errors_of_tasks, errors_of_looks, errors_of_imports, errors_of_shares,
-    errors_of_archives, errors_of_models;
+    errors_of_archives, errors_of_models, errors_of_reasoning;
 
 /* What a situation came to: the error and warning lines of the program, with the parts that differ
    from run to run (the test's folder, process ids, free space) made equal. */

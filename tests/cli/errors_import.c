@@ -242,13 +242,14 @@ static const situation rows[] = {
      .code = 3,
      .says = {"own.tar", "no member is called 'other.jsonl'"},
      .remedy = "there are 'own.jsonl'"},
-    {.what = "a job on tasks that no mode of this build solves",
+    {.what = "a job on tasks that its mode does not solve",
      .before = "printf '{\"question\": \"2 + 2?\", \"answer\": \"4\"}' >own.jsonl\n"
                "nightjar tasks import own.jsonl --name t\n" GOOD_JOB,
      .command = RUN,
      .code = 3,
-     .says = {"job.yaml:2: ", "no mode of this build solves tasks of kind"},
-     .remedy = "name a set of kind countdown"},
+     .says = {"job.yaml:4: ", "mode symbolic is for tasks of kind countdown",
+              "those of 't' are of kind question"},
+     .remedy = "name another mode, or another task set"},
 };
 
 SITUATION_GROUP(errors_of_imports, "Tasks from files", rows);

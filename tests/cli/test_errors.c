@@ -12,9 +12,9 @@
 static const char DOCUMENT[] = "docs/errors.md";
 
 static const situation_group *const groups[] = {
-    &errors_of_command_lines, &errors_of_jobs,   &errors_of_sweeps, &errors_of_tasks,
-    &errors_of_imports,       &errors_of_stores, &errors_of_looks,  &errors_of_shares,
-    &errors_of_archives,      &errors_of_models};
+    &errors_of_command_lines, &errors_of_jobs,   &errors_of_sweeps,   &errors_of_tasks,
+    &errors_of_imports,       &errors_of_stores, &errors_of_looks,    &errors_of_shares,
+    &errors_of_archives,      &errors_of_models, &errors_of_reasoning};
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 /* Some rows run for a while, and slowly under sanitizers. */

@@ -2,6 +2,7 @@
    as the same job again, with every condition ready to run. */
 #include "pipeline/job.h"
 #include "solvers/checker.h"
+#include "solvers/protocol.h"
 #include "solvers/symbolic.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -54,9 +55,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   check_again(j);
   for (size_t i = 0; i < j->condition_count; i++) {
+    const json_t *parameters = j->conditions[i].parameters;
     symbolic_options options;
-    if (j->conditions[i].model) continue;
-    REQUIRE(symbolic_read(&options, j->conditions[i].parameters, &err) == OK);
+    protocol *p;
+    if (!j->conditions[i].model) {
+      REQUIRE(symbolic_read(&options, parameters, &err) == OK);
+    } else {
+      REQUIRE(protocol_open(&p, parameters, &err) == OK);
+      protocol_close(p);
+    }
   }
   /* What is then too large for a document is the one thing that may still be refused. */
   failed = job_default_checker(j, "countdown", &err);

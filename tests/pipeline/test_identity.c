@@ -9,7 +9,12 @@ static void put_identity(const job *j, size_t condition, text *out) {
   detail err = {0};
   const job_condition *c = &j->conditions[condition];
   hash tasks = hash_of(j->tasks, strlen(j->tasks)); /* stands for the set's content */
-  identity i = {c->mode->rules, c->mode->name, c->mode->token_unit, c->parameters, j->seed, &tasks};
+  identity i = {.determinism_class = c->mode->rules,
+                .mode = c->mode->name,
+                .token_unit = c->mode->token_unit,
+                .parameters = c->parameters,
+                .seed = j->seed,
+                .task_set = &tasks};
   text_open(out, 1 << 20);
   ck_ok(identity_json(&i, out, &err));
 }
@@ -112,9 +117,14 @@ START_TEST(test_apart) {
   detail err = {0};
   hash tasks = hash_of("t", 1);
   json_t *parameters = json_object();
-  identity kinds[3] = {{"c-1", "m", "llama2", parameters, 0, &tasks},
-                       {"c-2", "m", "llama2", parameters, 0, &tasks},
-                       {"c-1", "m", "bytes", parameters, 0, &tasks}};
+  identity one = {.determinism_class = "c-1",
+                  .mode = "m",
+                  .token_unit = "llama2",
+                  .parameters = parameters,
+                  .task_set = &tasks};
+  identity kinds[3] = {one, one, one};
+  kinds[1].determinism_class = "c-2";
+  kinds[2].token_unit = "bytes";
   text a[3];
   for (int i = 0; i < 3; i++) {
     text_open(&a[i], 4096);
@@ -133,6 +143,75 @@ START_TEST(test_apart) {
   text_close(&a[0]);
   text_close(&a[1]);
   job_close(j);
+}
+END_TEST
+
+/* ---- what a model adds ---------------------------------------------------------------------- */
+
+static const uint32_t begin_ids[] = {1, 1, 2}, end_ids[] = {5, 6, 7};
+
+/* Appends the identity of a condition whose model is what with says. */
+static void put_with(const identity_model *with, text *out) {
+  detail err = {0};
+  hash tasks = hash_of("t", 1);
+  json_t *parameters = json_pack("{s:s}", "protocol", "p");
+  identity i = {.determinism_class = "cpu-1 bf16",
+                .mode = "serial",
+                .token_unit = "tok-0",
+                .parameters = parameters,
+                .seed = 3,
+                .task_set = &tasks,
+                .model = with};
+  text_clear(out);
+  ck_ok(identity_json(&i, out, &err));
+  json_decref(parameters);
+}
+
+START_TEST(test_form_with_model) {
+  hash model = hash_of("m", 1), tokenizer = hash_of("k", 1);
+  text t;
+  text_open(&t, 1 << 16);
+  put_with(&(identity_model){.rules = "serial-1 p-1",
+                             .model = &model,
+                             .tokenizer = &tokenizer,
+                             .begin = begin_ids,
+                             .begin_count = 2,
+                             .ends = end_ids,
+                             .end_count = 1},
+           &t);
+  ck_assert_str_eq(
+      text_string(&t),
+      "{\"begin\":[1,1],\"class\":\"cpu-1 bf16\",\"ends\":[5],\"mode\":\"serial\","
+      "\"model\":\"62c66a7a5dd70c3146618063c344e531e6d4b59e379808443ce962b3abd63c5a\","
+      "\"parameters\":{\"protocol\":\"p\"},\"rules\":\"serial-1 p-1\",\"seed\":3,"
+      "\"task_set\":\"e3b98a4da31a127d4bde6e43033f66ba274cab0eb7eb1c70ec41402bf6273dd8\","
+      "\"token_unit\":\"tok-0\","
+      "\"tokenizer\":\"8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a\"}");
+  text_close(&t);
+}
+END_TEST
+
+/* Each of its parts makes another run. */
+START_TEST(test_apart_with_model) {
+  enum { KINDS = 8 };
+  hash model = hash_of("m", 1), other = hash_of("n", 1);
+  identity_model kinds[KINDS];
+  text known[KINDS];
+  for (int i = 0; i < KINDS; i++) {
+    kinds[i] = (identity_model){.rules = i == 1 ? "serial-2 p-1" : "serial-1 p-1",
+                                .model = i == 2 ? &other : &model,
+                                .tokenizer = i == 3 ? &other : &model,
+                                .begin = i == 4 ? begin_ids + 1 : begin_ids,
+                                .begin_count = i == 5 ? 1 : 2,
+                                .ends = i == 6 ? end_ids + 1 : end_ids,
+                                .end_count = i == 7 ? 2 : 1};
+    text_open(&known[i], 1 << 16);
+    put_with(&kinds[i], &known[i]);
+    for (int k = 0; k < i; k++)
+      ck_assert_str_ne(text_string(&known[i]), text_string(&known[k]));
+  }
+  for (int i = 0; i < KINDS; i++)
+    text_close(&known[i]);
 }
 END_TEST
 
@@ -202,6 +281,8 @@ int main(void) {
   tcase_add_test(cases, test_form);
   tcase_add_test(cases, test_changes);
   tcase_add_test(cases, test_apart);
+  tcase_add_test(cases, test_form_with_model);
+  tcase_add_test(cases, test_apart_with_model);
   tcase_add_test(cases, test_explain);
   tcase_add_test(cases, test_explain_jobs);
   suite_add_tcase(suite, cases);
