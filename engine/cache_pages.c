@@ -100,3 +100,15 @@ void cache_page_release(cache *c, int32_t page) {
     c->free = page;
   }
 }
+
+/* The oldest is a leaf of the tree, as where a page is taken. */
+void cache_forget(cache *c) {
+  while (c->oldest != NONE) {
+    int32_t page = c->oldest;
+    take_out(c, page);
+    cache_tree_remove(c, page);
+    c->pages[page].younger = c->free;
+    c->free = page;
+    c->counters.evicted++;
+  }
+}

@@ -113,6 +113,9 @@ int32_t segment_slot(const cache *c, segment_id s, int index);
    take at most. */
 int segment_pages_for(const cache *c, segment_id s, int tokens);
 
+/* Gives up every page that no segment stands on: what is computed next finds nothing stored. */
+void cache_forget(cache *c);
+
 typedef struct cache_counters {
   int pages;       /* of the device */
   int pages_used;  /* that segments stand on */

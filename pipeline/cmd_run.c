@@ -76,7 +76,7 @@ static status measure(const plan *p, const planned_run *r, const trial_task *tas
     sample_outcome outcome;
     status s = sample_run(&w, NULL, memory, &outcome, err);
     if (s) return s;
-    tokens_ref += outcome.tokens_ref;
+    tokens_ref += outcome.tokens;
     done++;
   }
   *seconds = done ? (double)(clock_monotonic_ns() - before) / 1e9 / done : 0;
@@ -214,7 +214,7 @@ static void log_totals(const invocation *in, const run_totals *t, const store_st
            "%lld samples (%lld done, %lld capped, %lld failed), %.1f M tokens in %.1f s: %.0f "
            "samples/s",
            (long long)finished, (long long)t->done, (long long)t->capped, (long long)t->failed,
-           (double)t->tokens_ref / 1e6, seconds, seconds > 0 ? (double)finished / seconds : 0);
+           (double)t->tokens / 1e6, seconds, seconds > 0 ? (double)finished / seconds : 0);
   log_info(in->messages, "store: %lld commits, writer busy %.0f %%, workers waited for it %.1f %%",
            (long long)w->commits, seconds > 0 ? (double)w->write_ns / 1e7 / seconds : 0,
            seconds > 0 ? (double)w->blocked_ns / 1e7 / seconds / workers : 0);

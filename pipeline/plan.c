@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "pipeline/identity.h"
+#include "pipeline/judge.h"
 #include "pipeline/plan_internal.h"
 #include "store/query.h"
 
@@ -31,6 +32,12 @@ static status add_checker(planned_run *r, const plan *p, const job_condition *c,
                     "condition '%s': checker '%s' does not judge tasks of kind '%s'; name another, "
                     "or leave it out",
                     c->name, c->checker, p->tasks.kind);
+  }
+  if (wanted->needs_trace && c->mode->has_voters) {
+    return fault_at(err, E_INPUT, p->job->file, c->line,
+                    "condition '%s': checker '%s' reads a whole text, and a vote is counted from "
+                    "answers; name another, or use mode serial",
+                    c->name, c->checker);
   }
   for (int i = 0; i < r->checker_count; i++) {
     if (r->checkers[i] == wanted) return OK;
@@ -373,19 +380,35 @@ status plan_judge(const planned_run *r, const checker *c, const char *target, co
 typedef struct judge_context {
   const planned_run *run;
   const checker *checker;
+  arena *memory; /* of one sample */
 } judge_context;
 
-/* The sample alone. */
-static status judge(void *context, const store_answer *a, store_verdict *verdicts, int *count,
-                    detail *err) {
+/* Of a store that may come from anybody: the ordinals are those that it said. */
+static status judge_stored(void *context, const store_answer *a, store_verdict *verdicts,
+                           int *count, detail *err) {
   const judge_context *c = context;
-  *count = 1;
-  return plan_judge(c->run, c->checker, a->target, a->answer, a->trace, a->trace_bytes, verdicts,
-                    err);
+  arena_reset(c->memory);
+  judge_thread *threads = arena_take(c->memory, (size_t)a->thread_count + 1, sizeof *threads);
+  if (!threads) return arena_full(c->memory, err);
+  for (int i = 0; i < a->thread_count; i++) {
+    const store_answer_thread *t = &a->threads[i];
+    threads[i] = (judge_thread){
+        .ordinal = t->ordinal, .role = t->role, .answer = t->answer, .vote_key = t->vote_key};
+  }
+  judge_input in = {
+      .target = a->target, .answer = a->answer, .trace = a->trace, .trace_bytes = a->trace_bytes};
+  return judge_sample(c->run, c->checker, &in, threads, a->thread_count, c->memory, verdicts, count,
+                      err);
 }
 
 status plan_rescore(store *s, const planned_run *r, const checker *c, int all, int64_t *judged,
                     int64_t *changed, detail *err) {
-  judge_context context = {r, c};
-  return store_rescore(s, r->run, c->name, c->version, all, judge, &context, judged, changed, err);
+  judge_context context = {.run = r, .checker = c};
+  status failed = arena_open(&context.memory, JUDGE_BYTES_MAX, err);
+  if (!failed) {
+    failed = store_rescore(s, r->run, c->name, c->version, all, judge_stored, &context, judged,
+                           changed, err);
+  }
+  arena_close(context.memory);
+  return failed;
 }

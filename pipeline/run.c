@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "pipeline/output.h"
-#include "pipeline/sample.h"
+#include "pipeline/feeder.h"
+#include "pipeline/run_internal.h"
 #include "pipeline/stop.h"
 
 #include <errno.h>
@@ -12,17 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { SAMPLE_BYTES_MAX = 512 << 20, RUNS_IN_TURN = 64, FED_IN_TURN = 32, QUEUE_A_WORKER = 16 };
+enum { SAMPLE_BYTES_MAX = 512 << 20, QUEUE_A_WORKER = 16 };
 static const int64_t TICK_NS = 100000000;
 
-/* How far a run is, under the pool's lock. */
-typedef struct run_progress {
-  int64_t finished, tokens_ref;
-} run_progress;
-
 typedef struct pool {
-  plan *plan;
-  store *store;
+  const night *night;
   pthread_mutex_t lock;
   pthread_cond_t may_take, may_feed;
   sample_work *ring; /* [capacity]; targets are owned by their slot */
@@ -30,9 +24,7 @@ typedef struct pool {
   int in_flight, closed;
   status failed;
   detail why;
-  run_totals totals;
-  run_progress *progress; /* [plan->run_count] */
-  int64_t started_ns, shown_ns;
+  int64_t waited_ns; /* the feeder's */
 } pool;
 
 /* A worker's, the ring's or the feeder's: whoever holds it last ends it. */
@@ -45,16 +37,6 @@ int run_cores(void) {
   if (sched_getaffinity(0, sizeof set, &set)) return 1;
   int cores = CPU_COUNT(&set);
   return cores > 0 ? cores : 1;
-}
-
-static void add_outcome(pool *p, const planned_run *r, const sample_outcome *o) {
-  run_progress *progress = &p->progress[r - p->plan->runs];
-  progress->finished++;
-  progress->tokens_ref += o->tokens_ref;
-  p->totals.tokens_ref += o->tokens_ref;
-  p->totals.done += o->end == SAMPLE_DONE;
-  p->totals.capped += o->end == SAMPLE_CAPPED;
-  p->totals.failed += o->end == SAMPLE_FAILED;
 }
 
 static void pool_fail(pool *p, status s, const detail *why) {
@@ -86,11 +68,11 @@ static void *work(void *context) {
     (void)pthread_cond_signal(&p->may_feed);
     (void)pthread_mutex_unlock(&p->lock);
     sample_outcome outcome;
-    s = sample_run(&w, p->store, memory, &outcome, &err);
+    s = sample_run(&w, p->night->store, memory, &outcome, &err);
     release_work(&w);
+    if (!s) progress_add(p->night->progress, w.run, outcome.end, outcome.tokens);
     (void)pthread_mutex_lock(&p->lock);
     p->in_flight--;
-    if (!s) add_outcome(p, w.run, &outcome);
     (void)pthread_cond_signal(&p->may_feed);
   }
   if (s) pool_fail(p, s, &err);
@@ -99,61 +81,15 @@ static void *work(void *context) {
   return NULL;
 }
 
-static int64_t tokens_left(const pool *p, int64_t *samples_left) {
-  int64_t left = 0, finished = 0, tokens = 0;
-  double expected = 0;
-  for (size_t i = 0; i < p->plan->run_count; i++) {
-    finished += p->progress[i].finished;
-    tokens += p->progress[i].tokens_ref;
-  }
-  double overall = finished ? (double)tokens / (double)finished : 0;
-  for (size_t i = 0; i < p->plan->run_count; i++) {
-    const run_progress *r = &p->progress[i];
-    int64_t remaining = p->plan->runs[i].counts.left - r->finished;
-    if (remaining < 0) remaining = 0;
-    left += remaining;
-    expected +=
-        (double)remaining * (r->finished ? (double)r->tokens_ref / (double)r->finished : overall);
-  }
-  *samples_left = left;
-  return (int64_t)expected;
-}
-
-static void show_progress(pool *p, logger *messages, int last) {
-  int64_t now = clock_monotonic_ns();
-  if (!last && now - p->shown_ns < TICK_NS) return;
-  p->shown_ns = now;
-  (void)pthread_mutex_lock(&p->lock);
-  int64_t samples_left, tokens_to_come = tokens_left(p, &samples_left);
-  run_totals t = p->totals;
-  (void)pthread_mutex_unlock(&p->lock);
-  int64_t finished = t.done + t.capped + t.failed;
-  double seconds = (double)(now - p->started_ns) / 1e9;
-  double rate = seconds > 0 ? (double)t.tokens_ref / seconds : 0;
-  char failed[48] = "";
-  text left;
-  text_open(&left, 64);
-  if (rate > 0) output_duration(&left, (double)tokens_to_come / rate);
-  if (t.failed) (void)snprintf(failed, sizeof failed, ", %lld failed", (long long)t.failed);
-  /* Short enough for 80 columns: a line that wraps cannot be rewritten. */
-  log_progress(messages,
-               "%lld/%lld samples, %.1f/%.1f M tokens%s, %.0f/s, %.1f M tokens/s, %s left",
-               (long long)finished, (long long)(finished + samples_left),
-               (double)t.tokens_ref / 1e6, (double)(t.tokens_ref + tokens_to_come) / 1e6, failed,
-               seconds > 0 ? (double)finished / seconds : 0, rate / 1e6,
-               left.bytes ? text_string(&left) : "?");
-  text_close(&left);
-}
-
-/* Whether the night ends early, and why. */
-static int must_stop(pool *p, const run_options *o) {
+int night_must_stop(const night *n) {
   int signal = stop_signal();
   if (signal) {
-    p->totals.stopped = signal;
-  } else if (o->max_wall_ns && clock_monotonic_ns() - p->started_ns >= o->max_wall_ns) {
-    p->totals.stopped = -1;
+    *n->stopped = signal;
+  } else if (n->options->max_wall_ns &&
+             progress_elapsed_ns(n->progress) >= n->options->max_wall_ns) {
+    *n->stopped = -1;
   }
-  return p->totals.stopped != 0;
+  return *n->stopped != 0;
 }
 
 /* Waits for a worker a tick at most. Locked by the caller. */
@@ -163,33 +99,33 @@ static void wait_for_worker(pool *p) {
   until.tv_sec = (time_t)(now / 1000000000);
   until.tv_nsec = (long)(now % 1000000000);
   (void)pthread_cond_timedwait(&p->may_feed, &p->lock, &until);
-  p->totals.feeder_waited_ns += clock_monotonic_ns() - before;
+  p->waited_ns += clock_monotonic_ns() - before;
 }
 
 /* Puts one sample into the ring; *fed is 0 when the night ends before there is room. */
-static status feed(pool *p, const planned_run *r, const store_item *item, const run_options *o,
-                   logger *messages, int *fed, detail *err) {
+static status feed(pool *p, const planned_run *r, const store_item *item, int *fed, detail *err) {
+  const night *n = p->night;
   sample_work w = {.run = r,
                    .task = item->task.id,
                    .target = memory_copy_text(item->task.target),
                    .content = item->task.content,
-                   .seed = (uint64_t)p->plan->job->seed,
+                   .seed = (uint64_t)n->plan->job->seed,
                    .repeat = item->repeat,
                    .attempt = item->attempt};
   if (!w.target) return fault(err, E_MEMORY, "no memory for a task");
   *fed = 0;
   for (;;) {
-    if (must_stop(p, o)) break;
+    if (night_must_stop(n)) break;
     (void)pthread_mutex_lock(&p->lock);
     if (p->count == p->capacity && !p->failed) wait_for_worker(p);
     int failed = p->failed != OK, room = p->count < p->capacity && !failed;
     if (room) {
-      w.queued_ns = store_now_ns(p->store);
+      w.queued_ns = store_now_ns(n->store);
       p->ring[(p->head + p->count++) % p->capacity] = w;
       (void)pthread_cond_signal(&p->may_take);
     }
     (void)pthread_mutex_unlock(&p->lock);
-    show_progress(p, messages, 0);
+    progress_show(n->progress, 0);
     if (room) {
       *fed = 1;
       return OK;
@@ -200,66 +136,22 @@ static status feed(pool *p, const planned_run *r, const store_item *item, const 
   return OK;
 }
 
-/* Feeds a few samples of one run; *more is 0 when it has no more. */
-static status feed_turn(pool *p, const planned_run *r, store_work *work_left, const run_options *o,
-                        logger *messages, int *more, int *going, detail *err) {
-  for (int i = 0; i < FED_IN_TURN; i++) {
+static status feed_all(pool *p, feeder *from, detail *err) {
+  status failed = OK;
+  for (int going = 1; !failed && going;) {
+    planned_run *r;
     store_item item;
-    status s = store_work_next(work_left, &item, more, err);
-    if (s || !*more) return s;
-    s = feed(p, r, &item, o, messages, going, err);
-    if (s || !*going) return s;
+    failed = feeder_next(from, &r, &item, err);
+    if (failed || !r) break;
+    failed = feed(p, r, &item, &going, err);
   }
-  return OK;
+  return failed;
 }
 
-/* Feeds runs [from, from + count) in turn until none has anything left. */
-static status feed_group(pool *p, size_t from, size_t count, const run_options *o, logger *messages,
-                         int *going, detail *err) {
-  store_work *work_left[RUNS_IN_TURN] = {0};
-  status s = OK;
-  for (size_t i = 0; !s && i < count; i++) {
-    s = store_work_open(&work_left[i], p->store, &p->plan->runs[from + i].filter, err);
-  }
-  for (size_t open = count; !s && open && *going;) {
-    for (size_t i = 0; !s && *going && i < count; i++) {
-      if (!work_left[i]) continue;
-      int more = 1;
-      s = feed_turn(p, &p->plan->runs[from + i], work_left[i], o, messages, &more, going, err);
-      if (!more) {
-        store_work_close(work_left[i]);
-        work_left[i] = NULL;
-        open--;
-      }
-    }
-  }
-  for (size_t i = 0; i < count; i++)
-    store_work_close(work_left[i]);
-  return s;
-}
-
-static status feed_all(pool *p, const run_options *o, logger *messages, detail *err) {
-  int going = 1;
-  status s = OK;
-  for (size_t from = 0; !s && going && from < p->plan->run_count; from += RUNS_IN_TURN) {
-    size_t count = p->plan->run_count - from;
-    s = feed_group(p, from, count < RUNS_IN_TURN ? count : RUNS_IN_TURN, o, messages, &going, err);
-  }
-  return s;
-}
-
-static status pool_open(pool *p, plan *of, store *s, int threads, detail *err) {
-  *p = (pool){.plan = of,
-              .store = s,
-              .capacity = threads * QUEUE_A_WORKER,
-              .started_ns = clock_monotonic_ns()};
+static status pool_open(pool *p, const night *n, int threads, detail *err) {
+  *p = (pool){.night = n, .capacity = threads * QUEUE_A_WORKER};
   p->ring = memory_zeroed((size_t)p->capacity, sizeof *p->ring);
-  p->progress = memory_zeroed(of->run_count, sizeof *p->progress);
-  if (!p->ring || !p->progress) {
-    memory_free(p->ring);
-    memory_free(p->progress);
-    return fault(err, E_MEMORY, "no memory for %d workers", threads);
-  }
+  if (!p->ring) return fault(err, E_MEMORY, "no memory for %d workers", threads);
   REQUIRE(pthread_mutex_init(&p->lock, NULL) == 0);
   REQUIRE(pthread_cond_init(&p->may_take, NULL) == 0);
   REQUIRE(pthread_cond_init(&p->may_feed, NULL) == 0);
@@ -276,7 +168,6 @@ static void drop_waiting(pool *p) {
 static void pool_close(pool *p) {
   drop_waiting(p);
   memory_free(p->ring);
-  memory_free(p->progress);
   (void)pthread_mutex_destroy(&p->lock);
   (void)pthread_cond_destroy(&p->may_take);
   (void)pthread_cond_destroy(&p->may_feed);
@@ -284,26 +175,27 @@ static void pool_close(pool *p) {
 
 /* No more is fed. Waits for the workers; when the night ends early what waits in the ring is given
    up, and only samples that a worker has begun are finished. */
-static void drain(pool *p, const run_options *o, logger *messages) {
+static void drain(pool *p) {
   (void)pthread_mutex_lock(&p->lock);
   p->closed = 1;
   (void)pthread_cond_broadcast(&p->may_take);
   while ((p->count || p->in_flight) && !p->failed) {
-    if (p->count && must_stop(p, o)) drop_waiting(p);
+    if (p->count && night_must_stop(p->night)) drop_waiting(p);
     if (!p->count && !p->in_flight) break;
     wait_for_worker(p);
     (void)pthread_mutex_unlock(&p->lock);
-    show_progress(p, messages, 0);
+    progress_show(p->night->progress, 0);
     (void)pthread_mutex_lock(&p->lock);
   }
   (void)pthread_mutex_unlock(&p->lock);
 }
 
-status run_plan(plan *of, store *s, const run_options *o, logger *messages, run_totals *out,
-                detail *err) {
-  int threads = o->threads > 0 ? o->threads : run_cores(), started = 0;
+/* Solves what is left of symbolic runs. *waited_ns: of the feeder, for workers. */
+static status run_symbolic(const night *n, feeder *from, int threads, int64_t *waited_ns,
+                           detail *err) {
+  int started = 0;
   pool p;
-  status st = pool_open(&p, of, s, threads, err);
+  status st = pool_open(&p, n, threads, err);
   if (st) return st;
   pthread_t *workers = memory_zeroed((size_t)threads, sizeof *workers);
   if (!workers) st = fault(err, E_MEMORY, "no memory for %d workers", threads);
@@ -315,25 +207,83 @@ status run_plan(plan *of, store *s, const run_options *o, logger *messages, run_
       started++;
     }
   }
-  if (!st) st = feed_all(&p, o, messages, err);
-  drain(&p, o, messages);
+  if (!st) st = feed_all(&p, from, err);
+  drain(&p);
   for (int i = 0; i < started; i++)
     (void)pthread_join(workers[i], NULL);
   memory_free(workers);
-  detail flush_error = {0};
-  status flushed = store_flush(s, &flush_error);
   if (!st && p.failed) {
     st = p.failed;
     if (err) *err = p.why;
   }
-  if (!st && flushed) {
-    st = flushed;
-    if (err) *err = flush_error;
-  }
-  show_progress(&p, messages, 1);
-  log_progress_end(messages);
-  p.totals.wall_ns = clock_monotonic_ns() - p.started_ns;
-  *out = p.totals;
+  *waited_ns = p.waited_ns;
   pool_close(&p);
   return st;
+}
+
+/* ---- the night ------------------------------------------------------------------------------- */
+
+/* The runs of this model (NULL: the symbolic ones) that have something left, in the plan's order.
+ */
+static size_t list_runs(const night *n, const job_model *of, planned_run **runs) {
+  size_t count = 0;
+  for (size_t i = 0; i < n->plan->run_count; i++) {
+    planned_run *r = &n->plan->runs[i];
+    if (r->model == of && r->counts.left) runs[count++] = r;
+  }
+  return count;
+}
+
+static status run_all_symbolic(const night *n, planned_run **runs, run_totals *out, detail *err) {
+  feeder *from = NULL;
+  size_t count = list_runs(n, NULL, runs);
+  if (!count) return OK;
+  status failed = feeder_open(&from, n->store, runs, count, err);
+  if (!failed) {
+    failed = run_symbolic(n, from, n->options->threads, &out->feeder_waited_ns, err);
+  }
+  feeder_close(from);
+  return failed;
+}
+
+static status run_everything(const night *n, planned_run **runs, run_totals *out, detail *err) {
+  status failed = run_all_symbolic(n, runs, out, err);
+  for (size_t i = 0; !failed && i < n->plan->model_count && !night_must_stop(n); i++) {
+    size_t count = list_runs(n, n->plan->models[i], runs);
+    if (count) failed = run_model(n, n->plan->models[i], runs, count, out, err);
+  }
+  return failed;
+}
+
+status run_plan(plan *of, store *s, const run_options *o, logger *messages, run_totals *out,
+                detail *err) {
+  int stopped = 0;
+  run_options options = *o;
+  if (options.threads <= 0) options.threads = run_cores();
+  night n = {
+      .plan = of, .store = s, .options = &options, .messages = messages, .stopped = &stopped};
+  run_totals spent = {0};
+  planned_run **runs = memory_take((of->run_count ? of->run_count : 1) * sizeof *runs);
+  status failed = runs ? OK : fault(err, E_MEMORY, "no memory for %zu runs", of->run_count);
+  if (!failed) failed = progress_open(&n.progress, of, messages, err);
+  if (!failed) failed = run_everything(&n, runs, &spent, err);
+  detail flush_error = {0};
+  status flushed = store_flush(s, &flush_error);
+  if (!failed && flushed) {
+    failed = flushed;
+    if (err) *err = flush_error;
+  }
+  if (n.progress) {
+    progress_show(n.progress, 1);
+    log_progress_end(messages);
+    *out = progress_totals(n.progress);
+    out->wall_ns = progress_elapsed_ns(n.progress);
+    out->feeder_waited_ns = spent.feeder_waited_ns;
+    out->model_ns = spent.model_ns;
+    out->record_ns = spent.record_ns;
+    out->stopped = stopped;
+  }
+  progress_close(n.progress);
+  memory_free(runs);
+  return failed;
 }

@@ -1,6 +1,8 @@
-/* The loop of a night: samples that are left are fed to workers on all cores, in turn over the runs
-   so that a night cut short leaves comparable runs; workers solve, judge and put; the caller's
-   thread feeds, watches for signals and the wall limit, and shows progress. */
+/* A night: what is left of a plan, computed, judged and stored. Symbolic samples are solved by
+   workers on all cores; then each model's samples are run through an engine, as many at once as
+   keep it full. Runs have their turns, so that a night cut short leaves comparable runs. The
+   caller's thread feeds, drives the engine, watches for signals and the wall limit, and shows
+   progress. */
 #ifndef PIPELINE_RUN_H
 #define PIPELINE_RUN_H
 
@@ -13,9 +15,10 @@ typedef struct run_options {
 
 typedef struct run_totals {
   int64_t done, capped, failed; /* by this process */
-  int64_t tokens_ref;
+  int64_t tokens; /* that they generated: a model's own, a symbolic search's in Llama-2's */
   int64_t wall_ns, feeder_waited_ns;
-  int stopped; /* a signal's number; -1: the wall limit; 0: all was done */
+  int64_t model_ns, record_ns; /* of models' runs; of that, spent recording samples */
+  int stopped;                 /* a signal's number; -1: the wall limit; 0: all was done */
 } run_totals;
 
 /* Runs what is left of a committed plan. A finished pass is OK whatever the samples' ends; a stop

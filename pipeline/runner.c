@@ -16,13 +16,7 @@ status runner_open(runner **out, const generator *g, detail *err) {
 
 void runner_close(runner *r) {
   if (!r) return;
-  for (runner_sample *s; (s = r->flying);) {
-    r->flying = s->next;
-    for (int i = 0; i < s->count; i++)
-      runner_withdraw(s, i);
-    runner_sample_free(s);
-  }
-  for (runner_sample *s; (s = runner_take(r));)
+  for (runner_sample *s; (s = runner_drop(r));)
     runner_sample_free(s);
   memory_free(r->links);
   memory_free(r);
@@ -148,10 +142,16 @@ status runner_add(runner *r, const runner_task *task, detail *err) {
   runner_sample *s = NULL;
   status failed = sample_new(&s, r, task, err);
   if (failed) return failed;
-  take_off(r, s);
   failed = sample_start(s, err);
-  if (!failed && s->is_over) land(r, s);
-  return failed;
+  if (failed) {
+    for (int i = 0; i < s->count; i++)
+      runner_withdraw(s, i);
+    runner_sample_free(s);
+    return failed;
+  }
+  take_off(r, s);
+  if (s->is_over) land(r, s);
+  return OK;
 }
 
 status runner_step(runner *r, detail *err) {
@@ -179,6 +179,11 @@ runner_sample *runner_take(runner *r) {
   if (!r->ended) r->ended_last = NULL;
   s->next = NULL;
   return s;
+}
+
+runner_sample *runner_drop(runner *r) {
+  if (r->flying) land(r, r->flying);
+  return runner_take(r);
 }
 
 int runner_in_flight(const runner *r) {

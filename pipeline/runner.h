@@ -116,6 +116,9 @@ int runner_sampling(const runner *r);  /* threads of them that are in the genera
 MUST_CHECK status runner_step(runner *r, detail *err);
 /* The next ended sample in the order in which they ended, the caller's to free; NULL: none. */
 runner_sample *runner_take(runner *r);
+/* Gives up a sample that is in flight or was not taken, the caller's to free; NULL: there is none.
+ */
+runner_sample *runner_drop(runner *r);
 
 /* Makes a sample of other rules from the tokens of one that ended: the same task and seed, with
    fewer threads or lower limits. *out is NULL where it would need a token that was not sampled. */
@@ -134,9 +137,12 @@ typedef struct runner_costs {
   int64_t context_peak, wait_steps;
   double flops;
   int64_t kv_token_steps;
+  int64_t nodes_explored, nodes_duplicate; /* -1: no search */
 } runner_costs;
 
-runner_costs runner_account(const runner_sample *s, const model_config *c);
+/* E_MEMORY. */
+MUST_CHECK status runner_account(const runner_sample *s, const model_config *c, runner_costs *out,
+                                 detail *err);
 /* 64 bits over a thread's tokens and the log-probabilities of those that it sampled. */
 uint64_t runner_bits(const runner_thread *t);
 

@@ -1,6 +1,10 @@
 /* What a sample cost, from what its threads hold: the same on every schedule. */
 #include "base/hash.h"
+#include "base/memory.h"
 #include "pipeline/runner.h"
+#include "solvers/trace_nodes.h"
+
+#include <string.h>
 
 static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
@@ -23,7 +27,25 @@ static int64_t ref_tokens(const runner_rules *r, const runner_thread *t) {
   return written < 0 ? -1 : written + r->begin_count + (t->end == MODE_END_TOKEN);
 }
 
-runner_costs runner_account(const runner_sample *s, const model_config *c) {
+static status count_nodes(const runner_rules *r, const runner_thread *threads, int count,
+                          runner_costs *costs, detail *err) {
+  costs->nodes_explored = costs->nodes_duplicate = -1;
+  if (strcmp(protocol_kind(r->protocol), "countdown") != 0) return OK;
+  trace_slice *texts = memory_take((size_t)(count + 1) * sizeof *texts);
+  trace_nodes nodes;
+  if (!texts) return fault(err, E_MEMORY, "no memory to account for %d threads", count);
+  for (int i = 0; i < count; i++)
+    texts[i] = (trace_slice){text_string(&threads[i].text), threads[i].text.bytes};
+  status failed = trace_nodes_count(texts, count, &nodes, err);
+  memory_free(texts);
+  if (failed) return failed;
+  costs->nodes_explored = nodes.explored;
+  costs->nodes_duplicate = nodes.duplicate;
+  return OK;
+}
+
+status runner_account(const runner_sample *s, const model_config *c, runner_costs *out,
+                      detail *err) {
   int count;
   const runner_thread *threads = runner_sample_threads(s, &count);
   const runner_rules *rules = runner_sample_task(s)->rules;
@@ -46,7 +68,8 @@ runner_costs runner_account(const runner_sample *s, const model_config *c) {
   costs.tokens_total = costs.tokens_prompt + costs.tokens_generated + costs.tokens_injected;
   costs.forwards = costs.critical_path;
   costs.context_peak = costs.longest_sequence;
-  return costs;
+  *out = costs;
+  return count_nodes(rules, threads, count, out, err);
 }
 
 uint64_t runner_bits(const runner_thread *t) {

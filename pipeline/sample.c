@@ -173,7 +173,7 @@ static status put(const workpiece *piece, const sample_work *w, store *into, sto
   return st ? st : store_put(into, s, piece->verdicts, (size_t)w->run->checker_count, err);
 }
 
-static status put_failed(store *into, store_sample *s, const detail *why, detail *err) {
+status sample_put_failed(store *into, store_sample *s, const detail *why, detail *err) {
   s->status = "failed";
   s->error = why->text;
   s->costs = (store_costs){.tokens_generated = STORE_NONE,
@@ -195,8 +195,7 @@ static status put_failed(store *into, store_sample *s, const detail *why, detail
   return store_put(into, s, NULL, 0, err);
 }
 
-/* What is no fault of the sample: trying the next one would meet the same. */
-static int ends_run(status s) {
+int sample_ends_run(status s) {
   return s == E_MEMORY || s == E_STORE || s == E_BUSY || s == E_IO;
 }
 
@@ -222,11 +221,11 @@ status sample_run(const sample_work *w, store *into, arena *memory, sample_outco
   if (!st) {
     *out = (sample_outcome){.end = piece.result.threads[0]->capped ? SAMPLE_CAPPED : SAMPLE_DONE,
                             .correct = w->run->checker_count ? piece.verdicts[0].correct : 0,
-                            .tokens_ref = piece.costs.tokens_total};
-  } else if (ends_run(st)) {
+                            .tokens = piece.costs.tokens_total};
+  } else if (sample_ends_run(st)) {
     if (err) *err = why;
   } else {
-    st = into ? put_failed(into, &unsolved, &why, err) : OK;
+    st = into ? sample_put_failed(into, &unsolved, &why, err) : OK;
   }
   release(&piece);
   return st;

@@ -19,8 +19,8 @@ typedef enum sample_end { SAMPLE_DONE, SAMPLE_CAPPED, SAMPLE_FAILED } sample_end
 
 typedef struct sample_outcome {
   sample_end end;
-  int correct;        /* by the run's first checker */
-  int64_t tokens_ref; /* 0 when it failed */
+  int correct;    /* by the run's first checker */
+  int64_t tokens; /* Llama-2's, of all threads; 0 when it failed */
 } sample_outcome;
 
 /* A sample that cannot be solved is stored as failed with its reason; what is returned is only
@@ -28,5 +28,10 @@ typedef struct sample_outcome {
    storing. The arena is reset. */
 MUST_CHECK status sample_run(const sample_work *w, store *into, arena *memory, sample_outcome *out,
                              detail *err);
+
+/* Whether a failure is no fault of the sample: trying the next one would meet the same. */
+int sample_ends_run(status s);
+/* Stores it as failed, with the reason and without costs. Changes s. */
+MUST_CHECK status sample_put_failed(store *into, store_sample *s, const detail *why, detail *err);
 
 #endif

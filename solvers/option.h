@@ -39,6 +39,7 @@ typedef struct mode {
      keys; it is changed in place. What was given stays as it was given, and what this made is
      accepted unchanged when it comes again, since a resolved job is a job. E_INPUT, E_MEMORY. */
   MUST_CHECK status (*resolve)(json_t *parameters, detail *err);
+  int has_voters; /* its threads are judged one by one, and the sample by their vote */
   const struct mode_machine *machine; /* reasons with a model (solvers/mode.h); NULL: needs none */
 } mode;
 

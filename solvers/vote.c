@@ -82,4 +82,5 @@ const mode vote_mode = {.name = "vote",
                         .options = independent_options,
                         .option_count = 1 + INDEPENDENT_OPTIONS,
                         .resolve = resolve,
+                        .has_voters = 1,
                         .machine = &machine};

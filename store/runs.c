@@ -46,6 +46,16 @@ status store_run_fingerprint(store *s, int64_t run, hash *out, int *found, detai
   return failed;
 }
 
+status store_run_mark(store *s, int64_t run, const hash *fingerprint, detail *err) {
+  status failed = owner_begin(s, err);
+  if (failed) return failed;
+  call k = call_start(&s->on, RUN_MARK);
+  call_blob(&k, fingerprint->bytes, HASH_BYTES);
+  call_int(&k, run);
+  failed = call_run(&k, err);
+  return owner_end(s, failed, err);
+}
+
 status store_model_put(store *s, const store_model *m, detail *err) {
   status failed = owner_begin(s, err);
   if (failed) return failed;

@@ -48,6 +48,7 @@
     "INSERT INTO run (identity, identity_json, task_set, mode, protocol, parameters, model_hash, " \
     "token_unit, determinism_class, fingerprint, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")  \
   X(RUN_FINGERPRINT, "SELECT fingerprint FROM run WHERE id = ?")                                   \
+  X(RUN_MARK, "UPDATE run SET fingerprint = ? WHERE id = ? AND fingerprint IS NULL")               \
   X(MODEL_ADD, "INSERT INTO model (hash, name, architecture, parameters, context, vocabulary, "    \
                "tokenizer, config) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING") \
   X(RUN_TASKS, "SELECT task_set, (SELECT count(*) FROM task WHERE task.task_set = run.task_set) "  \

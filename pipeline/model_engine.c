@@ -1,0 +1,87 @@
+#include "pipeline/model_engine.h"
+
+#include "pipeline/fingerprint.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* Slots fill the rows of a product; more prompts wait than run, so that the order of admission has
+   a choice. */
+enum { PAGE_KEYS = 16, SLOTS = 128, ROWS_FOR_PROMPTS = 128 };
+
+static int64_t half_of_memory(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+  return pages > 0 && bytes > 0 ? (int64_t)pages * bytes / 2 : (int64_t)1 << 30;
+}
+
+static int64_t page_bytes(const model_config *c, int fp32) {
+  return (int64_t)2 * c->layers * c->kv_heads * c->head_size * PAGE_KEYS * (fp32 ? 4 : 2);
+}
+
+static int larger(int a, int b) {
+  return a > b ? a : b;
+}
+
+/* A thread of full length at least, and no more than all slots can use. */
+static int choose_pages(const plan *p, const model_config *c, const engine_options *o) {
+  int64_t a_thread = (o->positions + PAGE_KEYS - 1) / PAGE_KEYS + 1, all = a_thread * o->slots;
+  int64_t given = p->job->engine.kv_memory_bytes;
+  int64_t pages = (given ? given : half_of_memory()) / page_bytes(c, p->job->engine.fp32);
+  if (pages > all) pages = all;
+  if (pages < a_thread && !given) pages = a_thread;
+  return pages < INT32_MAX ? (int)pages : INT32_MAX;
+}
+
+engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,
+                                    size_t count, int threads, int alone) {
+  const job_engine *given = &p->job->engine;
+  const model_config *c = model_config_of(m->model);
+  int threads_of_one = 1;
+  engine_options o = {.backend = strcmp(given->backend, "auto") ? given->backend : "cpu",
+                      .compute = given->fp32 ? COMPUTE_FP32 : COMPUTE_BF16,
+                      .threads = threads,
+                      .positions = FINGERPRINT_POSITIONS,
+                      .page_keys = PAGE_KEYS,
+                      .policy = ENGINE_FILL_MEMORY,
+                      .preemption = ENGINE_RECOMPUTE};
+  for (size_t i = 0; i < count; i++) {
+    const json_t *n = json_object_get(runs[i]->parameters, "n");
+    o.positions = larger(o.positions, runs[i]->rules.positions);
+    if (n) threads_of_one = larger(threads_of_one, (int)json_integer_value(n));
+  }
+  if (o.positions > c->context) o.positions = c->context;
+  o.slots = alone ? threads_of_one : given->slots ? given->slots : SLOTS;
+  o.rows = !alone && given->rows ? given->rows : o.slots + ROWS_FOR_PROMPTS;
+  if (o.rows < o.slots) o.rows = o.slots;
+  o.pages = choose_pages(p, c, &o);
+  return o;
+}
+
+static status check_run(store *s, const planned_run *r, const hash *here, detail *err) {
+  hash stored;
+  int found = 0;
+  char there[HASH_HEX_BYTES], now[HASH_HEX_BYTES];
+  status failed = store_run_fingerprint(s, r->run, &stored, &found, err);
+  if (failed || (found && hash_equal(&stored, here))) return failed;
+  if (!found) return store_writable(s) ? store_run_mark(s, r->run, here, err) : OK;
+  return fault(err, E_INPUT,
+               "'%s': this machine computes other bits than the one that made its samples, though "
+               "both are of class %s (fingerprint %.12s there, %.12s here). Go on where it was "
+               "made, or start new runs with --new-class",
+               r->first->name, r->determinism_class, hash_hex(&stored, there), hash_hex(here, now));
+}
+
+status model_engine_open(engine **out, store *s, const job_model *m, planned_run *const *runs,
+                         size_t count, const engine_options *options, detail *err) {
+  hash here;
+  status failed = engine_open(out, m->model, m->tokenizer, options, err);
+  if (failed) return failed;
+  failed = fingerprint_of(*out, model_config_of(m->model), &here, err);
+  for (size_t i = 0; !failed && i < count; i++)
+    failed = check_run(s, runs[i], &here, err);
+  if (failed) {
+    engine_close(*out);
+    *out = NULL;
+  }
+  return failed;
+}

@@ -1,0 +1,230 @@
+#include "pipeline/record.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "pipeline/judge.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LAYOUT_BYTES_MAX = 1 << 20 };
+
+static const char *finish_of(const runner_thread *t) {
+  if (t->finisher) return "finisher";
+  switch (t->end) {
+  case MODE_END_TOKEN: return "end";
+  case MODE_END_STOP: return "stop";
+  case MODE_END_LIMIT: return "limit";
+  case MODE_END_FINISHED: break;
+  }
+  return "finisher";
+}
+
+/* Each span with its place in the tokens and in the text, and its logical step. */
+static status layout_of(const runner_thread *t, arena *memory, const char **out, detail *err) {
+  static const char *const kinds[] = {
+      [THREAD_PROMPT] = "prompt", [THREAD_GENERATED] = "generated", [THREAD_FED] = "fed"};
+  text json;
+  text_open(&json, LAYOUT_BYTES_MAX);
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *s = &t->spans[i];
+    text_format(&json, "%s[\"%s\",%zu,%zu,%zu,%zu,%lld]", i ? "," : "[", kinds[s->kind], s->start,
+                s->count, s->text_start, s->text_bytes, (long long)s->step);
+  }
+  text_put(&json, t->span_count ? "]" : "[]");
+  status failed = text_state(&json, err);
+  *out = failed ? NULL : arena_text(memory, text_string(&json), json.bytes);
+  if (!failed && !*out) failed = arena_full(memory, err);
+  text_close(&json);
+  return failed;
+}
+
+/* Of all that it sampled, in order; other tokens have none. */
+static double logprob_of(const runner_thread *t) {
+  double sum = 0;
+  for (size_t i = 0; i < t->count; i++)
+    sum += (double)t->logprobs[i];
+  return sum;
+}
+
+/* Those of what it sampled, in order. */
+static status copy_logprobs(const runner_thread *t, arena *memory, store_thread *out, detail *err) {
+  float *kept = arena_take(memory, (size_t)t->generated + 1, sizeof *kept);
+  if (!kept) return arena_full(memory, err);
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *s = &t->spans[i];
+    if (s->kind != THREAD_GENERATED) continue;
+    memcpy(kept + out->logprob_count, t->logprobs + s->start, s->count * sizeof *kept);
+    out->logprob_count += s->count;
+  }
+  out->logprobs = kept;
+  return OK;
+}
+
+/* The runner's clock in the store's time. */
+static int64_t at_store(int64_t ns, int64_t offset) {
+  return ns < 0 ? STORE_NONE : ns + offset;
+}
+
+static status fill_thread(store_thread *out, const runner_thread *t, const store_sample *s,
+                          int64_t longest, int64_t offset, arena *memory, detail *err) {
+  *out = (store_thread){.path = t->path,
+                        .role = t->role,
+                        .finish = finish_of(t),
+                        .answer = t->answer,
+                        .vote_key = t->vote_key,
+                        .parent = -1,
+                        .worker = -1,
+                        .round = -1,
+                        .spawn_token = STORE_NONE,
+                        .join_token = STORE_NONE,
+                        .tokens_prompt = t->prompt,
+                        .tokens_fed = t->fed,
+                        .tokens_generated = t->generated,
+                        .logical_end = t->generated,
+                        .wait_steps = longest - t->generated,
+                        .bits_hash = runner_bits(t),
+                        .queued_ns = s->queued_ns,
+                        .started_ns = s->started_ns,
+                        .first_token_ns = at_store(t->first_token_ns, offset),
+                        .ended_ns = at_store(t->ended_ns, offset),
+                        .text = text_string(&t->text),
+                        .text_bytes = t->text.bytes,
+                        .ids = t->tokens,
+                        .id_count = t->count,
+                        .logprob = logprob_of(t)};
+  return layout_of(t, memory, &out->layout_json, err);
+}
+
+static int64_t or_none(int64_t value) {
+  return value < 0 ? STORE_NONE : value;
+}
+
+static status costs_of(const runner_sample *s, const planned_run *r, store_costs *out,
+                       detail *err) {
+  runner_costs c;
+  status failed = runner_account(s, model_config_of(r->model->model), &c, err);
+  if (failed) return failed;
+  *out = (store_costs){.tokens_generated = c.tokens_generated,
+                       .tokens_injected = c.tokens_injected,
+                       .tokens_prompt = c.tokens_prompt,
+                       .tokens_finisher = c.tokens_finisher,
+                       .tokens_total = c.tokens_total,
+                       .tokens_ref = or_none(c.tokens_ref),
+                       .seq_critical_path = c.critical_path,
+                       .seq_critical_path_injected = c.critical_path_injected,
+                       .seq_longest_sequence = c.longest_sequence,
+                       .seq_forwards = c.forwards,
+                       .context_peak = c.context_peak,
+                       .wait_steps = c.wait_steps,
+                       .flops = c.flops,
+                       .kv_token_steps = c.kv_token_steps,
+                       .nodes_explored = or_none(c.nodes_explored),
+                       .nodes_duplicate = or_none(c.nodes_duplicate)};
+  return OK;
+}
+
+/* A limit on all threads is named before one of a thread alone. */
+static const char *limit_met(const runner_thread *threads, int count) {
+  const char *met = NULL;
+  for (int i = 0; i < count; i++) {
+    const char *limit = threads[i].limit;
+    if (limit && (!met || !strcmp(limit, "tokens_total"))) met = limit;
+  }
+  return met;
+}
+
+static int64_t first_token(const runner_sample *s) {
+  int count;
+  const runner_thread *threads = runner_sample_threads(s, &count);
+  int64_t first = -1;
+  for (int i = 0; i < count; i++) {
+    int64_t own = threads[i].first_token_ns;
+    if (own >= 0 && (first < 0 || own < first)) first = own;
+  }
+  return first;
+}
+
+status record_row(const record_place *at, const runner_sample *s, int64_t offset_ns, arena *memory,
+                  store_sample *out, detail *err) {
+  int count, winner = runner_sample_winner(s);
+  const runner_thread *threads = runner_sample_threads(s, &count);
+  store_thread *rows = arena_take(memory, (size_t)count, sizeof *rows);
+  if (!rows) return arena_full(memory, err);
+  *out = (store_sample){.run = at->run->run,
+                        .task = at->task,
+                        .repeat = at->repeat,
+                        .attempt = at->attempt,
+                        .limit_met = limit_met(threads, count),
+                        .answer = winner < 0 ? NULL : threads[winner].answer,
+                        .vote_key = winner < 0 ? NULL : threads[winner].vote_key,
+                        .queued_ns = at->queued_ns,
+                        .started_ns = runner_sample_started_ns(s) + offset_ns,
+                        .first_token_ns = at_store(first_token(s), offset_ns),
+                        .ended_ns = runner_sample_ended_ns(s) + offset_ns,
+                        .batch_samples = runner_sample_in_flight(s),
+                        .derived = at->derived,
+                        .threads = rows,
+                        .thread_count = count};
+  out->status = out->limit_met ? "capped" : "done";
+  status failed = costs_of(s, at->run, &out->costs, err);
+  for (int i = 0; !failed && i < count; i++) {
+    failed = fill_thread(&rows[i], &threads[i], out, out->costs.seq_critical_path, offset_ns,
+                         memory, err);
+    if (!failed && at->keeps_logprobs) failed = copy_logprobs(&threads[i], memory, &rows[i], err);
+  }
+  return failed;
+}
+
+static status put(store *into, const record_place *at, const char *target, const store_sample *row,
+                  arena *memory, detail *err) {
+  const planned_run *r = at->run;
+  int verdict_count = 0;
+  store_verdict *verdicts =
+      arena_take(memory, (size_t)(1 + row->thread_count) * PLAN_CHECKERS_MAX, sizeof *verdicts);
+  if (!verdicts) return arena_full(memory, err);
+  judge_input in = {.target = target,
+                    .answer = row->answer,
+                    .trace = row->threads[0].text,
+                    .trace_bytes = row->threads[0].text_bytes};
+  for (int i = 0; i < r->checker_count; i++) {
+    int made = 0;
+    status failed = judge_made(r, r->checkers[i], &in, row->threads, row->thread_count, memory,
+                               verdicts + verdict_count, &made, err);
+    if (failed) return failed;
+    verdict_count += made;
+  }
+  return store_put(into, row, verdicts, (size_t)verdict_count, err);
+}
+
+/* What is known of a sample that failed. */
+static store_sample failed_row(const record_place *at, const runner_sample *s, int64_t offset_ns) {
+  return (store_sample){.run = at->run->run,
+                        .task = at->task,
+                        .repeat = at->repeat,
+                        .attempt = at->attempt,
+                        .queued_ns = at->queued_ns,
+                        .started_ns = runner_sample_started_ns(s) + offset_ns,
+                        .first_token_ns = STORE_NONE,
+                        .ended_ns = runner_sample_ended_ns(s) + offset_ns,
+                        .batch_samples = runner_sample_in_flight(s)};
+}
+
+status record_sample(store *into, const record_place *at, const runner_sample *s, arena *memory,
+                     sample_end *end, int64_t *tokens, detail *err) {
+  int64_t offset_ns = store_now_ns(into) - clock_monotonic_ns();
+  store_sample row, unsolved = failed_row(at, s, offset_ns);
+  detail why = {0};
+  arena_reset(memory);
+  status failed = runner_sample_state(s, &why);
+  if (!failed) failed = record_row(at, s, offset_ns, memory, &row, &why);
+  if (!failed) failed = put(into, at, runner_sample_task(s)->target, &row, memory, &why);
+  *end = failed ? SAMPLE_FAILED : row.limit_met ? SAMPLE_CAPPED : SAMPLE_DONE;
+  *tokens = failed ? 0 : row.costs.tokens_generated;
+  if (!failed) return OK;
+  if (sample_ends_run(failed)) {
+    if (err) *err = why;
+    return failed;
+  }
+  return sample_put_failed(into, &unsolved, &why, err);
+}

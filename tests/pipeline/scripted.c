@@ -1,0 +1,261 @@
+#include "tests/pipeline/scripted.h"
+
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYS_MAX = 256, THREADS_MAX = 1024, PATHS_MAX = 64 };
+
+typedef struct place {
+  random_key key;
+  const char *text;
+} place;
+
+typedef struct active {
+  thread_id id;
+  const char *text; /* of the whole thread */
+  size_t at;
+  int64_t left, written;
+  char *stops[8]; /* NULL-terminated copies */
+  char seen[1 << 14];
+  size_t seen_bytes;
+} active;
+
+struct scripted {
+  const script_line *lines;
+  int count;
+  place *places;
+  int place_count;
+  active *threads[THREADS_MAX]; /* by submission; NULL: gone */
+  int thread_count;
+  engine_event events[THREADS_MAX];
+  char bytes[THREADS_MAX][2];
+  thread_id last;
+  int64_t sampled;
+  int is_shuffled;
+  random_stream draws;
+};
+
+scripted *scripted_open(const script_line *lines, int count, uint64_t seed) {
+  scripted *s = calloc(1, sizeof *s);
+  ck_assert_ptr_nonnull(s);
+  s->places = calloc(KEYS_MAX * PATHS_MAX, sizeof *s->places);
+  s->lines = lines;
+  s->count = count;
+  s->is_shuffled = seed != 0;
+  s->draws = random_start((random_key){{(uint32_t)seed, 1}});
+  return s;
+}
+
+void scripted_close(scripted *s) {
+  for (int i = 0; i < s->thread_count; i++)
+    ck_assert_ptr_null(s->threads[i]); /* nothing is left in the generator */
+  free(s->places);
+  free(s);
+}
+
+int64_t scripted_sampled(const scripted *s) {
+  return s->sampled;
+}
+
+void scripted_task(scripted *s, const runner_task *task) {
+  for (int i = 0; i < s->count; i++) {
+    ck_assert_int_lt(s->place_count, KEYS_MAX * PATHS_MAX);
+    s->places[s->place_count++] =
+        (place){random_key_of(task->seed, &task->content, task->repeat, s->lines[i].path),
+                s->lines[i].text};
+  }
+}
+
+static void drop(scripted *s, int i) {
+  for (int k = 0; s->threads[i]->stops[k]; k++)
+    free(s->threads[i]->stops[k]);
+  free(s->threads[i]);
+  s->threads[i] = NULL;
+}
+
+static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {
+  scripted *s = self;
+  const char *words = NULL;
+  (void)err;
+  for (int i = 0; i < s->place_count; i++) {
+    if (!memcmp(&s->places[i].key, &request->key, sizeof request->key)) words = s->places[i].text;
+  }
+  ck_assert_msg(words != NULL, "a thread that no line is for");
+  ck_assert_int_gt(request->count, 0);
+  ck_assert_int_gt(request->most_tokens, 0);
+  ck_assert_uint_le(request->sampled_before, strlen(words));
+  ck_assert_int_lt(s->thread_count, THREADS_MAX);
+  active *t = calloc(1, sizeof *t);
+  t->id = *out = ++s->last;
+  t->text = words;
+  t->at = request->sampled_before;
+  t->left = request->most_tokens;
+  ck_assert_int_lt(request->stop_count, 8);
+  for (int i = 0; i < request->stop_count; i++)
+    t->stops[i] = strdup(request->stops[i]);
+  s->threads[s->thread_count++] = t;
+  return OK;
+}
+
+static void release(void *self, thread_id id) {
+  scripted *s = self;
+  for (int i = 0; i < s->thread_count; i++) {
+    if (s->threads[i] && s->threads[i]->id == id) drop(s, i);
+  }
+}
+
+/* The stop string that the thread's text ends with, or -1. */
+static int stop_of(const active *t) {
+  for (int i = 0; t->stops[i]; i++) {
+    size_t bytes = strlen(t->stops[i]);
+    if (t->seen_bytes >= bytes && !memcmp(t->seen + t->seen_bytes - bytes, t->stops[i], bytes))
+      return i;
+  }
+  return -1;
+}
+
+static uint32_t token_of(char c) {
+  static encoder *e;
+  detail err;
+  token_list ids = {0};
+  if (!e) ck_ok(encoder_open(&e, scripted_tokenizer(), &err));
+  ck_ok(encoder_encode(e, &c, 1, ENCODE_PLAIN, &ids, &err));
+  ck_assert_uint_eq(ids.count, 1);
+  uint32_t token = (uint32_t)ids.ids[0];
+  ck_assert_uint_lt(token, 256);
+  token_list_close(&ids);
+  return token;
+}
+
+static void write_one(scripted *s, active *t, engine_event *ev, char byte[2]) {
+  char c = t->text[t->at++];
+  ck_assert_msg(c != 0, "a thread is asked for more than its %zu tokens", t->at - 1);
+  float n = (float)t->at;
+  *ev = (engine_event){.thread = t->id, .logprob = -n / 1024, .filtered_logprob = -n / 2048};
+  s->sampled++;
+  t->left--;
+  if (c == '|') {
+    ev->token = SCRIPTED_END;
+    ev->end = ENGINE_END_ID;
+    return;
+  }
+  ev->token = token_of(c);
+  byte[0] = c;
+  ev->text = byte;
+  ev->text_bytes = t->stops[0] != NULL;
+  ck_assert_uint_lt(t->seen_bytes, sizeof t->seen);
+  t->seen[t->seen_bytes++] = c;
+  int which = stop_of(t);
+  if (t->left == 0) ev->end = ENGINE_MOST_TOKENS;
+  if (which < 0) return;
+  ev->end = ENGINE_STOP_STRING;
+  ev->which = which;
+  ev->stop_at = t->seen_bytes - strlen(t->stops[which]);
+}
+
+static status step(void *self, const engine_event **events, int *count, detail *err) {
+  scripted *s = self;
+  (void)err;
+  *events = s->events;
+  *count = 0;
+  for (int i = 0; i < s->thread_count; i++) {
+    active *t = s->threads[i];
+    if (!t || (s->is_shuffled && random_below(&s->draws, 3) == 0)) continue;
+    engine_event *ev = &s->events[*count];
+    write_one(s, t, ev, s->bytes[*count]);
+    (*count)++;
+    if (ev->end != ENGINE_GOES_ON) drop(s, i);
+  }
+  return OK;
+}
+
+generator scripted_generator(scripted *s) {
+  return (generator){.self = s, .submit = submit, .release = release, .step = step};
+}
+
+tokenizer *scripted_tokenizer(void) {
+  static tokenizer *t;
+  detail err;
+  text file;
+  if (t) return t;
+  text_open(&file, 1 << 20);
+  ck_ok(tokenizer_synth(&file, "", 0, 258, &err));
+  ck_ok(tokenizer_read(&t, file.data, file.bytes, "scripted", &err));
+  text_close(&file);
+  ck_assert_int_eq(tokenizer_size(t), 258);
+  return t;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+static void set_default(json_t *parameters, const char *key, json_t *value) {
+  json_t *sampling = json_object_get(parameters, "sampling");
+  if (!sampling) {
+    sampling = json_object();
+    ck_assert_int_eq(json_object_set_new(parameters, "sampling", sampling), 0);
+  }
+  if (!json_object_get(sampling, key)) ck_assert_int_eq(json_object_set(sampling, key, value), 0);
+  json_decref(value);
+}
+
+void scripted_rules(runner_rules *out, const char *mode_name, const char *parameters, int context) {
+  detail err;
+  json_t *p = NULL;
+  const mode *m = mode_find(mode_name);
+  ck_assert_ptr_nonnull(m);
+  ck_ok(json_read(&p, parameters, strlen(parameters), "parameters", 1, &err));
+  ck_ok(m->resolve(p, &err));
+  set_default(p, "temperature", json_real(1));
+  set_default(p, "top_k", json_integer(0));
+  set_default(p, "top_p", json_real(1));
+  set_default(p, "min_p", json_real(0));
+  const json_t *limit = json_object_get(p, "limit");
+  int64_t declared = json_integer_value(json_object_get(limit, "context"));
+  *out =
+      (runner_rules){.mode = m,
+                     .parameters = p,
+                     .tokenizer = scripted_tokenizer(),
+                     .begin = {SCRIPTED_BEGIN},
+                     .begin_count = 1,
+                     .ends = {SCRIPTED_END},
+                     .end_count = 1,
+                     .temperature = 1,
+                     .top_p = 1,
+                     .tokens_total = json_integer_value(json_object_get(limit, "tokens_total")),
+                     .tokens_thread = json_integer_value(json_object_get(limit, "tokens_thread")),
+                     .context = declared ? declared : context};
+  ck_ok(protocol_open(&out->protocol, p, &err));
+  ck_ok(encoder_open(&out->encoder, out->tokenizer, &err));
+  if (protocol_has_finisher(out->protocol))
+    out->finisher_tokens = protocol_finisher_tokens(out->protocol);
+}
+
+void scripted_rules_close(runner_rules *r) {
+  json_decref((json_t *)(uintptr_t)r->parameters);
+  runner_rules_close(r);
+}
+
+runner_sample *scripted_run(const runner_rules *rules, const char *question, const char *target,
+                            const script_line *lines, int count, uint64_t seed) {
+  detail err;
+  runner *r = NULL;
+  scripted *s = scripted_open(lines, count, seed);
+  generator g = scripted_generator(s);
+  runner_task task = {.rules = rules,
+                      .question = question,
+                      .target = target,
+                      .content = hash_of(target, strlen(target)),
+                      .seed = 7};
+  scripted_task(s, &task);
+  ck_ok(runner_open(&r, &g, &err));
+  ck_ok(runner_add(r, &task, &err));
+  while (runner_in_flight(r))
+    ck_ok(runner_step(r, &err));
+  runner_sample *out = runner_take(r);
+  ck_assert_ptr_nonnull(out);
+  runner_close(r);
+  scripted_close(s);
+  return out;
+}

@@ -1,0 +1,44 @@
+/* A generator that has no model: it writes what a script says, in steps of any order. So the runner
+   and the modes are tested on texts that a person wrote, and under schedules that no engine would
+   choose.
+
+   Tokens are bytes: the tokenizer has 256 of them, a begin (SCRIPTED_BEGIN) and an end. The
+   log-probability of a thread's n-th sampled token is -n / 1024, the filtered one -n / 2048.
+   Everything fails the calling test where it cannot do its work. */
+#ifndef TESTS_SCRIPTED_H
+#define TESTS_SCRIPTED_H
+
+#include "pipeline/runner.h"
+
+enum { SCRIPTED_BEGIN = 256, SCRIPTED_END = 257 };
+
+/* What a thread writes: its sampled tokens from the first on, over all turns, `|` standing for an
+   end of sequence. A thread that is asked for more than it has fails the test. */
+typedef struct script_line {
+  const char *path;
+  const char *text;
+} script_line;
+
+typedef struct scripted scripted;
+
+/* lines: [count], borrowed. seed 0: every thread gets a token in every step; otherwise a random
+   part of them does, and some steps have no event. */
+scripted *scripted_open(const script_line *lines, int count, uint64_t seed);
+void scripted_close(scripted *s);
+generator scripted_generator(scripted *s);
+/* Threads with these keys write what the lines of their paths say. */
+void scripted_task(scripted *s, const runner_task *task);
+int64_t scripted_sampled(const scripted *s); /* tokens given out in all */
+
+tokenizer *scripted_tokenizer(void); /* one a process, never closed */
+
+/* Rules of a mode of the registry with these parameters (JSON; resolved here, with sampling filled
+   in): begin and end of sequence as above, contexts up to `context`. */
+void scripted_rules(runner_rules *out, const char *mode_name, const char *parameters, int context);
+void scripted_rules_close(runner_rules *r);
+
+/* Adds a task and steps until it has ended. */
+runner_sample *scripted_run(const runner_rules *rules, const char *question, const char *target,
+                            const script_line *lines, int count, uint64_t seed);
+
+#endif
