@@ -221,10 +221,10 @@ static const struct {
   const char *view;
   unsigned of;
 } needs[] = {
-    {"samples", SAMPLES},          {"threads", 1 << SCAN_THREAD},   {"task_scores", SCORES},
-    {"accuracy", SCORES},          {"accuracy_by_budget", SCORES},  {"paired", SCORES},
-    {"latency", 1 << SCAN_SAMPLE}, {"token_use", 1 << SCAN_SAMPLE}, {"capped", 1 << SCAN_INDEX},
-    {"failures", 1 << SCAN_INDEX},
+    {"samples", SAMPLES},        {"threads", 1 << SCAN_THREAD},  {"task_scores", SCORES},
+    {"accuracy", SCORES},        {"accuracy_by_budget", SCORES}, {"pass_at_k", SCORES},
+    {"paired", SCORES},          {"latency", 1 << SCAN_SAMPLE},  {"token_use", 1 << SCAN_SAMPLE},
+    {"capped", 1 << SCAN_INDEX}, {"failures", 1 << SCAN_INDEX},
 };
 
 static unsigned needs_of(const char *view) {

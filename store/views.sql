@@ -1,4 +1,4 @@
--- The store's views, version 2: the public interface. docs/schema.md explains every column. They
+-- The store's views, version 3: the public interface. docs/schema.md explains every column. They
 -- need nothing but the stock sqlite3 shell, and change only with the store's version number.
 --
 -- A condition's samples are those of its run that its job asks for: the first tasks, repeats from
@@ -10,20 +10,32 @@
 -- trusted_schema off.
 CREATE VIEW samples AS
 WITH parameter AS MATERIALIZED (
-  SELECT id AS run,
+  SELECT id AS run, (SELECT name FROM model WHERE hash = model_hash) AS model,
+         (SELECT value FROM json_each(parameters) WHERE key = 'n') AS n,
+         (SELECT value FROM json_each(parameters, '$.sampling') WHERE key = 'temperature')
+           AS temperature,
+         (SELECT value FROM json_each(parameters, '$.label') WHERE key = 'tokens')
+           AS label_tokens,
+         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'tokens_total')
+           AS limit_tokens_total,
+         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'tokens_thread')
+           AS limit_tokens_thread,
+         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'context')
+           AS limit_context,
+         (SELECT value FROM json_each(parameters, '$.finisher') WHERE key = 'tokens')
+           AS finisher_tokens,
          (SELECT value FROM json_each(parameters) WHERE key = 'search') AS search,
          (SELECT value FROM json_each(parameters) WHERE key = 'heuristic') AS heuristic,
          (SELECT value FROM json_each(parameters) WHERE key = 'order') AS search_order,
          (SELECT value FROM json_each(parameters) WHERE key = 'beam') AS beam,
          (SELECT value FROM json_each(parameters) WHERE key = 'child_beam') AS child_beam,
-         (SELECT value FROM json_each(parameters) WHERE key = 'promising') AS promising,
-         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'context')
-           AS limit_context
+         (SELECT value FROM json_each(parameters) WHERE key = 'promising') AS promising
   FROM run
 )
-SELECT s.id, c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal, r.mode,
-       r.protocol,
-       p.search, p.heuristic, p.search_order, p.beam, p.child_beam, p.promising, p.limit_context,
+SELECT s.id, c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal, p.model,
+       r.mode, r.protocol, p.n, p.temperature, p.label_tokens, p.limit_tokens_total,
+       p.limit_tokens_thread, p.limit_context, p.finisher_tokens,
+       p.search, p.heuristic, p.search_order, p.beam, p.child_beam, p.promising,
        r.parameters, r.token_unit,
        w.name || '@' || w.version AS task_set, t.split, t.name AS task, t.ordinal AS task_ordinal,
        t.cluster, s.repeat, s.status, s.limit_met, v.correct AS verdict, v.score, v.reason,
@@ -35,7 +47,7 @@ SELECT s.id, c.job, c.name AS condition, c.family, c.ordinal AS condition_ordina
        (s.started_ns - s.queued_ns) / 1e6 AS queued_ms,
        (s.first_token_ns - s.started_ns) / 1e6 AS first_token_ms,
        (s.ended_ns - s.started_ns) / 1e6 AS total_ms,
-       s.batch_samples, r.determinism_class, s.attempt AS attempts
+       s.batch_samples, s.derived, r.determinism_class, s.attempt AS attempts
 FROM condition c
 CROSS JOIN run r ON r.id = c.run
 CROSS JOIN parameter p ON p.run = c.run
@@ -49,7 +61,8 @@ CREATE VIEW threads AS
 SELECT h.sample, h.ordinal, h.path, p.path AS parent, h.role, h.worker, h.round,
        length(h.path) - length(replace(h.path, '.', '')) AS depth,
        h.spawn_token, h.join_token, h.tokens_prompt, h.tokens_fed, h.tokens_generated,
-       h.tokens_seen, h.answer, h.finish, h.logical_start, h.logical_end, h.wait_steps,
+       h.tokens_seen, h.answer, h.vote_key, h.finish, h.logprob, h.logical_start, h.logical_end,
+       h.wait_steps,
        (h.started_ns - h.queued_ns) / 1e6 AS queued_ms,
        (h.first_token_ns - h.started_ns) / 1e6 AS first_token_ms,
        (h.ended_ns - h.started_ns) / 1e6 AS total_ms,
@@ -238,9 +251,19 @@ FROM (
 );
 
 -- What each condition cost and reached, on each axis, and what mixing the neighbours of a family
--- would reach at each power of two between them.
+-- would reach at each power of two between them; and what it reached within the budget that it was
+-- held to.
 CREATE VIEW accuracy_by_budget AS
-WITH point AS MATERIALIZED (
+WITH derived AS MATERIALIZED (
+  SELECT c.job, c.name AS condition, count(*) AS samples
+  FROM condition c
+  CROSS JOIN sample s INDEXED BY sample_derived
+    ON s.run = c.run AND s.repeat < c.repeats AND s.derived = 1
+  CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+  WHERE s.status <> 'failed'
+  GROUP BY c.id
+),
+point AS MATERIALIZED (
   SELECT job, family, condition, axis,
          CASE axis
            WHEN 'tokens_ref' THEN tokens_ref
@@ -249,8 +272,9 @@ WITH point AS MATERIALIZED (
            WHEN 'seq_critical_path_injected' THEN seq_critical_path_injected
            WHEN 'seq_longest_sequence' THEN seq_longest_sequence
            WHEN 'nodes_explored' THEN nodes_explored
-         END AS budget, accuracy, se
-  FROM accuracy,
+         END AS budget, accuracy, se,
+         coalesce(derived.samples, 0) * 1.0 / (accuracy.samples + unjudged) AS derived
+  FROM accuracy LEFT JOIN derived USING (job, condition),
        (SELECT 'tokens_ref' AS axis UNION ALL SELECT 'tokens_total'
         UNION ALL SELECT 'seq_critical_path' UNION ALL SELECT 'seq_critical_path_injected'
         UNION ALL SELECT 'seq_longest_sequence' UNION ALL SELECT 'nodes_explored')
@@ -266,20 +290,108 @@ neighbour AS (
   WINDOW family_axis AS (PARTITION BY job, family, axis ORDER BY budget, condition)
 ),
 power (budget) AS (SELECT 1.0 UNION ALL SELECT budget * 2 FROM power WHERE budget < 1e12)
-SELECT job, family, condition, axis, budget, accuracy, se, 'mean cost' AS kind
+SELECT job, family, condition, axis, budget, accuracy, se, 'mean cost' AS kind, derived
 FROM point
 WHERE budget IS NOT NULL
 UNION ALL
 SELECT job, family, NULL, axis, power.budget,
        accuracy_low + (accuracy_high - accuracy_low) * (power.budget - low) / (high - low),
-       NULL, 'interpolated'
+       NULL, 'interpolated', NULL
 FROM neighbour JOIN power ON power.budget >= low AND power.budget < high
 UNION ALL
-SELECT job, family, NULL, axis, power.budget, accuracy_low, NULL, 'below'
+SELECT job, family, NULL, axis, power.budget, accuracy_low, NULL, 'below', NULL
 FROM neighbour
 JOIN (SELECT job, axis, max(budget) AS most FROM point GROUP BY job, axis) USING (job, axis)
 JOIN power ON power.budget > low AND power.budget <= most
-WHERE high IS NULL;
+WHERE high IS NULL
+UNION ALL
+SELECT p.job, p.family, p.condition, p.axis, 1.0 * l.value, p.accuracy, p.se, 'enforced', p.derived
+FROM condition c
+CROSS JOIN run r ON r.id = c.run
+CROSS JOIN json_each(r.parameters, '$.limit') l ON l.type IN ('integer', 'real')
+CROSS JOIN point p ON p.job = c.job AND p.condition = c.name
+WHERE (l.key = 'tokens_total' AND p.axis = 'tokens_total')
+   OR (l.key = 'tokens_thread' AND p.axis = 'seq_critical_path' AND r.mode IN ('serial', 'vote'));
+
+-- The chance that k draws of a task hold a right one, in the unbiased form of Chen et al. (arXiv
+-- 2107.03374): with n scored draws of which h are right, 1 - product over i < k of
+-- (n - h - i) / (n - i). Draws are a condition's samples, or of a vote its voters, all repeats
+-- together. Tasks alike in n and h are counted together, so that of a million tasks few are left;
+-- the error comes from the spread over tasks or their clusters, as in accuracy.
+CREATE VIEW pass_at_k AS
+WITH RECURSIVE tally AS MATERIALIZED (
+  SELECT id, cluster, n, hits, count(*) AS tasks
+  FROM (
+    SELECT c.id, t.cluster, count(*) AS n, sum(v.correct) AS hits
+    FROM condition c
+    CROSS JOIN run r ON r.id = c.run
+    CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+    CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+    CROSS JOIN verdict v
+      ON v.sample = s.id AND v.checker = c.checker AND s.status <> 'failed'
+      AND (v.thread >= 0) = (r.mode = 'vote')
+    GROUP BY c.id, s.task
+  )
+  GROUP BY id, cluster, n, hits
+),
+whole AS MATERIALIZED (
+  SELECT id, min(n) AS most, sum(tasks) AS tasks, sum(tasks * n) AS draws FROM tally GROUP BY id
+),
+miss (n, hits, most, k, chance) AS (
+  SELECT n, hits, max(most), 1, 1.0 * (n - hits) / n
+  FROM tally JOIN whole USING (id)
+  GROUP BY n, hits
+  UNION ALL
+  SELECT n, hits, most, k + 1, chance * max(n - hits - k, 0) / (n - k) FROM miss WHERE k < most
+),
+found AS (
+  SELECT t.id, x.k, t.cluster, t.tasks, 1 - x.chance AS chance
+  FROM tally t
+  CROSS JOIN whole w ON w.id = t.id
+  CROSS JOIN (SELECT * FROM miss WHERE k <= 8 OR (k & (k - 1)) = 0) x
+    ON x.n = t.n AND x.hits = t.hits AND x.k <= w.most
+),
+part (id, k, clusters, s, n) AS (
+  SELECT id, k, tasks, chance, 1 FROM found WHERE cluster IS NULL
+  UNION ALL
+  SELECT id, k, 1, sum(tasks * chance), sum(tasks) FROM found
+  WHERE cluster IS NOT NULL
+  GROUP BY id, k, cluster
+)
+SELECT c.job, c.name AS condition, k, w.tasks, w.draws, accuracy,
+       CASE WHEN clusters > 1 AND squares > 1e-12 * scale
+            THEN sqrt(squares * clusters / (clusters - 1)) / w.tasks END AS se
+FROM (
+  SELECT id, k, clusters, accuracy, scale,
+         ss - 2 * accuracy * sn + accuracy * accuracy * scale AS squares
+  FROM (
+    SELECT id, k, sum(clusters) AS clusters, sum(clusters * s) / sum(clusters * n) AS accuracy,
+           sum(clusters * s * s) AS ss, sum(clusters * s * n) AS sn,
+           1.0 * sum(clusters * n * n) AS scale
+    FROM part
+    GROUP BY id, k
+  )
+) m
+JOIN whole w ON w.id = m.id
+JOIN condition c ON c.id = m.id;
+
+-- What the table holds, which was computed from so many draws; stale where there are others now.
+CREATE VIEW cons_at_k AS
+SELECT o.job, o.condition, o.checker, o.kind, o.k, o.tasks, o.draws, o.accuracy, o.se, o.subsets,
+       o.draws IS NOT now.draws OR o.checker IS NOT now.checker AS stale
+FROM consensus o
+LEFT JOIN (
+  SELECT c.job, c.name, c.checker, count(*) AS draws
+  FROM condition c
+  CROSS JOIN run r ON r.id = c.run
+  CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
+  CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+  CROSS JOIN verdict v
+    ON v.sample = s.id AND v.checker = c.checker AND s.status <> 'failed'
+    AND (v.thread >= 0) = (r.mode = 'vote')
+  WHERE EXISTS (SELECT 1 FROM consensus o WHERE o.job = c.job AND o.condition = c.name)
+  GROUP BY c.id
+) now ON now.job = o.job AND now.name = o.condition;
 
 -- Two conditions of a job on the tasks that both have. Both directions are rows, so that a query
 -- need not know which condition the job file names first. The error is clustered as in accuracy.
@@ -336,7 +448,8 @@ SELECT a.job, b.name, a.name, pair.tasks, clusters, losses, wins, ties, tasks_un
 FROM pair JOIN condition a ON a.id = pair.a JOIN condition b ON b.id = pair.b;
 
 -- Percentiles are nearest ranks: the smallest time that at least that share does not exceed. Only
--- a number a sample goes through the sort, and only the ranks asked for are grouped.
+-- a number a sample goes through the sort, and only the ranks asked for are grouped. Of several
+-- passes alone a sample's time is the median, by the same rule.
 CREATE VIEW latency AS
 WITH mean AS MATERIALIZED (
   SELECT c.id, c.job, c.name AS condition, count(*) AS samples,
@@ -347,6 +460,7 @@ WITH mean AS MATERIALIZED (
   FROM condition c
   CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats AND s.status <> 'failed'
   CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+  WHERE s.derived = 0
   GROUP BY c.id
 ),
 ranked AS (
@@ -355,6 +469,22 @@ ranked AS (
   FROM condition c
   CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats AND s.status <> 'failed'
   CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
+  WHERE s.derived = 0
+),
+median AS MATERIALIZED (
+  SELECT sample, total_ns AS ns
+  FROM (SELECT sample, total_ns, count(*) OVER (PARTITION BY sample) AS passes,
+               row_number() OVER (PARTITION BY sample ORDER BY total_ns) AS place
+        FROM alone)
+  WHERE place = (passes + 1) / 2
+),
+ranked_alone AS MATERIALIZED (
+  SELECT c.id, m.ns, row_number() OVER (PARTITION BY c.id ORDER BY m.ns) AS place,
+         count(*) OVER (PARTITION BY c.id) AS samples
+  FROM median m
+  CROSS JOIN sample s ON s.id = m.sample AND s.status <> 'failed'
+  CROSS JOIN task t ON t.id = s.task
+  CROSS JOIN condition c ON c.run = s.run AND s.repeat < c.repeats AND t.ordinal < c.tasks
 )
 SELECT job, condition, 'batch' AS kind, samples, batch_samples, mean_ms,
        min(CASE WHEN place >= 0.50 * samples THEN ns END) / 1e6 AS p50_ms,
@@ -365,7 +495,15 @@ FROM ranked CROSS JOIN mean USING (id)
 WHERE place >= 0.50 * samples AND place < 0.50 * samples + 1
    OR place >= 0.90 * samples AND place < 0.90 * samples + 1
    OR place >= 0.99 * samples AND place < 0.99 * samples + 1
-GROUP BY job, condition;
+GROUP BY job, condition
+UNION ALL
+SELECT c.job, c.name, 'alone', samples, 1.0, avg(ns / 1e6),
+       min(CASE WHEN place >= 0.50 * samples THEN ns END) / 1e6,
+       min(CASE WHEN place >= 0.90 * samples THEN ns END) / 1e6,
+       min(CASE WHEN place >= 0.99 * samples THEN ns END) / 1e6,
+       max(ns) / 1e6, NULL
+FROM ranked_alone JOIN condition c USING (id)
+GROUP BY c.id;
 
 CREATE VIEW token_use AS
 SELECT c.job, c.name AS condition, count(*) AS samples,

@@ -179,8 +179,9 @@ static void read_names(store *s, names *n) {
 
 static void read_views(const char *path) {
   static const char *const views[] = {
-      "samples", "threads",   "task_scores", "accuracy", "accuracy_by_budget", "paired",
-      "latency", "token_use", "capped",      "failures", "comparison"};
+      "samples",    "threads",   "task_scores", "accuracy", "accuracy_by_budget",
+      "paired",     "latency",   "token_use",   "capped",   "failures",
+      "comparison", "pass_at_k", "cons_at_k"};
   store *s = NULL;
   detail err = {0};
   status opened = store_open(&s, path, STORE_READ, NULL, &err);

@@ -194,6 +194,251 @@ START_TEST(a_condition_shows_what_its_job_asks_for) {
 }
 END_TEST
 
+/* ---- draws ------------------------------------------------------------------------------------
+ */
+
+/* A vote's sample with one voter for each '1' (right), '0' (wrong) or '-' (not judged). */
+static void tiny_vote(store *s, int run, int task, int repeat, const char *voters) {
+  tiny_sample(s, run, task, repeat, 'd', voters[0] == '1', 10);
+  for (int i = 0; voters[i]; i++) {
+    run_sql(
+        s,
+        "INSERT INTO thread (sample, ordinal, path, role, finish, bits_hash, queued_ns, "
+        "started_ns, ended_ns) SELECT max(id), %d, '%d', 'voter', 'end', 0, 0, 0, 0 FROM sample",
+        i, i);
+    if (voters[i] == '-') continue;
+    run_sql(s, "INSERT INTO verdict SELECT max(id), %d, 'countdown', 1, %c, 'r', %c FROM sample", i,
+            voters[i], voters[i]);
+  }
+}
+
+static void tiny_mode(store *s, int run, const char *mode, const char *parameters) {
+  run_sql(s, "UPDATE run SET mode = '%s', parameters = '%s' WHERE id = %d", mode, parameters, run);
+}
+
+START_TEST(pass_at_k_is_unbiased) {
+  detail err;
+  store *s = tiny_store(3, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 4);
+  /* Of four draws 1, 4 and 0 are right. */
+  for (int repeat = 0; repeat < 4; repeat++) {
+    tiny_sample(s, 1, 0, repeat, 'd', repeat == 2, 10);
+    tiny_sample(s, 1, 1, repeat, repeat ? 'd' : 'c', 1, 10);
+    tiny_sample(s, 1, 2, repeat, 'd', 0, 10);
+  }
+#define PASS(column, k) "SELECT " column " FROM pass_at_k WHERE condition = 'a' AND k = " k
+  ck_assert_str_eq(value_of(s, "SELECT group_concat(k, ' ') FROM pass_at_k"), "1 2 3 4");
+  ck_near(number_of(s, PASS("accuracy", "1")), (0.25 + 1 + 0) / 3);
+  ck_near(number_of(s, PASS("accuracy", "2")), (0.5 + 1 + 0) / 3); /* 1 - 3/4 x 2/3 */
+  ck_near(number_of(s, PASS("accuracy", "3")), (0.75 + 1 + 0) / 3);
+  ck_near(number_of(s, PASS("accuracy", "4")), 2 / 3.0);
+  ck_near(number_of(s, PASS("tasks", "4")), 3);
+  ck_near(number_of(s, PASS("draws", "4")), 12);
+  /* k = 2: deviations 0, 1/2, -1/2. */
+  ck_near(number_of(s, PASS("se * se", "2")), 0.5 / (2 * 3));
+  /* A task with fewer draws bounds k for all; one without any is no task of it. */
+  run_sql(s, "UPDATE sample SET status = 'failed' WHERE task = 1 AND repeat = 3;"
+             "DELETE FROM verdict WHERE sample IN (SELECT id FROM sample WHERE task = 3)");
+  ck_assert_str_eq(value_of(s, "SELECT group_concat(k, ' ') FROM pass_at_k"), "1 2 3");
+  ck_near(number_of(s, PASS("accuracy", "3")), 1);
+  ck_near(number_of(s, PASS("accuracy", "2")), (2 / 3.0 + 1) / 2); /* 1 - 2/3 x 1/2 */
+  ck_near(number_of(s, PASS("tasks", "2")), 2);
+  ck_near(number_of(s, PASS("draws", "2")), 7);
+  ck_assert_str_eq(value_of(s, PASS("se", "3")), "NULL"); /* no spread */
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(a_vote_s_draws_are_its_voters) {
+  detail err;
+  store *s = tiny_store(2, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 2);
+  tiny_mode(s, 1, "vote", "{\"n\":10}");
+  tiny_vote(s, 1, 0, 0, "1000000000");
+  tiny_vote(s, 1, 0, 1, "1000000-");
+  tiny_vote(s, 1, 1, 0, "111111111");
+  tiny_vote(s, 1, 1, 1, "00000000");
+  /* 17 draws a task: every k to 8, then powers of two. */
+  ck_assert_str_eq(value_of(s, "SELECT group_concat(k, ' ') FROM pass_at_k"), "1 2 3 4 5 6 7 8 16");
+  ck_near(number_of(s, PASS("draws", "1")), 34);
+  ck_near(number_of(s, PASS("accuracy", "1")), (2 / 17.0 + 9 / 17.0) / 2);
+  ck_near(number_of(s, PASS("accuracy", "2")), (1 - 15 * 14 / 272.0 + 1 - 8 * 7 / 272.0) / 2);
+  ck_near(number_of(s, PASS("accuracy", "16")), 1);
+  /* The vote itself is a sample's verdict, which counts in accuracy and not here. */
+  ck_near(number_of(s, "SELECT accuracy FROM accuracy"), 0.75);
+  ck_near(number_of(s, "SELECT samples FROM accuracy"), 4);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(clusters_widen_the_error_of_draws) {
+  detail err;
+  const char *cluster[] = {"A", "A", "A", "", "C", "C", "D", "D"};
+  store *s = tiny_store(8, cluster, "[]");
+  tiny_condition(s, 1, "a", "a", 1);
+  tiny_samples(s, 1, "11101010", 10);
+  ck_near(number_of(s, PASS("accuracy", "1")), 0.625);
+  ck_near(number_of(s, PASS("se * se", "1")), 0.037109375); /* as in the view accuracy */
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+#undef PASS
+
+START_TEST(consensus_says_when_it_is_stale) {
+  detail err;
+  store *s = tiny_store(2, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 1);
+  tiny_condition(s, 2, "b", "b", 2);
+  tiny_mode(s, 1, "vote", "{\"n\":3}");
+  tiny_vote(s, 1, 0, 0, "110");
+  tiny_vote(s, 1, 1, 0, "10");
+  tiny_samples(s, 2, "11", 10);
+  ck_near(number_of(s, "SELECT count(*) FROM cons_at_k"), 0);
+  run_sql(s, "INSERT INTO consensus VALUES ('j', 'a', 'countdown', 'canonical', 2, 0.5, 0.25, 2, 5,"
+             " 'all', zeroblob(32), 0);"
+             "INSERT INTO consensus VALUES ('j', 'b', 'countdown', 'literal', 1, 1, NULL, 2, 2,"
+             " '10000 drawn', zeroblob(32), 0)");
+#define STALE                                                                                      \
+  "SELECT group_concat(stale, ' ') FROM (SELECT stale FROM cons_at_k ORDER BY condition)"
+  ck_assert_str_eq(value_of(s, STALE), "0 0");
+  ck_assert_str_eq(value_of(s, "SELECT kind || k || accuracy || se || tasks || draws || subsets "
+                               "FROM cons_at_k WHERE condition = 'a'"),
+                   "canonical20.50.2525all");
+  tiny_sample(s, 2, 1, 1, 'd', 0, 10);
+  ck_assert_str_eq(value_of(s, STALE), "0 1");
+  run_sql(s, "DELETE FROM verdict WHERE thread = 2");
+  ck_assert_str_eq(value_of(s, STALE), "1 1");
+  run_sql(s, "UPDATE consensus SET draws = 4 WHERE condition = 'a'");
+  ck_assert_str_eq(value_of(s, STALE), "0 1");
+  run_sql(s, "UPDATE condition SET checker = 'lenient'");
+  ck_assert_str_eq(value_of(s, STALE), "1 1");
+  run_sql(s, "DELETE FROM condition WHERE name = 'b'");
+  ck_assert_str_eq(value_of(s, STALE), "1 1");
+#undef STALE
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+/* ---- models -----------------------------------------------------------------------------------
+ */
+
+START_TEST(budgets_that_were_enforced_are_marked) {
+  detail err;
+  store *s = tiny_store(2, NULL, "[]");
+  tiny_condition(s, 1, "total", "f", 1);
+  tiny_condition(s, 2, "thread", "f", 1);
+  tiny_condition(s, 3, "gang", "g", 1);
+  tiny_mode(s, 1, "serial", "{\"limit\":{\"tokens_total\":512,\"context\":4096}}");
+  tiny_mode(s, 2, "vote", "{\"limit\":{\"tokens_thread\":256,\"tokens_total\":9000}}");
+  tiny_mode(s, 3, "hogwild", "{\"limit\":{\"tokens_thread\":128}}");
+  tiny_samples(s, 1, "01", 100);
+  tiny_samples(s, 2, "11", 200);
+  tiny_samples(s, 3, "11", 300);
+  run_sql(s, "UPDATE sample SET derived = 1 WHERE run = 1 AND task = 1");
+#define ENFORCED(value)                                                                            \
+  "SELECT group_concat(" value ", ';') FROM (SELECT * FROM accuracy_by_budget "                    \
+  "WHERE kind = 'enforced' ORDER BY condition, axis)"
+  ck_assert_str_eq(value_of(s, ENFORCED("condition || ' ' || axis || ' ' || budget")),
+                   "thread seq_critical_path 256.0;thread tokens_total 9000.0;"
+                   "total tokens_total 512.0");
+  ck_assert_str_eq(value_of(s, ENFORCED("family || accuracy || ' ' || derived")),
+                   "f1.0 0.0;f1.0 0.0;f0.5 0.5");
+#undef ENFORCED
+  ck_assert_str_eq(value_of(s, "SELECT derived FROM accuracy_by_budget WHERE kind = 'mean cost' "
+                               "AND condition = 'total' AND axis = 'tokens_ref'"),
+                   "0.5");
+  ck_assert_str_eq(value_of(s, "SELECT count(derived) FROM accuracy_by_budget WHERE kind NOT IN "
+                               "('mean cost', 'enforced')"),
+                   "0");
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(latency_has_its_kinds) {
+  detail err;
+  store *s = tiny_store(3, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 1);
+  for (int task = 0; task < 3; task++)
+    tiny_sample(s, 1, task, 0, 'd', 1, 100 * (task + 1));
+  /* The third was cut from another's tokens: its 300 ms measure nothing. */
+  run_sql(s, "UPDATE sample SET derived = 1 WHERE task = 3");
+  ck_assert_str_eq(value_of(s, "SELECT kind || samples || mean_ms || max_ms FROM latency"),
+                   "batch2150.0200.0");
+  /* Medians of passes: 20 of 30 20 10, 40 of 40 alone, 50 of 50 60. */
+  run_sql(s, "INSERT INTO alone VALUES (1, 1, 0, 30000000, 5), (1, 1, 1, 20000000, 5), "
+             "(1, 1, 2, 10000000, 5), (2, 1, 0, 40000000, 5), (3, 1, 0, 50000000, 5), "
+             "(3, 1, 1, 60000000, 5)");
+#define ALONE(column) "SELECT " column " FROM latency WHERE kind = 'alone'"
+  ck_near(number_of(s, "SELECT count(*) FROM latency"), 2);
+  ck_near(number_of(s, ALONE("samples")), 3);
+  ck_near(number_of(s, ALONE("mean_ms")), 110 / 3.0);
+  ck_near(number_of(s, ALONE("p50_ms")), 40);
+  ck_near(number_of(s, ALONE("p99_ms")), 50);
+  ck_near(number_of(s, ALONE("max_ms")), 50);
+  ck_near(number_of(s, ALONE("batch_samples")), 1);
+  ck_assert_str_eq(value_of(s, ALONE("mean_queued_ms")), "NULL");
+  /* Of a condition that asks for fewer tasks, those alone. */
+  run_sql(s, "UPDATE condition SET tasks = 2");
+  ck_near(number_of(s, ALONE("mean_ms")), 30);
+#undef ALONE
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+START_TEST(a_model_s_parameters_are_columns) {
+  detail err;
+  store *s = tiny_store(1, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 1);
+  tiny_mode(s, 1, "vote",
+            "{\"finisher\":{\"tokens\":40},\"label\":{\"tokens\":2048},\"limit\":{\"context\":4096,"
+            "\"tokens_thread\":512,\"tokens_total\":8000},\"n\":16,\"sampling\":"
+            "{\"temperature\":0.7}}");
+  tiny_samples(s, 1, "1", 10);
+#define COLUMNS                                                                                    \
+  "SELECT n || ' ' || temperature || ' ' || label_tokens || ' ' || limit_context || "              \
+  "' ' || limit_tokens_thread || ' ' || limit_tokens_total || ' ' || "                             \
+  "finisher_tokens || ' ' || derived FROM samples"
+  ck_assert_str_eq(value_of(s, COLUMNS), "16 0.7 2048 4096 512 8000 40 0");
+#undef COLUMNS
+  ck_assert_str_eq(value_of(s, "SELECT model FROM samples"), "NULL");
+  run_sql(s, "INSERT INTO model VALUES (zeroblob(32), 'countdown', 'llama', 1, 1, 1, zeroblob(32), "
+             "'{}'); UPDATE run SET model_hash = zeroblob(32), mode = 'serial', parameters = '{}'");
+  ck_assert_str_eq(value_of(s, "SELECT model || mode FROM samples"), "countdownserial");
+  ck_assert_str_eq(value_of(s, "SELECT coalesce(n, temperature, label_tokens, limit_context, "
+                               "limit_tokens_thread, limit_tokens_total, finisher_tokens, search, "
+                               "beam) FROM samples"),
+                   "NULL");
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
+/* A question's text has no length in Llama-2 tokens and no search nodes. */
+START_TEST(what_is_not_known_is_null) {
+  detail err;
+  store *s = tiny_store(2, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 1);
+  tiny_mode(s, 1, "serial", "{}");
+  tiny_sample(s, 1, 0, 0, 'd', 1, 100);
+  tiny_sample(s, 1, 1, 0, 'c', 0, 300);
+  run_sql(s, "UPDATE sample SET tokens_ref = NULL, nodes_explored = NULL, nodes_duplicate = NULL");
+  ck_assert_str_eq(value_of(s, "SELECT coalesce(tokens_ref, nodes_explored) FROM accuracy"),
+                   "NULL");
+  ck_near(number_of(s, "SELECT accuracy FROM accuracy"), 0.5);
+  ck_near(number_of(s, "SELECT tokens_total FROM accuracy"), 200);
+  ck_assert_str_eq(value_of(s, "SELECT coalesce(tokens_ref, nodes_explored, nodes_duplicate, "
+                               "duplicate_share) FROM token_use"),
+                   "NULL");
+  ck_near(number_of(s, "SELECT tokens_total FROM token_use"), 200);
+  ck_near(number_of(s, "SELECT share FROM capped"), 0.5);
+  ck_near(number_of(s, "SELECT tokens_total FROM capped"), 300);
+  ck_assert_str_eq(value_of(s, "SELECT group_concat(axis, ' ') FROM (SELECT DISTINCT axis FROM "
+                               "accuracy_by_budget ORDER BY 1)"),
+                   "seq_critical_path seq_critical_path_injected seq_longest_sequence "
+                   "tokens_total");
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("views");
   TCase *views = tcase_create("by hand");
@@ -205,5 +450,13 @@ int main(void) {
   tcase_add_test(views, budgets_are_interpolated_at_powers_of_two);
   tcase_add_test(views, percentiles_are_nearest_ranks);
   tcase_add_test(views, a_condition_shows_what_its_job_asks_for);
+  tcase_add_test(views, pass_at_k_is_unbiased);
+  tcase_add_test(views, a_vote_s_draws_are_its_voters);
+  tcase_add_test(views, clusters_widen_the_error_of_draws);
+  tcase_add_test(views, consensus_says_when_it_is_stale);
+  tcase_add_test(views, budgets_that_were_enforced_are_marked);
+  tcase_add_test(views, latency_has_its_kinds);
+  tcase_add_test(views, a_model_s_parameters_are_columns);
+  tcase_add_test(views, what_is_not_known_is_null);
   return support_run(suite);
 }
