@@ -181,7 +181,8 @@ static void detach(const merging *m) {
 status merge_check_shape(merging *m, detail *err) {
   const char *sql =
       "WITH ours (name) AS (VALUES ('task_set'), ('task'), ('process'), ('run'), ('job'), "
-      "('condition'), ('sample'), ('verdict'), ('thread'), ('trace')), "
+      "('condition'), ('sample'), ('verdict'), ('thread'), ('trace'), ('model'), ('alone'), "
+      "('engine_load')), "
       "side (name) AS (VALUES ('main'), ('source')) "
       "SELECT ours.name, c.name FROM ours CROSS JOIN side "
       "CROSS JOIN pragma_table_xinfo(ours.name, side.name) c "
@@ -210,7 +211,12 @@ status merge_check_rows(merging *m, detail *err) {
       "UNION ALL SELECT 'trace' FROM source.trace "
       "WHERE (sample, thread) NOT IN (SELECT sample, ordinal FROM source.thread) "
       "UNION ALL SELECT 'verdict' FROM source.verdict "
-      "WHERE sample NOT IN (SELECT id FROM source.sample) LIMIT 1";
+      "WHERE sample NOT IN (SELECT id FROM source.sample) "
+      "UNION ALL SELECT 'alone' FROM source.alone "
+      "WHERE sample NOT IN (SELECT id FROM source.sample) "
+      "OR process NOT IN (SELECT id FROM source.process) "
+      "UNION ALL SELECT 'engine_load' FROM source.engine_load "
+      "WHERE process NOT IN (SELECT id FROM source.process) LIMIT 1";
   int row;
   call k = merge_call(m, sql);
   status failed = merge_row(m, &k, &row, err);
@@ -222,8 +228,8 @@ status merge_check_rows(merging *m, detail *err) {
   return failed;
 }
 
-/* What views read for every job at once is right in each row: one text that is no JSON would end
-   every query of the store that it came into. */
+/* What views and reports read for every job at once is right in each row: one text that is no JSON,
+   or numbers that no sum holds, would end every query of the store that it came into. */
 status merge_check_values(merging *m, detail *err) {
   const char *sql =
       "SELECT 'run', 'parameters' FROM source.run WHERE NOT json_valid(parameters) "
@@ -231,6 +237,14 @@ status merge_check_values(merging *m, detail *err) {
       "UNION ALL SELECT 'job', 'document' FROM source.job WHERE NOT json_valid(document) "
       "UNION ALL SELECT 'task_set', 'origin' FROM source.task_set WHERE NOT json_valid(origin) "
       "UNION ALL SELECT 'process', 'settings' FROM source.process WHERE NOT json_valid(settings) "
+      "UNION ALL SELECT 'model', 'config' FROM source.model WHERE NOT json_valid(config) "
+      "UNION ALL SELECT 'alone', 'total_ns' FROM source.alone "
+      "WHERE min(total_ns, coalesce(first_token_ns, 0)) < 0 "
+      "OR max(total_ns, coalesce(first_token_ns, 0)) > 1 << 53 "
+      "UNION ALL SELECT 'engine_load', 'steps' FROM source.engine_load WHERE min(at_ns, "
+      "interval_ns, steps, rows, sampled, prefilled, found, recomputed, preempted, pages, "
+      "pages_used, step_ns, record_ns) < 0 OR max(interval_ns, steps, rows, sampled, prefilled, "
+      "found, recomputed, preempted, pages, pages_used, step_ns, record_ns) > 1 << 53 "
       "UNION ALL SELECT 'condition', 'repeats' FROM source.condition WHERE repeats > ? "
       "UNION ALL SELECT 'condition', 'tasks' FROM source.condition c JOIN source.run r ON "
       "r.id = c.run JOIN source.task_set w ON w.id = r.task_set WHERE c.tasks > w.tasks LIMIT 1";
@@ -274,8 +288,8 @@ static status forget_counts(merging *m, detail *err) {
 
 static status merge_all(merging *m, detail *err) {
   static status (*const steps[])(merging *, detail *) = {
-      forget_counts,   merge_check_rows, merge_check_values, merge_task_sets,
-      merge_processes, merge_runs,       merge_jobs,         merge_samples};
+      forget_counts, merge_check_rows, merge_check_values, merge_task_sets, merge_processes,
+      merge_loads,   merge_models,     merge_runs,         merge_jobs,      merge_samples};
   status failed = merge_run(m, MAPS, err);
   for (size_t i = 0; !failed && i < sizeof steps / sizeof steps[0]; i++)
     failed = steps[i](m, err);

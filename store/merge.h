@@ -5,6 +5,8 @@
      task        its set and ordinal           sample     run, task and repeat
      process     when, where and how it ran    verdict    sample, thread and checker
      job         its name without ~n, its document, and the runs of its conditions
+     model       its hash                      alone      sample, process and pass
+     engine_load process and time
 
    What is there already stays as it is, so merging twice changes nothing:
 
@@ -16,9 +18,11 @@
      Conditions of the same job are united; the larger of tasks and repeats stays.
    - Of a sample on both sides every promised column, thread and trace must be equal. Differing bits
      within one run are E_STORE, which names the sample, the column and both values. A finished
-     sample replaces a failed one; of two failed ones the one with more attempts stays.
+     sample replaces a failed one; of two failed ones the one with more attempts stays. Log-
+     probabilities that only one side kept are no difference: they are here then.
+   - Two runs of one identity with other fingerprints are E_STORE, which names the run.
    - Of two verdicts by one checker the higher version stays; equal versions must say the same.
-   - Comparisons are derived: they are not copied, and have to be computed again.
+   - Comparisons and consensus are derived: they are not copied, and have to be computed again.
 
    An input is one transaction: one that cannot be merged whole leaves nothing of itself. It is only
    read, a journal that a killed process left beside it included; but one of an older store version

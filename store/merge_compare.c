@@ -17,7 +17,8 @@ const char merge_thread_promised[] =
     "bits_hash, vote_key, logprob";
 const char merge_thread_measured[] = "tokens_cached, drafted, accepted, rows_spent, queued_ns, "
                                      "started_ns, first_token_ns, ended_ns";
-/* Text and ids as they read, since another zlib may pack them otherwise. */
+/* Text and ids as they read, since another zlib may pack them otherwise; log-probabilities where
+   both sides kept them. */
 const char merge_trace_promised[] = "text, text_bytes, ids, ids_bytes, logprobs, layout";
 const char merge_trace_measured[] = "";
 
@@ -76,6 +77,9 @@ static void put_column(const compared *c, char side, const char *column, text *o
 
 static void put_difference(const compared *c, const char *column, text *out) {
   text_format(out, "(a.%s IS NOT b.%s", column, column);
+  if (!strcmp(column, "logprobs")) {
+    text_put(out, " AND a.logprobs IS NOT NULL AND b.logprobs IS NOT NULL");
+  }
   if (is_packed(c, column)) {
     text_put(out, " AND ");
     put_column(c, 'a', column, out);
@@ -179,6 +183,27 @@ static void put_row(const found *f, text *out) {
   }
 }
 
+/* Of ids and log-probabilities the first that differs, with its place. */
+static void put_word(text *out, sqlite3_value *value, sqlite3_value *other, int is_real) {
+  const char *bytes = sqlite3_value_blob(value), *near = sqlite3_value_blob(other);
+  size_t count = (size_t)sqlite3_value_bytes(value), most = (size_t)sqlite3_value_bytes(other);
+  size_t from = 0;
+  while (from < count && from < most && bytes[from] == near[from])
+    from++;
+  from /= 4;
+  if (count < 4 * from + 4) {
+    text_format(out, "at its end with %zu", from);
+  } else if (is_real) {
+    float real;
+    memcpy(&real, bytes + 4 * from, sizeof real);
+    text_format(out, "%.9g at %zu", (double)real, from);
+  } else {
+    uint32_t id;
+    memcpy(&id, bytes + 4 * from, sizeof id);
+    text_format(out, "%u at %zu", id, from);
+  }
+}
+
 /* Text starts a little before its first difference, where that is far from its start. */
 static void put_value(text *out, sqlite3_value *value, sqlite3_value *other) {
   int kind = sqlite3_value_type(value);
@@ -198,6 +223,15 @@ static void put_value(text *out, sqlite3_value *value, sqlite3_value *other) {
     if (from) text_put(out, "...");
     json_quote(out, bytes ? bytes + from : "", shown);
     if (from + shown < count) text_put(out, "...");
+  }
+}
+
+static void put_either(text *out, const char *column, sqlite3_value *value, sqlite3_value *other) {
+  int is_real = !strcmp(column, "logprobs"), is_null = sqlite3_value_type(value) == SQLITE_NULL;
+  if (!is_null && (is_real || !strcmp(column, "ids"))) {
+    put_word(out, value, other, is_real);
+  } else {
+    put_value(out, value, other);
   }
 }
 
@@ -225,9 +259,11 @@ static status name_column(merging *m, const found *f, const char *column, text *
   if (*row) {
     put_row(f, out);
     text_format(out, " %s is ", column);
-    put_value(out, sqlite3_column_value(k.statement, 0), sqlite3_column_value(k.statement, 1));
+    sqlite3_value *ours = sqlite3_column_value(k.statement, 0);
+    sqlite3_value *theirs = sqlite3_column_value(k.statement, 1);
+    put_either(out, column, ours, theirs);
     text_format(out, " in %s and ", m->out->path);
-    put_value(out, sqlite3_column_value(k.statement, 1), sqlite3_column_value(k.statement, 0));
+    put_either(out, column, theirs, ours);
     text_format(out, " in %s", m->in);
   }
   merge_end(&k);

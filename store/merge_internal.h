@@ -44,6 +44,14 @@ MUST_CHECK status merge_runs(merging *m, detail *err);
 MUST_CHECK status merge_jobs(merging *m, detail *err);
 MUST_CHECK status merge_samples(merging *m, detail *err);
 
+/* ---- merge_measured.c ------------------------------------------------------------------------ */
+
+MUST_CHECK status merge_models(merging *m, detail *err);
+MUST_CHECK status merge_loads(merging *m, detail *err); /* after merge_processes */
+/* Of the samples of temp.merge_sample, after they are copied. */
+MUST_CHECK status merge_alone(merging *m, detail *err);
+MUST_CHECK status merge_logprobs(merging *m, detail *err);
+
 /* Rows of the input that belong to the samples of temp.merge_sample. */
 #define MERGE_CHUNK(column)                                                                        \
   column " BETWEEN (SELECT min(source) FROM temp.merge_sample) AND "                               \

@@ -163,6 +163,8 @@ static status merge_chunk(merging *m, int64_t from, int64_t *last, int64_t *seen
   if (!failed) failed = copy_samples(m, err);
   if (!failed) failed = copy_threads(m, err);
   if (!failed) failed = copy_verdicts(m, err);
+  if (!failed) failed = merge_logprobs(m, err);
+  if (!failed) failed = merge_alone(m, err);
   return failed ? failed : count_chunk(m, last, seen, err);
 }
 

@@ -221,7 +221,18 @@ static status add_run(merging *m, int64_t source, int64_t task_set, int64_t *out
   return OK;
 }
 
-/* The columns: id, identity, identity_json, task set here, run here, whether all else is equal. */
+/* A fingerprint is what an engine's arithmetic gave: samples of two such are not of one run. */
+static status other_fingerprint(const merging *m, const call *row, int64_t out, detail *err) {
+  return fault(err, E_STORE,
+               "%s cannot be merged: its run %lld (%s) has the fingerprint %s there, and %s as run "
+               "%lld in %s: its engine computes other bits, by another build or machine; merge it "
+               "into a store of its own",
+               m->in, (long long)sqlite3_column_int64(row->statement, 0), merge_text(row, 6),
+               merge_text(row, 7), merge_text(row, 8), (long long)out, m->out->path);
+}
+
+/* The columns: id, identity, identity_json, task set here, run here, whether all else is equal;
+   what the run is called there, and its fingerprints there and here. */
 static status map_run(merging *m, const call *row, detail *err) {
   int64_t source = sqlite3_column_int64(row->statement, 0);
   int64_t task_set = sqlite3_column_int64(row->statement, 3);
@@ -240,6 +251,9 @@ static status map_run(merging *m, const call *row, detail *err) {
     return merge_refuse(m, err, "its run %lld has the identity of run %lld in %s and other columns",
                         (long long)source, (long long)out, m->out->path);
   }
+  if (out && strcmp(merge_text(row, 7), merge_text(row, 8)) != 0) {
+    return other_fingerprint(m, row, out, err);
+  }
   status failed = out ? OK : add_run(m, source, task_set, &out, err);
   if (failed) return failed;
   call k = merge_call(m, "INSERT INTO temp.merge_run VALUES (?, ?, ?)");
@@ -254,8 +268,11 @@ status merge_runs(merging *m, detail *err) {
       m, "SELECT r.id, r.identity, r.identity_json, w.out, o.id, o.task_set IS w.out AND "
          "o.mode IS r.mode AND o.protocol IS r.protocol AND o.parameters IS r.parameters AND "
          "o.model_hash IS r.model_hash AND o.token_unit IS r.token_unit AND "
-         "o.determinism_class IS r.determinism_class AND o.fingerprint IS r.fingerprint AND "
-         "o.seed IS r.seed FROM source.run r "
+         "o.determinism_class IS r.determinism_class AND o.seed IS r.seed, "
+         "coalesce((SELECT c.job || '/' || c.name FROM source.condition c WHERE c.run = r.id "
+         "ORDER BY c.job, c.ordinal LIMIT 1), 'of no condition'), "
+         "iif(r.fingerprint IS NULL, 'none', lower(hex(r.fingerprint))), "
+         "iif(o.fingerprint IS NULL, 'none', lower(hex(o.fingerprint))) FROM source.run r "
          "LEFT JOIN temp.merge_task_set w ON w.source = r.task_set "
          "LEFT JOIN main.run o ON o.identity = r.identity ORDER BY r.id");
   int row;

@@ -1,8 +1,7 @@
 /* Merging, rule by rule: two stores made by hand, one changed through the stock shell, and what
    must stay, come, or be refused. */
 #include "store/merge_internal.h"
-#include "tests/store/fixture.h"
-#include "tests/support/program.h"
+#include "tests/store/merging.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -11,11 +10,6 @@
 enum { TASKS = 6 };
 static const char IDENTITY[] = "{\"class\":\"symbolic-1\",\"mode\":\"symbolic\",\"seed\":42}";
 static const char DOCUMENT[] = "{\"name\":\"night\",\"seed\":42}";
-static const char ALL_ROWS[] =
-    "SELECT (SELECT count(*) FROM task_set), (SELECT count(*) FROM task), (SELECT count(*) FROM "
-    "process), (SELECT count(*) FROM run), (SELECT count(*) FROM job), (SELECT count(*) FROM "
-    "condition), (SELECT count(*) FROM sample), (SELECT count(*) FROM thread), (SELECT count(*) "
-    "FROM trace), (SELECT count(*) FROM verdict)";
 
 /* ---- two stores -------------------------------------------------------------------------------
  */
@@ -78,49 +72,6 @@ static const char *make(const char *name, int64_t first, int64_t last) {
     put_tree(s, task, 0);
   close_store(s);
   return support_path(name);
-}
-
-/* The same file under another name, changed through the stock shell. */
-static const char *changed(const char *from, const char *name, const char *sql) {
-  size_t bytes;
-  char *data = support_read(from, &bytes);
-  const char *path = support_path(name);
-  FILE *file = fopen(path, "wb");
-  ck_assert_ptr_nonnull(file);
-  ck_assert_uint_eq(fwrite(data, 1, bytes, file), bytes);
-  ck_assert_int_eq(fclose(file), 0);
-  free(data);
-  (void)program_sqlite(path, sql);
-  return path;
-}
-
-static store_merged merge(const char *out, const char *in) {
-  detail err;
-  store *s = NULL;
-  store_merged counts;
-  ck_ok(store_open(&s, out, STORE_WRITE, NULL, &err));
-  ck_ok(store_merge(s, in, &counts, &err));
-  check_clean(s);
-  close_store(s);
-  return counts;
-}
-
-/* It fails so, and out is as it was. */
-static void refuses(const char *out, const char *in, status wanted, const char *piece) {
-  detail err;
-  store *s = NULL;
-  store_merged counts;
-  const char *rows = program_sqlite(out, ALL_ROWS);
-  hash before = program_promised(out);
-  ck_ok(store_open(&s, out, STORE_WRITE, NULL, &err));
-  ck_fails(store_merge(s, in, &counts, &err), wanted, piece);
-  ck_assert_ptr_nonnull(strstr(err.text, in));
-  ck_assert_int_eq(counts.samples + counts.task_sets + counts.runs, 0);
-  check_clean(s);
-  close_store(s);
-  hash after = program_promised(out);
-  ck_assert_str_eq(program_sqlite(out, ALL_ROWS), rows);
-  ck_assert(hash_equal(&before, &after));
 }
 
 /* ---- what comes and what stays ----------------------------------------------------------------
