@@ -9,26 +9,14 @@
   "CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks "                                    \
   "CROSS JOIN verdict v ON v.sample = s.id AND v.checker = c.checker "
 
-/* A checker judges the voters of a sample with it, so one sample tells of all. */
-static status has_voters(int *out, store *s, const scores *all, const scores_condition *c,
-                         detail *err) {
-  query *q = NULL;
-  int row = 0;
-  status failed =
-      query_open(&q, s,
-                 "SELECT EXISTS (SELECT 1 FROM verdict h JOIN (SELECT s.id, v.checker " OF_CONDITION
-                 "AND v.thread = -1 WHERE c.job = ? AND c.name = ? LIMIT 1"
-                 ") f ON h.sample = f.id AND h.checker = f.checker AND h.thread >= 0)",
-                 err);
-  *out = 0;
-  if (failed) return failed;
-  query_bind_text(q, 1, all->job);
-  query_bind_text(q, 2, c->name);
-  failed = query_next(q, &row, err);
-  if (!failed && row) *out = (int)query_int(q, 0);
-  query_close(q);
-  return failed;
-}
+static const char samples_query[] =
+    "SELECT t.ordinal, s.repeat, -1, v.correct, v.score, s.vote_key, s.answer " OF_CONDITION
+    "AND v.thread = -1 WHERE c.job = ? AND c.name = ?";
+
+static const char voters_query[] =
+    "SELECT t.ordinal, s.repeat, v.thread, v.correct, v.score, h.vote_key, h.answer " OF_CONDITION
+    "AND v.thread >= 0 CROSS JOIN thread h ON h.sample = s.id AND h.ordinal = v.thread "
+    "WHERE c.job = ? AND c.name = ?";
 
 static status keep(const char **out, const query *q, int column, arena *memory, detail *err) {
   *out = query_is_null(q, column) ? NULL : query_keep(q, column, memory);
@@ -86,19 +74,9 @@ static void count_tasks(draws *d) {
 status draws_load(draws *out, store *s, const scores *all, const scores_condition *c, detail *err) {
   *out = (draws){0};
   query *q = NULL;
-  int voters = 0;
   size_t room = 0;
-  status failed = has_voters(&voters, s, all, c, err);
-  if (failed || (!voters && c->repeats < 2)) return failed;
-  failed = query_open(&q, s,
-                      voters ? "SELECT t.ordinal, s.repeat, v.thread, v.correct, v.score, "
-                               "h.vote_key, h.answer " OF_CONDITION "AND v.thread >= 0 "
-                               "CROSS JOIN thread h ON h.sample = s.id AND h.ordinal = v.thread "
-                               "WHERE c.job = ? AND c.name = ?"
-                             : "SELECT t.ordinal, s.repeat, -1, v.correct, v.score, s.vote_key, "
-                               "s.answer " OF_CONDITION "AND v.thread = -1 "
-                               "WHERE c.job = ? AND c.name = ?",
-                      err);
+  if (!c->is_vote && c->repeats < 2) return OK;
+  status failed = query_open(&q, s, c->is_vote ? voters_query : samples_query, err);
   if (failed) return failed;
   query_bind_text(q, 1, all->job);
   query_bind_text(q, 2, c->name);

@@ -1,7 +1,6 @@
 /* Private to the room: the draws of a condition, from which pass@k and cons@k are made. A task's
-   draws are its samples, or, where the threads of a sample have verdicts of their own (voters), the
-   threads of all its samples. A draw without a verdict by the condition's checker, or of a sample
-   that failed, is none. */
+   draws are its samples, or of a vote the voters of all its samples, as the view pass_at_k has it.
+   A draw without a verdict by the condition's checker, or of a sample that failed, is none. */
 #ifndef REPORTS_DRAWS_INTERNAL_H
 #define REPORTS_DRAWS_INTERNAL_H
 
@@ -22,7 +21,7 @@ typedef struct draws {
   size_t least, most; /* draws of one of those */
 } draws;
 
-/* Empty where the condition asks for one sample a task, and those have no voters. */
+/* Empty where the condition asks for one sample a task, and that is no vote. */
 MUST_CHECK status draws_load(draws *out, store *s, const scores *all, const scores_condition *c,
                              detail *err);
 

@@ -63,9 +63,20 @@ MUST_CHECK status page_latency_table(const page *p, const page_condition *condit
                                      int has_model, detail *err);
 /* What the last processes of the job got through; nothing where no load was recorded. */
 MUST_CHECK status page_throughput(const page *p, detail *err);
-/* By process, newest first: started, host, seconds, sampled_per_s, prefilled_per_s, samples,
-   threads_running, threads_waiting, preempted, step_share, record_share. ?1 is the job. */
-extern const char page_throughput_query[];
+/* By process of the job (an SQL expression), newest first. */
+#define PAGE_THROUGHPUT(job)                                                                       \
+  "SELECT strftime('%Y-%m-%d %H:%M', p.started_unix_ns / 1000000000, 'unixepoch') AS started, "    \
+  "p.host AS host, sum(l.interval_ns) / 1e9 AS seconds, "                                          \
+  "1e9 * sum(l.sampled) / sum(l.interval_ns) AS sampled_per_s, "                                   \
+  "1e9 * sum(l.prefilled) / sum(l.interval_ns) AS prefilled_per_s, "                               \
+  "sum(l.samples * l.steps) / sum(l.steps) AS samples, "                                           \
+  "sum(l.threads_running * l.steps) / sum(l.steps) AS threads_running, "                           \
+  "sum(l.threads_waiting * l.steps) / sum(l.steps) AS threads_waiting, "                           \
+  "sum(l.preempted) AS preempted, 1.0 * sum(l.step_ns) / sum(l.interval_ns) AS step_share, "       \
+  "1.0 * sum(l.record_ns) / sum(l.interval_ns) AS record_share "                                   \
+  "FROM engine_load l JOIN process p ON p.id = l.process WHERE l.process IN "                      \
+  "(SELECT s.process FROM condition c CROSS JOIN sample s ON s.run = c.run WHERE c.job = " job     \
+  ") GROUP BY l.process ORDER BY p.started_unix_ns DESC, p.id DESC LIMIT 3"
 
 /* The median of the standard errors that the view paired has for the job's pairs that differ, and
    how many they are; 0 without any. */

@@ -22,22 +22,51 @@
 
 #define ROW_OF_BUDGET                                                                              \
   "json_object('family', family, 'condition', condition, 'axis', axis, 'budget', budget, "         \
-  "'accuracy', accuracy, 'se', se, 'kind', kind)"
+  "'accuracy', accuracy, 'se', se, 'kind', kind, 'derived', derived)"
 
 #define ROW_OF_LATENCY                                                                             \
   "json_object('condition', condition, 'kind', kind, 'samples', samples, 'batch_samples', "        \
   "batch_samples, 'mean_ms', mean_ms, 'p50_ms', p50_ms, 'p90_ms', p90_ms, 'p99_ms', p99_ms)"
 
+#define ROW_OF_PASS                                                                                \
+  "json_object('condition', condition, 'k', k, 'tasks', tasks, 'draws', draws, 'accuracy', "       \
+  "accuracy, 'se', se)"
+
+#define ROW_OF_CONS                                                                                \
+  "json_object('condition', condition, 'checker', checker, 'kind', kind, 'k', k, 'tasks', tasks, " \
+  "'draws', draws, 'accuracy', accuracy, 'se', se, 'subsets', subsets, 'stale', stale)"
+
+#define ROW_OF_CONDITION                                                                           \
+  "json_object('condition', c.name, 'mode', r.mode, 'protocol', r.protocol, 'model', m.name, "     \
+  "'architecture', m.architecture, 'parameters', m.parameters, 'determinism_class', "              \
+  "r.determinism_class, 'token_unit', r.token_unit, 'checker', c.checker, 'finisher', "            \
+  "coalesce(json_extract(r.parameters, '$.finisher.tokens') > 0, 0))"
+
+#define ROW_OF_PROCESS                                                                             \
+  "json_object('started', started, 'host', host, 'seconds', seconds, 'sampled_per_s', "            \
+  "sampled_per_s, 'prefilled_per_s', prefilled_per_s, 'samples', samples, 'threads_running', "     \
+  "threads_running, 'threads_waiting', threads_waiting, 'preempted', preempted, 'step_share', "    \
+  "step_share, 'record_share', record_share)"
+
 static const char page_query[] =
-    "SELECT json_object('job', j.name, 'accuracy', "
+    "SELECT json_object('job', j.name, 'conditions', "
+    "(SELECT json_group_array(" ROW_OF_CONDITION ") FROM condition c JOIN run r ON r.id = c.run "
+    "LEFT JOIN model m ON m.hash = r.model_hash WHERE c.job = j.name), 'accuracy', "
     "(SELECT json_group_array(" ROW_OF_ACCURACY
     ") FROM accuracy WHERE job = j.name), 'comparison', "
     "(SELECT json_group_array(" ROW_OF_COMPARISON ") FROM comparison WHERE job = j.name), "
     "'accuracy_by_budget', "
     "(SELECT json_group_array(" ROW_OF_BUDGET ") FROM accuracy_by_budget WHERE job = j.name), "
+    "'pass_at_k', "
+    "(SELECT json_group_array(" ROW_OF_PASS ") FROM pass_at_k WHERE job = j.name), "
+    "'cons_at_k', "
+    "(SELECT json_group_array(" ROW_OF_CONS ") FROM cons_at_k WHERE job = j.name), "
     "'latency', "
-    "(SELECT json_group_array(" ROW_OF_LATENCY ") FROM latency WHERE job = j.name)) "
-    "FROM job j WHERE ?1 IS NULL OR j.name = ?1 ORDER BY j.name";
+    "(SELECT json_group_array(" ROW_OF_LATENCY ") FROM latency WHERE job = j.name), "
+    "'throughput', "
+    "(SELECT json_group_array(" ROW_OF_PROCESS ") FROM (" PAGE_THROUGHPUT(
+        "j.name") "))) "
+                  "FROM job j WHERE ?1 IS NULL OR j.name = ?1 ORDER BY j.name";
 
 /* A job whose contrasts are refused still has its numbers. */
 static status refresh(store *s, const char *job, detail *err) {

@@ -67,7 +67,7 @@ static status read_latency(page_latency *out, times *t, query *q, const page *p,
 
 /* Of a sample's passes the median, the lower of two. */
 static const char alone_query[] =
-    "SELECT total_ns, NULL FROM (SELECT a.total_ns, row_number() OVER (PARTITION BY a.sample "
+    "SELECT total_ns, 1.0 FROM (SELECT a.total_ns, row_number() OVER (PARTITION BY a.sample "
     "ORDER BY a.total_ns) AS place, count(*) OVER (PARTITION BY a.sample) AS passes " OF_CONDITION
     "CROSS JOIN alone a ON a.sample = s.id WHERE c.job = ? AND c.name = ?) "
     "WHERE place = (passes + 1) / 2";
@@ -184,20 +184,6 @@ status page_latency_table(const page *p, const page_condition *conditions, size_
 /* ---- throughput ------------------------------------------------------------------------------
  */
 
-const char page_throughput_query[] =
-    "SELECT strftime('%Y-%m-%d %H:%M', p.started_unix_ns / 1000000000, 'unixepoch') AS started, "
-    "p.host AS host, sum(l.interval_ns) / 1e9 AS seconds, "
-    "1e9 * sum(l.sampled) / sum(l.interval_ns) AS sampled_per_s, "
-    "1e9 * sum(l.prefilled) / sum(l.interval_ns) AS prefilled_per_s, "
-    "sum(l.samples * l.steps) / sum(l.steps) AS samples, "
-    "sum(l.threads_running * l.steps) / sum(l.steps) AS threads_running, "
-    "sum(l.threads_waiting * l.steps) / sum(l.steps) AS threads_waiting, "
-    "sum(l.preempted) AS preempted, 1.0 * sum(l.step_ns) / sum(l.interval_ns) AS step_share, "
-    "1.0 * sum(l.record_ns) / sum(l.interval_ns) AS record_share "
-    "FROM engine_load l JOIN process p ON p.id = l.process WHERE l.process IN "
-    "(SELECT s.process FROM condition c CROSS JOIN sample s ON s.run = c.run WHERE c.job = ?1) "
-    "GROUP BY l.process ORDER BY p.started_unix_ns DESC, p.id DESC LIMIT 3";
-
 static void put_number(table *t, int decimals, double value, const char *unit) {
   if (stats_known(value)) {
     table_cell(t, "%.*f%s", decimals, value, unit);
@@ -228,7 +214,7 @@ status page_throughput(const page *p, detail *err) {
   query *q = NULL;
   table t;
   int row = 0;
-  status failed = query_open(&q, p->s, page_throughput_query, err);
+  status failed = query_open(&q, p->s, PAGE_THROUGHPUT("?1"), err);
   if (failed) return failed;
   query_bind_text(q, 1, p->all->job);
   failed = query_next(q, &row, err);

@@ -80,6 +80,7 @@ static status load_condition(scores *all, scores_condition *c, const query *q, d
   c->axes = (int)query_int(q, 8);
   c->votes_by_text = (int)query_int(q, 9);
   c->has_finisher = (int)query_int(q, 10);
+  c->is_vote = (int)query_int(q, 13);
   if (bytes == HASH_BYTES) memcpy(c->identity.bytes, identity, HASH_BYTES);
   if (c->task_set != all->conditions[0].task_set) {
     return fault(
@@ -93,20 +94,21 @@ static status load_condition(scores *all, scores_condition *c, const query *q, d
 
 static status load_conditions(scores *all, store *s, detail *err) {
   query *q = NULL;
-  status failed = query_open(&q, s,
-                             "SELECT c.name, c.family, c.checker, r.token_unit, c.repeats, "
-                             "min(c.tasks, (SELECT count(*) FROM task t WHERE "
-                             "t.task_set = r.task_set)), r.task_set, r.identity, "
-                             "(SELECT count(*) FROM json_each(c.axes)), "
-                             "coalesce(json_extract(r.parameters, '$.vote_key') = 'literal', 0), "
-                             "coalesce(json_extract(r.parameters, '$.finisher.tokens') > 0, 0), "
-                             "json_extract(r.parameters, '$.limit.tokens_total'), "
-                             "CASE WHEN r.mode IN ('serial', 'vote') THEN "
-                             "json_extract(r.parameters, '$.limit.tokens_thread') END "
-                             "FROM condition c "
-                             "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
-                             "WHERE c.job = ? ORDER BY c.ordinal, c.id",
-                             err);
+  status failed =
+      query_open(&q, s,
+                 "SELECT c.name, c.family, c.checker, r.token_unit, c.repeats, "
+                 "min(c.tasks, (SELECT count(*) FROM task t WHERE "
+                 "t.task_set = r.task_set)), r.task_set, r.identity, "
+                 "(SELECT count(*) FROM json_each(c.axes)), "
+                 "coalesce(json_extract(r.parameters, '$.vote_key') = 'literal', 0), "
+                 "coalesce(json_extract(r.parameters, '$.finisher.tokens') > 0, 0), "
+                 "json_extract(r.parameters, '$.limit.tokens_total'), "
+                 "CASE WHEN r.mode IN ('serial', 'vote') THEN "
+                 "json_extract(r.parameters, '$.limit.tokens_thread') END, r.mode = 'vote' "
+                 "FROM condition c "
+                 "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
+                 "WHERE c.job = ? ORDER BY c.ordinal, c.id",
+                 err);
   if (failed) return failed;
   query_bind_text(q, 1, all->job);
   size_t at = 0;

@@ -25,6 +25,7 @@ typedef struct scores_condition {
   hash identity; /* of its run */
   int64_t task_set;
   int axes;          /* that its family is swept along */
+  int is_vote;       /* its mode, whose threads are draws */
   int votes_by_text; /* what its vote key is */
   int has_finisher;
   double limit[SCORES_AXES]; /* enforced on each axis; STATS_NONE: none */

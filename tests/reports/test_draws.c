@@ -1,4 +1,5 @@
 /* Draws from a store: who votes, the table consensus by hand, when it is true, and its page. */
+#include "base/json.h"
 #include "base/memory.h"
 #include "tests/reports/fixture.h"
 
@@ -191,6 +192,41 @@ START_TEST(a_reader_shows_what_it_cannot_keep) {
 }
 END_TEST
 
+/* What the page computes itself must be the views' own. */
+START_TEST(the_views_agree) {
+  detail err;
+  json_t *document = NULL;
+  store *s = pool_store("[]");
+  text page;
+  text_open(&page, 1 << 20);
+  report_options o = {.json = 1};
+  ck_ok(report_text(s, &o, &page, &err));
+  ck_ok(json_read(&document, text_string(&page), page.bytes, "page", 1, &err));
+  const json_t *job = json_array_get(json_object_get(document, "jobs"), 0);
+  const json_t *cons = json_object_get(job, "cons_at_k"), *row;
+  ck_assert_uint_eq(json_array_size(cons), 8);
+  size_t i;
+  json_array_foreach(cons, i, row) {
+    ck_near(json_number_value(json_object_get(row, "stale")), 0);
+    ck_near(json_number_value(json_object_get(row, "draws")), 12);
+  }
+  ck_assert_uint_eq(json_array_size(json_object_get(job, "pass_at_k")), 4 + 1);
+  json_decref(document);
+  text_close(&page);
+  /* As the page has them: two of four right, one, none. */
+  const char *const pass = "SELECT sum(accuracy) FROM pass_at_k WHERE condition = 'pool' AND k = ";
+  const double expected[] = {0.25, 4.0 / 9, 7.0 / 12, 2.0 / 3};
+  for (int k = 1; k <= 4; k++) {
+    char sql[128];
+    (void)snprintf(sql, sizeof sql, "%s%d", pass, k);
+    ck_near(number_of(s, sql), expected[k - 1]);
+  }
+  run_sql(s, "DELETE FROM verdict WHERE sample = 3 AND thread = 3");
+  ck_near(number_of(s, "SELECT min(stale) FROM cons_at_k"), 1);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 /* A thousand tasks of 16 draws. Draw r of task t votes for t % 7 + r % 5, and 5 is right. */
 START_TEST(a_night_of_draws) {
   detail err;
@@ -244,6 +280,7 @@ int main(void) {
   tcase_add_test(all, every_change_is_counted_again);
   tcase_add_test(all, refused_contrasts_do_not_keep_votes_away);
   tcase_add_test(all, a_reader_shows_what_it_cannot_keep);
+  tcase_add_test(all, the_views_agree);
   tcase_add_test(all, a_night_of_draws);
   tcase_add_test(all, without_memory_it_fails_in_order);
   return support_run(suite);

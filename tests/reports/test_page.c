@@ -205,6 +205,8 @@ START_TEST(json_holds_what_the_views_hold) {
   ck_near(json_number_value(json_object_get(row, "difference")), 0.2);
   ck_near(json_number_value(json_object_get(row, "p_holm")), 0.0078125);
   ck_assert_uint_eq(json_array_size(json_object_get(job, "latency")), 4);
+  ck_assert_uint_eq(json_array_size(json_object_get(job, "cons_at_k")), 0);
+  ck_assert_uint_eq(json_array_size(json_object_get(job, "throughput")), 0);
   json_decref(document);
   text_close(&page);
   report_options o = {.json = 1};
@@ -309,6 +311,10 @@ START_TEST(a_model_and_its_limits) {
                 "  f 2        tokens_total         600  80.0   [67.4, 92.6]       0.0  yes\n"
                 "  f 2        seq_critical_path    300  80.0   [67.4, 92.6]       0.0  yes\n"
                 "  derived: ");
+  ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget WHERE kind = 'enforced'"), 3);
+  ck_near(number_of(s, "SELECT derived FROM accuracy_by_budget WHERE kind = 'enforced' "
+                       "AND condition = 'f 1' AND axis = 'seq_critical_path' AND budget = 500"),
+          0.25);
   /* What was not run has no latency. */
   expect(shown, "  condition  kind   samples  load   p50   p90   p99\n"
                 "  f 1        batch       30  16.0   900   900   900\n"
@@ -334,7 +340,11 @@ START_TEST(alone_times_and_load) {
              "(1, 90000000000, 30000000000, 300, 200, 3000, 0, 0, 0, 1, 2, 0, 1, 8, 4, "
              "15000000000, 300000000), (2, 5, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)");
   const char *shown = page_of(s, (report_options){.job = "j"});
-  expect(shown, "  f 1        alone        3        20.0  40.0  40.0\n");
+  expect(shown, "  f 1        alone        3   1.0  20.0  40.0  40.0\n");
+  ck_near(number_of(s, "SELECT p50_ms FROM latency WHERE kind = 'alone'"), 20);
+  ck_near(number_of(s, "SELECT p90_ms FROM latency WHERE kind = 'alone'"), 40);
+  ck_near(number_of(s, "SELECT samples FROM latency WHERE kind = 'batch' AND condition = 'f 1'"),
+          30);
   /* 9,000 and 3,000 tokens in 90 seconds; by steps (3 + 3 x 1) / 4, (10 + 3 x 2) / 4, (4 + 0) / 4.
      The other process ran none of the job's samples. */
   expect(shown,
@@ -344,6 +354,18 @@ START_TEST(alone_times_and_load) {
          "  2023-11-14 22:13  here      1.5      100.0         33.3      1.5      4.0      1.0 "
          "         3     50.0       1.0\n");
   refuse(shown, "elsewhere");
+  text_close(&page);
+  json_t *document = NULL;
+  shown = page_of(s, (report_options){.json = 1});
+  ck_ok(json_read(&document, shown, strlen(shown), "page", 1, &err));
+  const json_t *job = json_array_get(json_object_get(document, "jobs"), 0);
+  ck_assert_uint_eq(json_array_size(json_object_get(job, "throughput")), 1);
+  const json_t *process = json_array_get(json_object_get(job, "throughput"), 0);
+  ck_near(json_number_value(json_object_get(process, "sampled_per_s")), 100);
+  const json_t *condition = json_array_get(json_object_get(job, "conditions"), 0);
+  ck_assert_str_eq(json_string_value(json_object_get(condition, "model")), "small");
+  ck_near(json_number_value(json_object_get(condition, "finisher")), 1);
+  json_decref(document);
   text_close(&page);
   ck_ok(store_close(s, &err));
 }
