@@ -1,8 +1,9 @@
 /* Reports: what a person reads of a store, made from the store alone.
 
-   Every number that is printed is in a view or in the table comparison of the same store; this room
-   adds the statistics that SQL does not have (p, t, bootstraps) and the layout. All functions run
-   on the store's thread, write into the caller's text and keep nothing.
+   Every number that is printed is in a view or in the tables comparison and consensus of the same
+   store; this room adds the statistics that SQL does not have (p, t, bootstraps, votes over
+   subsets) and the layout. All functions run on the store's thread, write into the caller's text
+   and keep nothing.
 
    A comparison that the job declares belongs to one Holm family at 0.05 and gets a verdict. Any
    other is exploratory: it shows a difference and an interval, no p and no verdict. On a store that
@@ -20,8 +21,8 @@ typedef struct report_options {
   int color;       /* whether to mark titles and verdicts for a terminal */
   int width;       /* columns of text; 0: 100; tables need about 90 */
   int json;        /* one JSON document instead of text */
-  int *unkept;     /* out, may be NULL: set to 1 when text shows declared comparisons that the table
-                      does not hold and s, a reader, could not keep */
+  int *unkept;     /* out, may be NULL: set to 1 when text shows declared comparisons or votes that
+                      the tables do not hold and s, a reader, could not keep */
 } report_options;
 
 typedef struct report_contrast {
@@ -35,15 +36,19 @@ typedef struct report_contrast {
 /* The names of the axes that a contrast may take, ending with NULL. */
 extern const char *const report_axes[];
 
-/* Computes the declared contrasts of a job, unless the stored ones were made from the very samples
-   and verdicts that are there now; replaces them in one transaction where the store is writable. */
+/* Computes cons@k of a job's conditions and its declared contrasts, unless the stored ones were
+   made from the very samples and verdicts that are there now; replaces each in one transaction
+   where the store is writable. Contrasts that are refused (E_INPUT) do not keep cons@k from being
+   stored. */
 MUST_CHECK status report_comparisons(store *s, const char *job, detail *err);
 
-/* *stale: 1 when the rows in comparison are not those that report_comparisons would give: samples,
-   verdicts or contrasts have changed since, or nothing was computed yet. Writes nothing. */
+/* *stale: 1 when the rows in comparison or consensus are not those that report_comparisons would
+   give: samples, verdicts or contrasts have changed since, or nothing was computed yet. Writes
+   nothing. */
 MUST_CHECK status report_stale(store *s, const char *job, int *stale, detail *err);
 
-/* The first screen of each job: validity, verdicts, accuracy, budgets, power. */
+/* The first screen of each job: validity, verdicts, accuracy, budgets, several draws, latency,
+   throughput, power; what there is nothing to show of is left out. */
 MUST_CHECK status report_text(store *s, const report_options *o, text *out, detail *err);
 
 /* One comparison. A contrast that the job declares is shown as declared, with its p. An exploratory
