@@ -62,6 +62,7 @@ struct invocation {
   X(model_synth)                                                                                   \
   X(run)                                                                                           \
   X(status)                                                                                        \
+  X(verify)                                                                                        \
   X(trace)                                                                                         \
   X(rescore)                                                                                       \
   X(report)                                                                                        \

@@ -1,6 +1,7 @@
 #include "pipeline/sample.h"
 
 #include "base/memory.h"
+#include "pipeline/same.h"
 
 #include <string.h>
 
@@ -156,8 +157,7 @@ static store_costs costs_of(const workpiece *piece) {
                        .rounds = r->rounds};
 }
 
-static status put(const workpiece *piece, const sample_work *w, store *into, store_sample *s,
-                  arena *memory, detail *err) {
+static status fill_row(const workpiece *piece, store_sample *s, arena *memory, detail *err) {
   const search_result *r = &piece->result;
   store_thread *threads = arena_take(memory, (size_t)r->thread_count, sizeof *threads);
   if (!threads) return arena_full(memory, err);
@@ -169,7 +169,12 @@ static status put(const workpiece *piece, const sample_work *w, store *into, sto
   s->costs = costs_of(piece);
   s->threads = threads;
   s->thread_count = r->thread_count;
-  status st = fill_threads(threads, piece, s, memory, err);
+  return fill_threads(threads, piece, s, memory, err);
+}
+
+static status put(const workpiece *piece, const sample_work *w, store *into, store_sample *s,
+                  arena *memory, detail *err) {
+  status st = fill_row(piece, s, memory, err);
   return st ? st : store_put(into, s, piece->verdicts, (size_t)w->run->checker_count, err);
 }
 
@@ -227,6 +232,18 @@ status sample_run(const sample_work *w, store *into, arena *memory, sample_outco
   } else {
     st = into ? sample_put_failed(into, &unsolved, &why, err) : OK;
   }
+  release(&piece);
+  return st;
+}
+
+status sample_compare(const sample_work *w, const store_sample *stored, arena *memory, text *out,
+                      int *count, detail *err) {
+  workpiece piece = {0};
+  store_sample made = {0};
+  status st = solve(&piece, w, memory, err);
+  if (!st) st = judge(&piece, w, err);
+  if (!st) st = fill_row(&piece, &made, memory, err);
+  if (!st) *count = same_differences(&made, stored, out);
   release(&piece);
   return st;
 }

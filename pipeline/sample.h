@@ -34,4 +34,9 @@ int sample_ends_run(status s);
 /* Stores it as failed, with the reason and without costs. Changes s. */
 MUST_CHECK status sample_put_failed(store *into, store_sample *s, const detail *why, detail *err);
 
+/* Solves it again and appends what differs from the stored one, as same_differences; memory is not
+   reset, since stored may lie in it. */
+MUST_CHECK status sample_compare(const sample_work *w, const store_sample *stored, arena *memory,
+                                 text *out, int *count, detail *err);
+
 #endif
