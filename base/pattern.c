@@ -1,6 +1,7 @@
 #include "base/pattern.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -35,11 +36,10 @@ static pcre2_code *compile(const char *source, size_t bytes, int *code, PCRE2_SI
     (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     (void)pcre2_set_parens_nest_limit(context, GROUPS_DEEP_MAX);
     /* Callouts count the steps, so each item has one and none is compiled away. */
-    compiled =
-        pcre2_compile((PCRE2_SPTR)source, bytes,
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
-                          PCRE2_AUTO_CALLOUT | PCRE2_NO_AUTO_POSSESS,
-                      code, at, context);
+    compiled = pcre2_compile((PCRE2_SPTR)source, bytes,
+                             PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT |
+                                 PCRE2_NO_AUTO_POSSESS,
+                             code, at, context);
   }
   pcre2_compile_context_free(context);
   pcre2_general_context_free(general);
@@ -119,11 +119,33 @@ static status search_begin(search *s, size_t count, detail *err) {
   return OK;
 }
 
-/* The next match from `from` on; out has it where it is found. end: of all of it. */
-static status search_next(search *s, const pattern *p, const char *bytes, size_t count, size_t from,
-                          uint32_t options, pattern_match *out, size_t *end, detail *err) {
-  int code = pcre2_match(p->code, (PCRE2_SPTR)bytes, count, from, options, s->data, s->context);
-  out->result = PATTERN_NONE;
+/* Text that is good UTF-8 throughout: PCRE2's own search for such pieces would begin anew with each
+   match. */
+typedef struct piece {
+  const char *bytes;
+  size_t count;
+} piece;
+
+/* The first piece from *at on, which moves behind it; 0 where there is none. */
+static int next_piece(const char *bytes, size_t count, size_t *at, piece *out) {
+  size_t start = *at, length = 0;
+  while (start < count && !(length = text_utf8_length(bytes + start, count - start)))
+    start++;
+  size_t end = start;
+  for (; end < count && length; length = text_utf8_length(bytes + end, count - end))
+    end += length;
+  *out = (piece){bytes + start, end - start};
+  *at = end;
+  return end > start;
+}
+
+/* The next match in a piece from *from on, which moves behind it; out's places are the piece's. */
+static status match_next(search *s, const pattern *p, piece in, size_t *from, uint32_t options,
+                         pattern_match *out, detail *err) {
+  s->at = *from;
+  int code = pcre2_match(p->code, (PCRE2_SPTR)in.bytes, in.count, *from,
+                         options | PCRE2_NO_UTF_CHECK, s->data, s->context);
+  *out = (pattern_match){PATTERN_NONE, 0, 0};
   if (code == PCRE2_ERROR_NOMATCH) return OK;
   if (code == PCRE2_ERROR_NOMEMORY) return fault(err, E_MEMORY, "no memory to match a pattern");
   if (code < 0) { /* of steps, depth or heap; of a recursion that goes nowhere */
@@ -132,23 +154,35 @@ static status search_next(search *s, const pattern *p, const char *bytes, size_t
   }
   const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s->data);
   int group = code != 1 && ends[2] != PCRE2_UNSET ? 1 : 0;
-  *end = ends[1];
   *out = (pattern_match){PATTERN_FOUND, ends[2 * group], ends[2 * group + 1]};
+  *from = ends[1];
   return OK;
+}
+
+/* All matches of a piece; out is changed by each, and by a limit. */
+static status match_piece(search *s, const pattern *p, const char *text_start, piece in,
+                          pattern_match *out, detail *err) {
+  pattern_match next = {PATTERN_FOUND, 0, 0};
+  size_t from = 0, start = (size_t)(in.bytes - text_start);
+  status failed = OK;
+  while (!failed && next.result == PATTERN_FOUND) {
+    failed = match_next(s, p, in, &from, PCRE2_NOTEMPTY, &next, err);
+    if (failed || next.result == PATTERN_NONE) break;
+    *out = (pattern_match){next.result, start + next.start, start + next.end};
+  }
+  return failed;
 }
 
 status pattern_last(const pattern *p, const char *bytes, size_t count, pattern_match *out,
                     detail *err) {
   search s;
-  pattern_match next = {PATTERN_FOUND, 0, 0};
-  size_t end = 0;
   *out = (pattern_match){PATTERN_NONE, 0, 0};
   status failed = search_begin(&s, count, err);
   if (failed) return failed;
-  while (!failed && next.result == PATTERN_FOUND) {
-    failed = search_next(&s, p, bytes, count, end, PCRE2_NOTEMPTY, &next, &end, err);
-    if (!failed && next.result != PATTERN_NONE) *out = next;
-  }
+  piece in;
+  for (size_t at = 0;
+       !failed && out->result != PATTERN_LIMIT && next_piece(bytes, count, &at, &in);)
+    failed = match_piece(&s, p, bytes, in, out, err);
   search_end(&s);
   return failed;
 }
@@ -156,13 +190,13 @@ status pattern_last(const pattern *p, const char *bytes, size_t count, pattern_m
 status pattern_full(const pattern *p, const char *bytes, size_t count, pattern_match *out,
                     detail *err) {
   search s;
-  size_t end = 0;
+  piece all = {bytes, 0};
+  size_t at = 0, from = 0;
   *out = (pattern_match){PATTERN_NONE, 0, 0};
+  if (count && (!next_piece(bytes, count, &at, &all) || all.count != count)) return OK;
   status failed = search_begin(&s, count, err);
   if (failed) return failed;
-  failed = search_next(&s, p, bytes, count, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, out, &end, err);
-  /* The end of a piece of good UTF-8 counts as an end: all of it must be one. */
-  if (!failed && out->result == PATTERN_FOUND && end != count) out->result = PATTERN_NONE;
+  failed = match_next(&s, p, all, &from, PCRE2_ANCHORED | PCRE2_ENDANCHORED, out, err);
   search_end(&s);
   return failed;
 }

@@ -1,6 +1,7 @@
 /* Regular expressions (PCRE2, which reads Perl's) over text that anybody wrote. Patterns are UTF-8;
-   what they are matched on need not be: bytes that are no UTF-8 match nothing. Classes like \w and
-   \d know all of Unicode, "." is any character but a newline, "^" and "$" are the ends of the text.
+   what they are matched on need not be: bytes that are no UTF-8 match nothing, and what stands
+   between them is matched as if it were a text of its own. Classes like \w and \d know all of
+   Unicode, "." is any character but a newline, "^" and "$" are the ends of the text.
 
    Neither a pattern nor a text can run away: the steps of a match are counted over all places of
    the text, and its memory is bounded. A match that would need more is no match, and says so; the

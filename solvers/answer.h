@@ -17,6 +17,7 @@ void answer_put_words(const char *bytes, size_t count, text *out);
 
 /* Of a number: digits, and how far an exponent may move the point; of each part of a fraction. */
 enum { NUMBER_DIGITS_MAX = 1000, NUMBER_EXPONENT_MAX = 1000, FRACTION_DIGITS_MAX = 18 };
+enum { NUMBER_FORM_BYTES_MAX = 4096 }; /* more than any number's form has */
 
 /* Appends the number that the text is, in the one form that equal numbers share, and returns 1; or
    appends nothing and returns 0. No rounding: digits are compared, not machine numbers.
