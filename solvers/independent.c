@@ -19,7 +19,7 @@ const option independent_options[1 + INDEPENDENT_OPTIONS] = {
     {"limit.tokens_total", OPTION_INTEGER, NULL, 1, 1e9, "tokens of all threads of a sample"},
     {"limit.tokens_thread", OPTION_INTEGER, NULL, 1, 1e7, "tokens that one thread may sample"},
     {"limit.context", OPTION_INTEGER, NULL, 2, 1e7, "tokens that one thread may hold"},
-    {"finisher.text", OPTION_TEXT, NULL, 1, 16384, "what asks for the answer at a limit"},
+    {"finisher.text", OPTION_TEXT, NULL, 1, 1024, "what asks for the answer at a limit"},
     {"finisher.tokens", OPTION_INTEGER, NULL, 1, 4096, "tokens that the asked answer may take"},
     {"sampling.temperature", OPTION_REAL, NULL, 0, 100, "0: the likeliest token"},
     {"sampling.top_k", OPTION_INTEGER, NULL, 0, 1000000, "tokens to choose from; 0: all"},
@@ -123,11 +123,16 @@ static status tell(independent *s, const mode_event *e, const text *answer, cons
   return out->emit(out->context, &c, err);
 }
 
-/* Neither a stop string nor what was sampled with its end belongs to what was said. */
+/* Where what was said ends: neither a stop string nor what was sampled with its end belongs to it.
+   (A stop string may begin with a space that its text has lost.) */
+static size_t said_until(const mode_event *e, size_t from) {
+  if (e->end != MODE_END_STOP) return e->text_bytes;
+  return e->stop_at > from ? e->stop_at : from;
+}
+
 static status answer(independent *s, const mode_event *e, const mode_output *out, detail *err) {
   const independent_thread *t = &s->threads[e->thread];
-  size_t bytes = e->end == MODE_END_STOP ? e->stop_at : e->text_bytes;
-  size_t from = t->asked ? t->asked_from : e->prompt_bytes;
+  size_t from = t->asked ? t->asked_from : e->prompt_bytes, bytes = said_until(e, from);
   REQUIRE(from <= bytes && bytes <= e->text_bytes);
   text said, key;
   int has_answer, has_key = 0;

@@ -1,8 +1,10 @@
+#include "base/memory.h"
 #include "solvers/mode.h"
 #include "solvers/vote.h"
 #include "tests/support/support.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static detail err;
@@ -188,6 +190,11 @@ START_TEST(stop_strings_are_not_said) {
   ended_at(&s, 0, MODE_END_STOP, "Q: 6*7?\nEND", 8, 8);
   commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
   end(&s);
+  s = begin("serial", parameters, "6*7?"); /* with a space that the text has lost */
+  text_clear(&s.log);
+  ended_at(&s, 0, MODE_END_STOP, "Q: 6*7?\nEND", 8, 7);
+  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
+  end(&s);
 }
 END_TEST
 
@@ -355,6 +362,71 @@ START_TEST(errors_reach_the_caller) {
 }
 END_TEST
 
+/* A vote of one that is asked, from its parameters on. */
+static status whole_sample(sample *s, const char *prompt, const char *held) {
+  const mode_output out = {note, s};
+  const mode_event events[] = {{.kind = MODE_START},
+                               {.kind = MODE_ENDED,
+                                .end = MODE_END_LIMIT,
+                                .text = prompt,
+                                .text_bytes = strlen(prompt),
+                                .prompt_bytes = strlen(prompt)},
+                               {.kind = MODE_ENDED,
+                                .end = MODE_END_TOKEN,
+                                .text = held,
+                                .text_bytes = strlen(held),
+                                .prompt_bytes = strlen(prompt)}};
+  status failed = s->mode->resolve(s->parameters, &err);
+  if (!failed) failed = protocol_open(&s->protocol, s->parameters, &err);
+  if (!failed) failed = arena_open(&s->memory, 1 << 20, &err);
+  mode_setup setup = {s->protocol, s->parameters, "?", TARGET};
+  if (!failed) failed = s->mode->machine->open(&s->state, &setup, s->memory, &err);
+  for (int i = 0; !failed && i < 3; i++)
+    failed = s->mode->machine->on(s->state, &events[i], &out, &err);
+  return failed;
+}
+
+/* The same with one allocation that fails: an error, or all that there is without it. 1: it told.
+ */
+static int tells_of(int64_t allocation, const char *parameters, const char *prompt) {
+  char held[1000];
+  sample s = {.mode = mode_find("vote")};
+  (void)snprintf(held, sizeof held, "%s\n" ASKED STEP GOAL "is 7", prompt);
+  ck_ok(json_read(&s.parameters, parameters, strlen(parameters), "parameters", 1, &err));
+  text_open(&s.log, 1 << 20);
+  memory_fail_once(allocation);
+  status failed = whole_sample(&s, prompt, held);
+  memory_fail_once(-1);
+  ck_assert_msg(failed == OK || failed == E_MEMORY, "%s", status_name(failed));
+  int told = failed || s.log.failed; /* it may be the log's own memory */
+  if (!told) {
+    const char *last = strstr(text_string(&s.log), "done ");
+    ck_assert(last && !strcmp(last, "done 0\n"));
+  }
+  if (s.state) s.mode->machine->close(s.state);
+  arena_close(s.memory);
+  protocol_close(s.protocol);
+  json_decref(s.parameters);
+  text_close(&s.log);
+  return told;
+}
+
+START_TEST(memory_may_be_out) {
+  static const char *const cases[][2] = {
+      {"{\"n\":1," SOSP FINISHER ",\"preset\":\"published\"}", ROOT},
+      {"{\"n\":1," GENERIC ",\"answer\":\"is (.+)\",\"stop\":[\"a\",\"b\"],"
+       "\"finisher\":{\"text\":\"so\",\"tokens\":5}}",
+       "Q: ?\n"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    int told = 0;
+    for (int64_t allocation = 0; allocation < 200; allocation++)
+      told += tells_of(allocation, cases[i][0], cases[i][1]);
+    ck_assert_int_ge(told, 20);
+    ck_assert_int_lt(told, 200);
+  }
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("modes");
   TCase *c = tcase_create("modes");
@@ -371,6 +443,7 @@ static Suite *make_suite(void) {
   tcase_add_test(c, a_tie_scores_its_mean);
   tcase_add_test(c, modes_say_what_they_need);
   tcase_add_test(c, errors_reach_the_caller);
+  tcase_add_test(c, memory_may_be_out);
   suite_add_tcase(suite, c);
   return suite;
 }
