@@ -22,10 +22,23 @@ static status be_exact(answer_part expected, answer_part given, const char **rea
   return OK;
 }
 
+/* GSM8K's answers are solutions with the number behind "####". */
+static answer_part behind_marks(answer_part expected) {
+  static const char marks[] = "####";
+  for (size_t left = expected.bytes; left >= sizeof marks - 1; left--) {
+    const char *at = expected.at + left - (sizeof marks - 1);
+    if (!memcmp(at, marks, sizeof marks - 1)) {
+      return answer_trimmed(expected.at + left, expected.bytes - left);
+    }
+  }
+  return expected;
+}
+
 static status be_number(answer_part expected, answer_part given, const char **reason, detail *err) {
   text a, b;
   text_open(&a, NUMBER_FORM_BYTES_MAX);
   text_open(&b, NUMBER_FORM_BYTES_MAX);
+  expected = behind_marks(expected);
   int has_given = answer_put_number(given.at, given.bytes, &a);
   int has_expected = answer_put_number(expected.at, expected.bytes, &b);
   status s = text_state(&a, err);
