@@ -7,13 +7,20 @@
 
 #include <string.h>
 
+/* All that sampling depends on, so that no setting of a model's own mixes into the published ones.
+ */
 static const protocol_setting sos_preset[] = {{"sampling.temperature", OPTION_REAL, 0},
+                                              {"sampling.top_k", OPTION_INTEGER, 0},
+                                              {"sampling.top_p", OPTION_REAL, 1},
+                                              {"sampling.min_p", OPTION_REAL, 0},
                                               {"begin", OPTION_INTEGER, 1},
                                               {"limit.context", OPTION_INTEGER, 4096},
                                               {NULL, 0, 0}};
 /* The server put a begin token before the one that the evaluation wrote, as in training. */
 static const protocol_setting sosp_preset[] = {{"sampling.temperature", OPTION_REAL, 0},
                                                {"sampling.top_k", OPTION_INTEGER, 50},
+                                               {"sampling.top_p", OPTION_REAL, 1},
+                                               {"sampling.min_p", OPTION_REAL, 0},
                                                {"begin", OPTION_INTEGER, 2},
                                                {"limit.context", OPTION_INTEGER, 4096},
                                                {NULL, 0, 0}};

@@ -130,18 +130,21 @@ START_TEST(presets_fill_what_is_not_said) {
               "{\"protocol\":\"countdown-sos\",\"vote_key\":\"canonical\"}");
   resolves_to("{\"protocol\":\"countdown-sos\",\"preset\":\"published\"}",
               "{\"begin\":1,\"limit\":{\"context\":4096},\"preset\":\"published\","
-              "\"protocol\":\"countdown-sos\",\"sampling\":{\"temperature\":0.0},"
+              "\"protocol\":\"countdown-sos\",\"sampling\":{\"min_p\":0.0,\"temperature\":0.0,"
+              "\"top_k\":0,\"top_p\":1.0},"
               "\"vote_key\":\"canonical\"}");
   resolves_to("{\"protocol\":\"countdown-sosp\",\"preset\":\"published\"}",
               "{\"begin\":2,\"limit\":{\"context\":4096},\"preset\":\"published\","
-              "\"protocol\":\"countdown-sosp\",\"sampling\":{\"temperature\":0.0,\"top_k\":50},"
+              "\"protocol\":\"countdown-sosp\",\"sampling\":{\"min_p\":0.0,\"temperature\":0.0,"
+              "\"top_k\":50,\"top_p\":1.0},"
               "\"vote_key\":\"canonical\"}");
   resolves_to("{\"protocol\":\"countdown-sosp\",\"preset\":\"published\",\"begin\":0,"
               "\"sampling\":{\"temperature\":1.5},\"limit\":{\"context\":64,\"tokens_thread\":9},"
               "\"vote_key\":\"literal\"}",
               "{\"begin\":0,\"limit\":{\"context\":64,\"tokens_thread\":9},"
               "\"preset\":\"published\",\"protocol\":\"countdown-sosp\","
-              "\"sampling\":{\"temperature\":1.5,\"top_k\":50},\"vote_key\":\"literal\"}");
+              "\"sampling\":{\"min_p\":0.0,\"temperature\":1.5,\"top_k\":50,\"top_p\":1.0},\"vote_"
+              "key\":\"literal\"}");
 }
 END_TEST
 
