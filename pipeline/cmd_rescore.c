@@ -37,7 +37,8 @@ static status rescore_job(const invocation *in, store *s, job *j, detail *err) {
   text out;
   text_open(&out, 16 << 20);
   if (job_has_models(j)) all.hash_cache = command_model_cache(in, hashes);
-  status st = plan_open(&p, s, j, &all, err);
+  status st = command_class(in, &all.class_suffix, err);
+  if (!st) st = plan_open(&p, s, j, &all, err);
   for (size_t i = 0; !st && i < p->run_count; i++)
     st = rescore_run(in, s, &p->runs[i], &out, err);
   detail refused = {0};
@@ -60,11 +61,14 @@ static status run(const invocation *in, detail *err) {
   return st ? st : closed;
 }
 
+static const command_option options[] = {
+    {"new-class", "NAME", "the runs that nightjar run made under this name"}, {NULL, NULL, NULL}};
+
 const command command_rescore = {.name = "rescore",
                                  .arguments = "JOB.yaml",
                                  .summary = "Judges the stored answers of a job again.",
                                  .more = NULL,
-                                 .options = NULL,
+                                 .options = options,
                                  .arguments_min = 1,
                                  .arguments_max = 1,
                                  .prints_data = 1,

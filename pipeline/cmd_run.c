@@ -18,7 +18,7 @@
 /* ---- --dry-run --------------------------------------------------------------------------------
  */
 
-enum { TRIAL_TASKS = 8, CLASS_NAME_BYTES_MAX = 32 };
+enum { TRIAL_TASKS = 8 };
 static const int64_t TRIAL_NS = 250000000;
 /* Standard deviation over tasks of the difference of two methods at one repeat, as seen where two
    published methods of 60 to 80 % are compared: 1,000 tasks see 5.3 points. */
@@ -332,20 +332,6 @@ static status run_in_store(const invocation *in, job *j, store *s, const plan_pa
   return st;
 }
 
-/* The name of a class of its own: a part of an identity, so that the same name goes on. */
-static status read_class(const invocation *in, const char **out, detail *err) {
-  const char *name = *out = command_value(in, "new-class");
-  size_t bytes = name ? strlen(name) : 1;
-  int good = bytes > 0 && bytes <= CLASS_NAME_BYTES_MAX;
-  for (const char *c = name; good && c && *c; c++)
-    good = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || strchr("._+-", *c) != NULL;
-  if (good) return OK;
-  return fault(
-      err, E_USAGE,
-      "--new-class must be a name of 1 to %d of the characters a-z, 0-9 and ._+-, not '%s'",
-      (int)CLASS_NAME_BYTES_MAX, name);
-}
-
 static status run(const invocation *in, detail *err) {
   int64_t threads, max_wall_s;
   char hashes[PATH_MAX];
@@ -354,7 +340,7 @@ static status run(const invocation *in, detail *err) {
   if (!st) st = command_integer(in, "threads", 1, 1024, run_cores(), &threads, err);
   if (!st) st = command_duration(in, "max-wall", &max_wall_s, err);
   if (!st) st = read_shard(in, &part.of, err);
-  if (!st) st = read_class(in, &part.class_suffix, err);
+  if (!st) st = command_class(in, &part.class_suffix, err);
   if (st) return st;
   run_options o = {.threads = (int)threads, .max_wall_ns = max_wall_s * 1000000000};
   int planned = command_flag(in, "dry-run") || command_flag(in, "explain");

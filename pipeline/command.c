@@ -221,6 +221,20 @@ status command_print(const invocation *in, const text *t, detail *err) {
   return OK;
 }
 
+status command_class(const invocation *in, const char **out, detail *err) {
+  enum { NAME_BYTES_MAX = 32 };
+  const char *name = *out = command_value(in, "new-class");
+  size_t bytes = name ? strlen(name) : 1;
+  int good = bytes > 0 && bytes <= NAME_BYTES_MAX;
+  for (const char *c = name; good && c && *c; c++)
+    good = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || strchr("._+-", *c) != NULL;
+  if (good) return OK;
+  return fault(
+      err, E_USAGE,
+      "--new-class must be a name of 1 to %d of the characters a-z, 0-9 and ._+-, not '%s'",
+      (int)NAME_BYTES_MAX, name);
+}
+
 static int make_folder(const char *path) {
   return mkdir(path, 0777) == 0 || errno == EEXIST;
 }

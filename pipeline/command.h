@@ -104,6 +104,10 @@ MUST_CHECK status command_print(const invocation *in, const text *t, detail *err
 /* What a write to the output that failed with this errno means. */
 MUST_CHECK status command_output_failed(int cause, detail *err);
 
+/* --new-class: the name of a determinism class of its own, a part of its runs' identity, so that
+   the same name goes on with them. NULL: not given. E_USAGE. */
+MUST_CHECK status command_class(const invocation *in, const char **out, detail *err);
+
 /* Where hashes of models are kept: nightjar/models below XDG_CACHE_HOME (the XDG base directory
    specification), or below .cache at home; its folders are made. Returns out, or NULL with a
    warning where there is no place for it. */

@@ -1,5 +1,6 @@
 /* A job with models against a store: which changes make a run new, what is written of one, and what
    is refused before anything runs. */
+#include "base/memory.h"
 #include "pipeline/jobs.h"
 #include "pipeline/plan.h"
 #include "store/query.h"
@@ -403,7 +404,41 @@ START_TEST(test_rounding) {
 }
 END_TEST
 
+/* One allocation fails while a job is read and planned: E_MEMORY or, where it can be done without,
+   the same plan. Those of a tokenizer are many and alike: behind the first ones only some fail. */
+static int plan_without(int64_t at, store *s, const char *expected) {
+  detail err = {0};
+  plan *p = NULL;
+  job *j = NULL;
+  memory_fail_once(at);
+  status failed = try_plan(&p, &j, s, whole_job, NULL, &err);
+  int met = memory_asked() > at;
+  memory_fail_once(-1);
+  ck_assert_msg(!failed || failed == E_MEMORY, "%lld: %s: %s", (long long)at, status_name(failed),
+                err.text);
+  if (!failed) ck_assert_str_eq(p->runs[1].identity, expected);
+  plan_close(p);
+  job_close(j);
+  return met;
+}
+
+START_TEST(test_memory) {
+  detail err = {0};
+  store *s = store_here();
+  job *j;
+  plan *p = planned(&j, s, whole_job, NULL);
+  int64_t at = 0;
+  while (plan_without(at, s, p->runs[1].identity))
+    at += at < 300 ? 1 : 37;
+  ck_assert_int_gt(at, 1000);
+  plan_close(p);
+  job_close(j);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 int main(void) {
+  json_install();
   Suite *suite = suite_create("plan");
   TCase *cases = tcase_create("plan");
   tcase_add_test(cases, test_changes);
@@ -413,6 +448,7 @@ int main(void) {
   tcase_add_test(cases, test_explained);
   tcase_add_test(cases, test_refused);
   tcase_add_test(cases, test_rounding);
+  tcase_add_test(cases, test_memory);
   suite_add_tcase(suite, cases);
   return support_run(suite);
 }
