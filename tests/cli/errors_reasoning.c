@@ -1,9 +1,10 @@
 /* Jobs whose conditions reason with a model: exit 3, before a token is sampled. */
 #include "tests/cli/errors.h"
 
-#define MODEL        "nightjar model synth --config tiny-llama -o m\n"
-#define MODELS       "models: m\n"
-#define SERIAL(more) "  - {name: one, mode: serial, protocol: countdown-sosp" more "}\n"
+#define MODEL         "nightjar model synth --config tiny-llama -o m\n"
+#define MODELS        "models: m\n"
+#define SERIAL(more)  "  - {name: one, mode: serial, protocol: countdown-sosp" more "}\n"
+#define GENERIC(more) "  - {name: one, mode: serial, protocol: generic" more "}\n"
 
 static const situation rows[] = {
     {.what = "a mode that reasons with a model, and no model",
@@ -51,6 +52,66 @@ static const situation rows[] = {
      .says = {"job.yaml:5: ", "protocol generic is for tasks of kind question",
               "those of 't' are of kind countdown"},
      .remedy = "name another protocol, or another task set"},
+    {.what = "a vote without a number of threads",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS
+                         "  - {name: one, mode: vote, protocol: countdown-sosp}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "mode vote needs 'n'"},
+     .remedy = "the number of threads that vote, 1 to 1024"},
+    {.what = "a parameter that the protocol has no use for",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS SERIAL(", prompt: '{question}'")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "'prompt' is not used by protocol countdown-sosp"},
+     .remedy = "remove it"},
+    {.what = "a finisher where nothing can be asked for",
+     .before =
+         TASKS JOB(HEAD MODELS CONDITIONS "  - {name: one, mode: serial, protocol: countdown-sos, "
+                                          "finisher: {tokens: 9}}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ",
+              "'finisher' is not used by protocol countdown-sos: it ends at its first goal line"},
+     .remedy = "remove it"},
+    {.what = "a question without a template",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS GENERIC("")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "protocol generic needs 'prompt'"},
+     .remedy = "a template with {question} where the task's question goes"},
+    {.what = "a template with a brace of its own",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS GENERIC(", prompt: '{question} in {x}'")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "prompt: '{' at byte 15"},
+     .remedy = "write {{ for a brace"},
+    {.what = "a pattern that is none",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS GENERIC(", prompt: '{question}', answer: 'is ('")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "answer: not a pattern: missing closing parenthesis"},
+     .remedy = "at byte 5"},
+    {.what = "a finisher without a pattern",
+     .before = TASKS JOB(
+         HEAD MODELS CONDITIONS GENERIC(", prompt: '{question}', finisher: {text: So, tokens: 9}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "a finisher needs 'answer'"},
+     .remedy = "the pattern that finds the answer"},
+    {.what = "half of a finisher",
+     .before =
+         TASKS JOB(HEAD MODELS CONDITIONS GENERIC(", prompt: '{question}', finisher: {text: So}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "'finisher.text' says what asks"},
+     .remedy = "give both or neither"},
+    {.what = "no probability to choose from",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS SERIAL(", sampling: {top_p: 0}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "'sampling.top_p' 0 leaves no token to choose"},
+     .remedy = "use 1 for all"},
     {.what = "a sampling setting that is not known",
      .before = TASKS JOB(HEAD MODELS "sampling: {temprature: 1}\n" CONDITIONS SERIAL("")),
      .command = RUN,
