@@ -1,5 +1,6 @@
 /* The runner and the modes on it, over texts that the test wrote: every count by hand, the same
    sample whatever the schedule, and samples cut from others equal to samples computed. */
+#include "base/memory.h"
 #include "tests/pipeline/scripted.h"
 #include "tests/support/support.h"
 
@@ -337,6 +338,69 @@ START_TEST(no_schedule_changes_a_sample) {
 }
 END_TEST
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Runs a sample while an allocation fails, and one that is cut from it. */
+static status try_run(const runner_rules *r, const runner_rules *less, int64_t allocation,
+                      runner_sample **out, runner_sample **derived) {
+  runner *own = NULL;
+  scripted *s = scripted_open(eight, 8, 0);
+  generator g = scripted_generator(s);
+  runner_task task = {.rules = r,
+                      .question = "",
+                      .target = TARGET,
+                      .content = hash_of(TARGET, strlen(TARGET)),
+                      .seed = 7};
+  scripted_task(s, &task);
+  memory_fail_once(allocation);
+  status failed = runner_open(&own, &g, &err);
+  if (!failed) failed = runner_add(own, &task, &err);
+  while (!failed && runner_in_flight(own))
+    failed = runner_step(own, &err);
+  if (!failed) *out = runner_take(own);
+  if (!failed) failed = runner_derive(derived, *out, less, &err);
+  memory_fail_once(-1);
+  runner_close(own);
+  scripted_close(s);
+  return failed;
+}
+
+START_TEST(without_memory_there_is_no_other_sample) {
+  runner_rules r = family_rules(1, ",\"finisher\":{\"tokens\":30}", 1500), less;
+  scripted_rules(&less, "vote",
+                 SOSP ",\"n\":3,\"limit\":{\"tokens_thread\":120},"
+                      "\"finisher\":{\"tokens\":30}}",
+                 1500);
+  runner_sample *whole = NULL, *part = NULL;
+  ck_ok(try_run(&r, &less, INT64_MAX, &whole, &part));
+  ck_assert_ptr_nonnull(part);
+  memory_fail_once(INT64_MAX);
+  runner_sample_free(scripted_run(&r, "", TARGET, eight, 8, 0));
+  int64_t most = 2 * memory_asked();
+  memory_fail_once(-1);
+  ck_assert_int_gt(most, 100);
+  int refused = 0;
+  for (int64_t i = 0; i < most; i++) {
+    runner_sample *a = NULL, *b = NULL;
+    status failed = try_run(&r, &less, i, &a, &b);
+    ck_assert(failed == OK || failed == E_MEMORY);
+    refused += failed == E_MEMORY;
+    if (!failed) {
+      same_sample(whole, a);
+      ck_assert_ptr_nonnull(b);
+      same_sample(part, b);
+    }
+    runner_sample_free(a);
+    runner_sample_free(b);
+  }
+  ck_assert_int_gt(refused, 100);
+  runner_sample_free(whole);
+  runner_sample_free(part);
+  scripted_rules_close(&r);
+  scripted_rules_close(&less);
+}
+END_TEST
+
 /* ---- purity ---------------------------------------------------------------------------------- */
 
 typedef struct heard {
@@ -502,6 +566,7 @@ int main(void) {
   suite_add_tcase(suite, modes);
   TCase *schedules = tcase_create("schedules");
   tcase_add_test(schedules, no_schedule_changes_a_sample);
+  tcase_add_test(schedules, without_memory_there_is_no_other_sample);
   tcase_add_test(schedules, events_played_again_give_the_same_commands);
   tcase_add_test(schedules, a_smaller_sample_is_cut_from_a_larger_one);
   tcase_add_test(schedules, what_was_not_sampled_is_not_made_up);
