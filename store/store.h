@@ -134,7 +134,7 @@ MUST_CHECK status store_run_find(store *s, const char *identity_json, int64_t *r
 /* *found is 0 where the run has none. E_INPUT: no such run; E_STORE: what stands there is no hash.
  */
 MUST_CHECK status store_run_fingerprint(store *s, int64_t run, hash *out, int *found, detail *err);
-/* Gives a run that has no fingerprint this one. */
+/* Gives a run that has no fingerprint this one; another that it has stays. */
 MUST_CHECK status store_run_mark(store *s, int64_t run, const hash *fingerprint, detail *err);
 
 MUST_CHECK status store_job_put(store *s, const char *name, const char *document_json, detail *err);

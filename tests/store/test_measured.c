@@ -70,6 +70,10 @@ START_TEST(a_run_keeps_its_fingerprint) {
   ck_assert_int_eq(add_model_run(s, set.id, "{\"a\":2}", "m", "serial", &other), without);
   ck_ok(store_run_fingerprint(s, without, &read, &found, &err));
   ck_assert(!found);
+  ck_ok(store_run_mark(s, without, &other, &err));
+  ck_ok(store_run_mark(s, without, &first, &err));
+  ck_ok(store_run_fingerprint(s, without, &read, &found, &err));
+  ck_assert(found && hash_equal(&read, &other));
   ck_fails(store_run_fingerprint(s, 99, &read, &found, &err), E_INPUT, "no run 99");
   ck_ok(query_run(s, "UPDATE run SET fingerprint = x'0102' WHERE id = 1", &err));
   ck_fails(store_run_fingerprint(s, run, &read, &found, &err), E_STORE, "has not 32 bytes");

@@ -1,4 +1,5 @@
 /* Samples read back: as they were put, refused where they are damaged, and drawn by content. */
+#include "base/memory.h"
 #include "store/stored.h"
 #include "tests/store/fixture.h"
 
@@ -156,6 +157,31 @@ START_TEST(so_do_others) {
 }
 END_TEST
 
+/* Whatever allocation fails, the call says so, and what is read next is whole. */
+START_TEST(memory_that_ends_is_said) {
+  detail err;
+  stored_sample read;
+  int64_t run = 1, ids[2];
+  size_t found;
+  stored_choice c = {.runs = &run, .run_count = 1, .count = 2};
+  store *s = open_ready("memory.db", 2);
+  put_vote(s, 1, 0);
+  int failures = 0;
+  for (status failed = E_MEMORY; failed; failures++) {
+    arena *memory = open_arena(1 << 20);
+    memory_fail_once(failures);
+    failed = stored_sample_read(&read, s, 1, memory, &err);
+    if (!failed) failed = stored_sample_pick(s, &c, ids, &found, &err);
+    memory_fail_once(-1);
+    if (failed) ck_fails(failed, E_MEMORY, "");
+    arena_close(memory);
+  }
+  ck_assert_int_ge(failures, 4); /* the arena's block, what is unpacked, what is drawn */
+  ck_assert_uint_eq(found, 1);
+  close_store(s);
+}
+END_TEST
+
 static const struct {
   const char *sql, *says;
 } DAMAGED[] = {
@@ -281,6 +307,7 @@ int main(void) {
   TCase *all = tcase_create("stored");
   tcase_add_test(all, a_model_s_sample_comes_back);
   tcase_add_test(all, so_do_others);
+  tcase_add_test(all, memory_that_ends_is_said);
   tcase_add_loop_test(all, damage_is_refused, 0, sizeof DAMAGED / sizeof DAMAGED[0]);
   tcase_add_test(all, samples_are_drawn_by_their_content);
   suite_add_tcase(suite, all);
