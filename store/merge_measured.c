@@ -36,16 +36,16 @@ status merge_alone(merging *m, detail *err) {
                    err);
 }
 
-/* Whether log-probabilities are kept is a setting; where one side has them, both have then. */
+/* Whether log-probabilities are kept is a setting; where one side has them, both have then. Traces
+   are looked up from the samples that both sides have: those that were just copied are not read
+   again. */
 status merge_logprobs(merging *m, detail *err) {
-  return merge_run(
-      m,
-      "INSERT INTO main.trace (sample, thread, text, text_bytes, logprobs) "
-      "SELECT m.out, x.thread, x.text, x.text_bytes, x.logprobs FROM source.trace x "
-      "CROSS JOIN temp.merge_sample m ON m.source = x.sample "
-      "CROSS JOIN main.trace o ON o.sample = m.out AND o.thread = x.thread "
-      "WHERE " MERGE_CHUNK("x.sample") " AND m.action = 'compare' AND o.logprobs IS NULL "
-                                       "AND x.logprobs IS NOT NULL ON CONFLICT (sample, thread) "
-                                       "DO UPDATE SET logprobs = excluded.logprobs",
-      err);
+  return merge_run(m,
+                   "INSERT INTO main.trace (sample, thread, text, text_bytes, logprobs) "
+                   "SELECT m.out, x.thread, x.text, x.text_bytes, x.logprobs "
+                   "FROM temp.merge_sample m CROSS JOIN source.trace x ON x.sample = m.source "
+                   "CROSS JOIN main.trace o ON o.sample = m.out AND o.thread = x.thread "
+                   "WHERE m.action = 'compare' AND o.logprobs IS NULL AND x.logprobs IS NOT NULL "
+                   "ON CONFLICT (sample, thread) DO UPDATE SET logprobs = excluded.logprobs",
+                   err);
 }
