@@ -156,14 +156,15 @@ const char program_promised_sql[] =
     "SELECT hex(r.identity), hex(t.hash), s.repeat, s.status, s.limit_met, s.answer, s.vote_key,"
     " s.tokens_generated, s.tokens_injected, s.tokens_prompt, s.tokens_finisher, s.tokens_total,"
     " s.tokens_ref, s.seq_critical_path, s.seq_critical_path_injected, s.seq_longest_sequence,"
-    " s.seq_forwards, s.context_peak, s.wait_steps, s.flops, s.kv_token_steps, s.nodes_explored,"
+    " s.seq_forwards, s.context_peak, s.wait_steps, quote(s.flops), s.kv_token_steps, "
+    "s.nodes_explored,"
     " s.nodes_duplicate, s.threads, s.children, s.children_refused, s.rounds"
     " FROM sample s JOIN run r ON r.id = s.run JOIN task t ON t.id = s.task"
     " ORDER BY r.identity, t.hash, s.repeat;"
     "SELECT hex(r.identity), hex(t.hash), s.repeat, h.ordinal, h.parent, h.path, h.role, h.worker,"
     " h.round, h.spawn_token, h.join_token, h.tokens_prompt, h.tokens_fed, h.tokens_generated,"
     " h.tokens_seen, h.answer, h.finish, h.logical_start, h.logical_end, h.wait_steps, h.bits_hash,"
-    " h.vote_key, h.logprob"
+    " h.vote_key, quote(h.logprob)"
     " FROM thread h JOIN sample s ON s.id = h.sample JOIN run r ON r.id = s.run"
     " JOIN task t ON t.id = s.task ORDER BY r.identity, t.hash, s.repeat, h.ordinal;"
     "SELECT hex(r.identity), hex(t.hash), s.repeat, x.thread, hex(x.text), x.text_bytes, "
@@ -211,4 +212,36 @@ void program_make_tasks(const char *db, int count) {
   ck_ended(nightjar("tasks", "make", "countdown", "--name", "kill", "--count", number, "--seed",
                     "3", "--db", db),
            0);
+}
+
+const char *program_make_model(const char *name) {
+  const char *folder = support_path(name);
+  ck_ended(nightjar("model", "synth", "--config", "tiny-llama", "-o", folder), 0);
+  return folder;
+}
+
+void program_write_reasoning(const char *path, const char *model, int repeats, const char *head) {
+  static const char job[] =
+      "name: reasoned\n"
+      "tasks: kill\n"
+      "models: %s\n"
+      "sampling: {temperature: 1}\n"
+      "seed: 9\n"
+      "repeats: %d\n"
+      "%s"
+      "conditions:\n"
+      "  - {name: alone, mode: serial, protocol: countdown-sos, limit: {tokens_thread: [24, 60]}}\n"
+      "  - {name: vote, mode: vote, protocol: countdown-sosp, n: [1, 2, 4],\n"
+      "     limit: {tokens_thread: [30, 50]}}\n"
+      "  - {name: total, mode: vote, protocol: countdown-sosp, n: 3,\n"
+      "     limit: {tokens_total: [120, 200]}}\n"
+      "  - {name: asked, mode: vote, protocol: countdown-sosp, n: [1, 3], finisher: {tokens: 12},\n"
+      "     limit: {tokens_thread: 25}}\n"
+      "  - {name: context, mode: serial, protocol: countdown-sosp, limit: {context: [70, 110]}}\n"
+      "  - {name: bfs, mode: symbolic, search: bfs, beam: [2, 3]}\n"
+      "compare:\n"
+      "  - {a: total, b: context, axis: tokens_total, at: [100]}\n";
+  char filled[2048];
+  ck_assert_int_lt(snprintf(filled, sizeof filled, job, model, repeats, head), (int)sizeof filled);
+  support_write(path, filled);
 }

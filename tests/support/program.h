@@ -59,6 +59,14 @@ enum { PROGRAM_CONDITIONS = 10 };
 void program_write_job(const char *path, int repeats);
 void program_make_tasks(const char *db, int count);
 
+/* The same of what reasons with a model: one of random weights, made in the test's folder, whose
+   path is given; and a job "reasoned" on it over the same tasks: families of serial and vote under
+   every limit, with a finisher and without, and a symbolic one. head is further lines of the job,
+   "" for none. */
+enum { PROGRAM_REASONED = 16 };
+const char *program_make_model(const char *name);
+void program_write_reasoning(const char *path, const char *model, int repeats, const char *head);
+
 /* Reads JSON that must be right. */
 json_t *program_json(const char *bytes);
 
