@@ -131,14 +131,14 @@ json_t *program_json(const char *bytes) {
 }
 
 /* The output of `sqlite3 db sql` in a file; the shell may write, since a killed run's log has to be
-   taken up before it can be read. */
+   taken up before it can be read; it waits for a run that is at its start or its end. */
 static const char *ask_shell(const char *db, const char *sql) {
   const char *out = support_path("sqlite3");
   pid_t child = fork();
   ck_assert_int_ge(child, 0);
   if (child == 0) {
     send_to(out, STDOUT_FILENO);
-    (void)execlp("sqlite3", "sqlite3", "-batch", db, sql, (char *)NULL);
+    (void)execlp("sqlite3", "sqlite3", "-batch", "-cmd", ".timeout 10000", db, sql, (char *)NULL);
     _exit(EXEC_FAILED);
   }
   ck_assert_msg(program_wait(child) == 0, "sqlite3 failed on: %s", sql);
@@ -150,6 +150,13 @@ const char *program_sqlite(const char *db, const char *sql) {
   size_t bytes = strlen(answer);
   if (bytes && answer[bytes - 1] == '\n') answer[bytes - 1] = 0;
   return answer;
+}
+
+int64_t program_count(const char *db, const char *sql) {
+  char *answer = support_read(ask_shell(db, sql), NULL);
+  int64_t count = atoll(answer);
+  free(answer);
+  return count;
 }
 
 const char program_promised_sql[] =

@@ -47,6 +47,8 @@ char *program_read(const char *path);
 
 /* The stock sqlite3 shell's answer to a query, without its last newline. */
 const char *program_sqlite(const char *db, const char *sql);
+/* The number that it begins with; nothing of it is kept, for tests that ask a thousand times. */
+int64_t program_count(const char *db, const char *sql);
 
 /* A hash over every promised column of every sample, thread, trace and verdict of a store, and its
    conditions, in the order of natural keys: equal stores have equal hashes. */
