@@ -1,6 +1,7 @@
 #include "pipeline/output.h"
 #include "pipeline/trace.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TRACE_ARENA_BYTES = 1 << 30 };
@@ -8,21 +9,29 @@ enum { TRACE_ARENA_BYTES = 1 << 30 };
 /* ---- a thread's text ------------------------------------------------------------------------- */
 
 static const struct mark {
-  const char *kind, *meaning;
+  const char *kind;
+  int is_finisher;
+  const char *meaning;
   char margin;       /* without colour */
   const char *color; /* a terminal's escape */
-} marks[] = {{"prompt", "prompt", 'p', "\033[2m"},
-             {"generated", "generated", ' ', ""},
-             {"fed", "fed by the join", 'f', "\033[36m"},
-             {"cut", "generated, then cut from the context", 'x', "\033[33m"},
-             {"", "unmarked", '?', ""}};
+} marks[] = {{"prompt", 0, "prompt", 'p', "\033[2m"},
+             {"generated", 0, "generated", ' ', ""},
+             {"fed", 0, "fed by the join", 'f', "\033[36m"},
+             {"cut", 0, "generated, then cut from the context", 'x', "\033[33m"},
+             {"fed", 1, "fed by the finisher", 'F', "\033[35m"},
+             {"generated", 1, "generated behind it", 'g', "\033[1m"},
+             {"", 0, "unmarked", '?', ""}};
 enum { MARKS = sizeof marks / sizeof marks[0] };
 
-static const struct mark *find_mark(const char *kind) {
+static const struct mark *find_mark(const char *kind, int is_finisher) {
   int i = 0;
-  while (i < MARKS - 1 && strcmp(marks[i].kind, kind) != 0)
+  while (i < MARKS - 1 && (strcmp(marks[i].kind, kind) != 0 || marks[i].is_finisher != is_finisher))
     i++;
   return &marks[i];
+}
+
+static const struct mark *unmarked(void) {
+  return &marks[MARKS - 1];
 }
 
 /* Writes a text in rows. A row belongs to one mark; with colours a change of mark needs no new row.
@@ -75,28 +84,53 @@ static void paint(painter *p, const struct mark *mark, const char *bytes, size_t
 }
 
 static void put_text(const trace_thread *t, int color, int width, text *out) {
-  painter p = {.out = out, .color = color, .width = width, .mark = find_mark(""), .used = -1};
+  painter p = {.out = out, .color = color, .width = width, .mark = unmarked(), .used = -1};
   size_t at = 0;
   for (int i = 0; i < t->span_count; i++) {
     const trace_span *span = &t->spans[i];
-    paint(&p, find_mark(""), t->text + at, span->start - at);
-    paint(&p, find_mark(span->kind), t->text + span->start, span->bytes);
+    paint(&p, unmarked(), t->text + at, span->start - at);
+    paint(&p, find_mark(span->kind, span->is_finisher), t->text + span->start, span->bytes);
     at = span->start + span->bytes;
   }
-  paint(&p, find_mark(""), t->text + at, t->text_bytes - at);
+  paint(&p, unmarked(), t->text + at, t->text_bytes - at);
   end_row(&p);
 }
 
-static void put_legend(int color, text *out) {
-  for (int i = 0; i < MARKS - 1; i++) {
-    if (i) text_put(out, color ? ", " : "   ");
+/* Which marks a sample's texts have, a bit for each. */
+static unsigned find_marks(const trace_sample *s) {
+  unsigned found = 0;
+  for (int i = 0; i < s->thread_count; i++) {
+    const trace_thread *t = &s->threads[i];
+    size_t marked = 0;
+    for (int k = 0; k < t->span_count; k++) {
+      const trace_span *span = &t->spans[k];
+      if (span->bytes) found |= 1u << (find_mark(span->kind, span->is_finisher) - marks);
+      marked += span->bytes;
+    }
+    if (marked < t->text_bytes) found |= 1u << (MARKS - 1);
+  }
+  return found;
+}
+
+/* What the marks in these texts mean, in lines that fit a terminal. */
+static void put_legend(const trace_sample *s, int color, text *out) {
+  enum { ROW_CHARACTERS = 78 };
+  unsigned found = find_marks(s);
+  size_t used = 0;
+  for (int i = 0; i < MARKS; i++) {
+    if (!(found >> i & 1)) continue;
+    size_t wide = strlen(marks[i].meaning) + 3;
+    if (used) text_put(out, used + wide > ROW_CHARACTERS ? "\n" : color ? ", " : "   ");
+    if (used + wide > ROW_CHARACTERS) used = 0;
+    used += wide + 2;
     if (color) {
       text_format(out, "%s%s\033[0m", marks[i].color, marks[i].meaning);
     } else {
       text_format(out, "%c| %s", marks[i].margin, marks[i].meaning);
     }
   }
-  text_put(out, color ? "\n" : "   + continues a line\n");
+  if (!color) text_put(out, used > 56 ? "\n + continues a line" : "   + continues a line");
+  text_char(out, '\n');
 }
 
 static void put_thread(const trace_thread *t, int color, int width, text *out) {
@@ -142,21 +176,51 @@ static void put_name(const trace_sample *s, text *out) {
 }
 
 static void put_counts(const trace_sample *s, text *out) {
-  enum { ROW_CHARACTERS = 78 };
-  size_t row = out->bytes;
-  text_format(out, "%-10s", "counts");
-  for (int i = 0, first = 1; i < TRACE_COUNTS; i++) {
+  enum { ROW_CHARACTERS = 78, INDENT = 10 };
+  size_t used = INDENT;
+  text_format(out, "%-*s", (int)INDENT, "counts");
+  for (int i = 0; i < TRACE_COUNTS; i++) {
     const trace_count *c = &s->counts[i];
+    char cell[64];
     if (c->value == STORE_NONE) continue;
-    if (out->bytes - row > ROW_CHARACTERS) {
-      text_put(out, ",\n          ");
-      row = out->bytes - 10;
-      first = 1;
+    size_t wide = (size_t)snprintf(cell, sizeof cell, "%s %lld", c->name, (long long)c->value);
+    if (used > INDENT && used + wide + 2 > ROW_CHARACTERS) {
+      text_format(out, ",\n%*s", (int)INDENT, "");
+      used = INDENT;
     }
-    text_format(out, "%s%s %lld", first ? "" : ", ", c->name, (long long)c->value);
-    first = 0;
+    text_format(out, "%s%s", used > INDENT ? ", " : "", cell);
+    used += wide + 2;
   }
   text_char(out, '\n');
+}
+
+static void put_model(const trace_sample *s, text *out) {
+  const char *const parts[] = {s->model, s->mode, s->protocol, s->determinism_class};
+  text_put(out, "model     ");
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    if (!parts[i]) continue;
+    if (i) text_put(out, ", ");
+    output_printable(out, parts[i], strlen(parts[i]));
+  }
+  text_char(out, '\n');
+}
+
+/* Each key with a number, which the tree names it by. */
+static void put_votes(const trace_sample *s, text *out) {
+  int voters = 0;
+  for (int i = 0; i < s->vote_count; i++)
+    voters += s->votes[i].votes;
+  for (int i = 0; i < s->vote_count; i++) {
+    const trace_vote *v = &s->votes[i];
+    text_put(out, i ? "          " : "votes     ");
+    if (v->key) {
+      text_format(out, "#%d: %d of %d for ", i + 1, v->votes, voters);
+      output_printable(out, v->key, strlen(v->key));
+    } else {
+      text_format(out, "%d of %d for nothing", v->votes, voters);
+    }
+    text_char(out, '\n');
+  }
 }
 
 static void put_header(const trace_sample *s, text *out) {
@@ -170,6 +234,10 @@ static void put_header(const trace_sample *s, text *out) {
     output_printable(out, s->limit_met, strlen(s->limit_met));
   }
   text_char(out, '\n');
+  if (s->model) put_model(s, out);
+  if (s->derived) {
+    put_field("derived", "cut from the tokens of a larger sample: it has no times of its own", out);
+  }
   put_field("error", s->error, out);
   for (int i = 0; i < s->verdict_count; i++) {
     const trace_verdict *v = &s->verdicts[i];
@@ -180,6 +248,7 @@ static void put_header(const trace_sample *s, text *out) {
     text_format(out, "; score %g)\n", v->score);
   }
   put_field("answer", s->answer ? s->answer : "none", out);
+  put_votes(s, out);
   put_counts(s, out);
 }
 
@@ -191,30 +260,81 @@ static void put_cell(listing *rows, int64_t value) {
   }
 }
 
-static void put_tree(const trace_sample *s, text *out) {
-  static const listing_column columns[] = {
-      {"thread", 0},    {"role", 0},  {"round", 1}, {"prompt", 1}, {"fed", 1},
-      {"generated", 1}, {"start", 1}, {"end", 1},   {"wait", 1},   {"finish", 0}};
-  enum { COLUMNS = sizeof columns / sizeof columns[0] };
-  listing rows;
-  listing_open(&rows, columns, COLUMNS);
-  for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next) {
-    const trace_thread *t = &s->threads[i];
-    text name;
-    text_open(&name, 4096);
-    text_format(&name, "%*s%s", 2 * t->depth, "", t->path);
-    listing_text(&rows, text_string(&name));
-    text_close(&name);
-    listing_text(&rows, t->role);
-    const int64_t numbers[] = {
-        t->round,         t->tokens_prompt, t->tokens_fed, t->tokens_generated,
-        t->logical_start, t->logical_end,   t->wait_steps};
-    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
-      put_cell(&rows, numbers[k]);
-    listing_text(&rows, t->finish);
+/* Of a generated token; NaN where there is none, or none is known. */
+static double mean_logprob(const trace_thread *t) {
+  return t->tokens_generated > 0 ? t->logprob / (double)t->tokens_generated : (double)NAN;
+}
+
+static void put_mean(listing *rows, double value) {
+  char mean[32] = "-";
+  if (isfinite(value)) (void)snprintf(mean, sizeof mean, "%.3f", value);
+  listing_text(rows, mean);
+}
+
+/* The number of what it stands for among the votes, as the header has it. */
+static void put_vote(listing *rows, const trace_sample *s, const trace_thread *t) {
+  char number[24] = "-";
+  for (int i = 0; t->vote_key && i < s->vote_count; i++) {
+    const char *key = s->votes[i].key;
+    if (key && !strcmp(key, t->vote_key)) (void)snprintf(number, sizeof number, "#%d", i + 1);
   }
+  listing_text(rows, number);
+}
+
+/* Which columns the tree has: a model's sample has some of its own, and may have no rounds. */
+typedef struct tree {
+  int has_rounds, has_votes, has_logprobs;
+  listing_column columns[12];
+  int count;
+} tree;
+
+static void add_column(tree *t, const char *name, int right) {
+  t->columns[t->count++] = (listing_column){name, right};
+}
+
+static tree plan_tree(const trace_sample *s) {
+  tree t = {.has_rounds = !s->model, .has_votes = s->vote_count > 0, .has_logprobs = !!s->model};
+  for (int i = 0; i < s->thread_count; i++)
+    t.has_rounds |= s->threads[i].round != STORE_NONE;
+  add_column(&t, "thread", 0);
+  add_column(&t, "role", 0);
+  if (t.has_rounds) add_column(&t, "round", 1);
+  static const char *const numbers[] = {"prompt", "fed", "generated", "start", "end", "wait"};
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    add_column(&t, numbers[i], 1);
+  if (t.has_logprobs) add_column(&t, "logprob", 1);
+  if (t.has_votes) add_column(&t, "vote", 1);
+  add_column(&t, "finish", 0);
+  return t;
+}
+
+static void put_branch(const tree *columns, const trace_sample *s, const trace_thread *t,
+                       listing *rows) {
+  const int64_t numbers[] = {t->tokens_prompt, t->tokens_fed,  t->tokens_generated,
+                             t->logical_start, t->logical_end, t->wait_steps};
+  text name;
+  text_open(&name, 4096);
+  text_format(&name, "%*s%s", 2 * t->depth, "", t->path);
+  listing_text(rows, text_string(&name));
+  text_close(&name);
+  listing_text(rows, t->role);
+  if (columns->has_rounds) put_cell(rows, t->round);
+  for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+    put_cell(rows, numbers[k]);
+  if (columns->has_logprobs) put_mean(rows, mean_logprob(t));
+  if (columns->has_votes) put_vote(rows, s, t);
+  listing_text(rows, t->finish);
+}
+
+static void put_tree(const trace_sample *s, text *out) {
+  tree columns = plan_tree(s);
+  listing rows;
+  listing_open(&rows, columns.columns, columns.count);
+  for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next)
+    put_branch(&columns, s, &s->threads[i], &rows);
   text_char(out, '\n');
   listing_print(&rows, out);
+  if (columns.has_logprobs) text_put(out, "logprob: the mean over its generated tokens\n");
   listing_close(&rows);
 }
 
@@ -226,7 +346,7 @@ static status print_text(const invocation *in, const trace_sample *s, int only, 
   if (s->thread_count) {
     put_tree(s, &out);
     text_char(&out, '\n');
-    put_legend(in->color, &out);
+    put_legend(s, in->color, &out);
   }
   for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next) {
     if (only < 0 || only == i) put_thread(&s->threads[i], in->color, width, &out);
@@ -234,91 +354,6 @@ static status print_text(const invocation *in, const trace_sample *s, int only, 
   status failed = command_print(in, &out, err);
   text_close(&out);
   return failed;
-}
-
-/* ---- as JSON --------------------------------------------------------------------------------- */
-
-static json_t *text_or_null(const char *value) {
-  return value ? output_json_text(value, strlen(value)) : json_null();
-}
-
-static json_t *number_or_null(int64_t value) {
-  return value == STORE_NONE ? json_null() : json_integer(value);
-}
-
-/* Adds to a list that may be NULL already, and gives NULL from the first failure on. */
-static json_t *append(json_t *list, json_t *value) {
-  if (!list) {
-    json_decref(value);
-    return NULL;
-  }
-  if (!json_array_append_new(list, value)) return list;
-  json_decref(list);
-  return NULL;
-}
-
-static json_t *verdicts_json(const trace_sample *s) {
-  json_t *list = json_array();
-  for (int i = 0; i < s->verdict_count; i++) {
-    const trace_verdict *v = &s->verdicts[i];
-    list = append(list,
-                  json_pack("{s:o, s:b, s:o, s:f}", "checker", text_or_null(v->checker), "correct",
-                            v->correct, "reason", text_or_null(v->reason), "score", v->score));
-  }
-  return list;
-}
-
-static json_t *spans_json(const trace_thread *t) {
-  json_t *list = json_array();
-  for (int i = 0; i < t->span_count; i++) {
-    const trace_span *span = &t->spans[i];
-    list = append(list, json_pack("[o, I, I]", text_or_null(span->kind), (json_int_t)span->start,
-                                  (json_int_t)span->bytes));
-  }
-  return list;
-}
-
-static json_t *thread_json(const trace_sample *s, const trace_thread *t) {
-  json_t *written = t->text ? output_json_text(t->text, t->text_bytes) : json_null();
-  return json_pack(
-      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path",
-      text_or_null(t->path), "parent",
-      text_or_null(t->parent < 0 ? NULL : s->threads[t->parent].path), "role",
-      text_or_null(t->role), "round", number_or_null(t->round), "spawn_token",
-      number_or_null(t->spawn_token), "join_token", number_or_null(t->join_token), "tokens_prompt",
-      number_or_null(t->tokens_prompt), "tokens_fed", number_or_null(t->tokens_fed),
-      "tokens_generated", number_or_null(t->tokens_generated), "logical_start",
-      number_or_null(t->logical_start), "logical_end", number_or_null(t->logical_end), "wait_steps",
-      number_or_null(t->wait_steps), "finish", text_or_null(t->finish), "answer",
-      text_or_null(t->answer), "text", written, "spans", spans_json(t));
-}
-
-static json_t *counts_json(const trace_sample *s) {
-  json_t *counts = json_object();
-  for (int i = 0; counts && i < TRACE_COUNTS; i++) {
-    if (!json_object_set_new(counts, s->counts[i].name, number_or_null(s->counts[i].value)))
-      continue;
-    json_decref(counts);
-    return NULL;
-  }
-  return counts;
-}
-
-static json_t *sample_json(const trace_sample *s, int only) {
-  json_t *threads = json_array();
-  for (int i = 0; i < s->thread_count; i++) {
-    if (only < 0 || only == i) threads = append(threads, thread_json(s, &s->threads[i]));
-  }
-  return json_pack(
-      "{s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-      "s:o}",
-      "sample", (json_int_t)s->id, "run", (json_int_t)s->run, "job", text_or_null(s->job),
-      "condition", text_or_null(s->condition), "task_set", text_or_null(s->task_set), "task",
-      text_or_null(s->task), "repeat", (json_int_t)s->repeat, "attempt", (json_int_t)s->attempt,
-      "question", text_or_null(s->question), "expected", text_or_null(s->target), "status",
-      text_or_null(s->status), "limit_met", text_or_null(s->limit_met), "error",
-      text_or_null(s->error), "answer", text_or_null(s->answer), "verdicts", verdicts_json(s),
-      "counts", counts_json(s), "threads", threads);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
@@ -350,7 +385,7 @@ static status show(const invocation *in, store *s, arena *memory, int width, det
   if (!failed) failed = trace_read(s, &place, memory, &sample, err);
   if (!failed) failed = find_thread(in, &sample, memory, &only, err);
   if (failed) return failed;
-  return in->json ? output_json(in, sample_json(&sample, only), err)
+  return in->json ? output_json(in, trace_json(&sample, only), err)
                   : print_text(in, &sample, only, width, err);
 }
 

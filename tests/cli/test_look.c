@@ -134,6 +134,84 @@ static const char *closed_store(const char *name) {
   return db;
 }
 
+/* ---- a model's samples ----------------------------------------------------------------------- */
+
+static void add_model_run(store *s) {
+  static const char m[] = "weights";
+  detail err = {0};
+  int64_t run;
+  int made;
+  store_model model = {.hash = hash_of(m, sizeof m),
+                       .name = "small\033[1m",
+                       .architecture = "llama",
+                       .config_json = "{}"};
+  store_run_new r = {.identity_json = "{\"run\":3}",
+                     .task_set = 1,
+                     .mode = "vote",
+                     .protocol = "generic",
+                     .parameters_json = "{}",
+                     .token_unit = "tok-1",
+                     .determinism_class = "cpu-1 bf16",
+                     .model = &model.hash,
+                     .seed = 1};
+  const store_condition pool[] = {{"gamma", "pool", "pool", "countdown", "{}", 0, 1, 3, 4}};
+  ck_ok(store_model_put(s, &model, &err));
+  ck_ok(store_run(s, &r, &run, &made, &err));
+  ck_assert_int_eq(run, 3);
+  ck_ok(store_job_put(s, "gamma", "{}", &err));
+  ck_ok(store_conditions_put(s, "gamma", pool, 1, &err));
+}
+
+/* A begin without text, two tokens of a prompt, five that are sampled, then a finisher's. */
+static const uint32_t voter_ids[] = {1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+static const float voter_logprobs[] = {-1, -2, -0.5F, -1.5F, -1, -4, -2};
+static const char voter_text[] = "ask a search ANSWER 1+1";
+static const char voter_layout[] = "[[\"prompt\",0,3,0,4,0],[\"generated\",3,5,4,9,1],"
+                                   "[\"fed\",8,1,13,7,5],[\"generated\",9,2,20,3,6]]";
+
+static store_thread voter_of(const char *path, const char *key) {
+  store_thread t = thread_of(path, -1, voter_text, voter_layout);
+  t.role = "voter";
+  t.finish = "finisher";
+  t.answer = t.vote_key = key;
+  t.tokens_generated = 7;
+  t.tokens_fed = 1;
+  t.ids = voter_ids;
+  t.id_count = sizeof voter_ids / sizeof voter_ids[0];
+  t.logprobs = voter_logprobs;
+  t.logprob_count = sizeof voter_logprobs / sizeof voter_logprobs[0];
+  t.logprob = -12;
+  return t;
+}
+
+/* Four voters: two keys, and one without. */
+static void put_voters(store *s, int64_t task, int derived, int64_t ended_ns) {
+  detail err = {0};
+  const store_thread voters[] = {voter_of("0", "(1+1)"), voter_of("1", NULL),
+                                 voter_of("2", "2\033"), voter_of("3", "2\033")};
+  store_sample sample = {.run = 3,
+                         .task = task,
+                         .attempt = 1,
+                         .status = "capped",
+                         .limit_met = "tokens_total",
+                         .answer = "2",
+                         .vote_key = "2\033",
+                         .costs = {.tokens_ref = STORE_NONE,
+                                   .tokens_generated = 28,
+                                   .tokens_finisher = 12,
+                                   .flops = 5,
+                                   .kv_token_steps = 77},
+                         .first_token_ns = STORE_NONE,
+                         .started_ns = 1000000000,
+                         .ended_ns = ended_ns,
+                         .batch_samples = 2,
+                         .derived = derived,
+                         .threads = voters,
+                         .thread_count = 4};
+  store_verdict verdict = {-1, "countdown", "wrong value", 1, 0, 0};
+  ck_ok(store_put(s, &sample, &verdict, 1, &err));
+}
+
 /* ---- status ---------------------------------------------------------------------------------- */
 
 static int64_t integer(const json_t *object, const char *key) {
@@ -270,6 +348,98 @@ START_TEST(test_trace) {
   const char *grandchild = strstr(o.out, "\n-- thread 0.0.0 --\n |grandchild\n");
   const char *second = strstr(o.out, "\n-- thread 0.1 --\n");
   ck_assert(grandchild && second && grandchild < second);
+}
+END_TEST
+
+/* Where each voter's text came from, what the finisher had it say, and what it votes for. */
+START_TEST(test_trace_of_a_model) {
+  detail err = {0};
+  const char *db = support_path("model.db");
+  store *s = open_written(db);
+  add_model_run(s);
+  put_voters(s, 1, 0, 3000000000);
+  put_voters(s, 2, 1, 3000000000);
+  ck_ok(store_close(s, &err));
+  outcome o = nightjar("trace", "pool/t0/0", "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.out, "\nstatus    capped by the limit tokens_total\n"
+                  "model     small\\x1b[1m, vote, generic, cpu-1 bf16\nverdict   ");
+  ck_holds(o.out, "\nvotes     #1: 2 of 4 for 2\\x1b\n"
+                  "          #2: 1 of 4 for (1+1)\n"
+                  "          1 of 4 for nothing\n");
+  ck_holds(o.out, "tokens_finisher 12,");
+  ck_holds(o.out, "kv_token_steps 77");
+  ck_holds(o.out,
+           "\nthread  role   prompt  fed  generated  start  end  wait  logprob  vote  finish\n"
+           "0       voter      11    1          7      0   33     0   -1.714    #2  finisher\n"
+           "1       voter      11    1          7      0   33     0   -1.714     -  finisher\n"
+           "2       voter      11    1          7      0   33     0   -1.714    #1  finisher\n");
+  ck_holds(o.out, "\np| prompt    | generated   F| fed by the finisher   g| generated behind it\n");
+  ck_holds(o.out, "\n-- thread 3 --\np|ask \n +a search \nF+ANSWER \ng+1+1\n");
+  ck_lacks(o.out, "derived");
+  ck_holds(nightjar("trace", "pool/t1/0", "--db", db).out, "\nderived   cut from the tokens of");
+}
+END_TEST
+
+/* In tokens and in bytes, as stored. */
+START_TEST(test_trace_of_a_model_as_json) {
+  detail err = {0};
+  const char *db = support_path("json.db");
+  store *s = open_written(db);
+  add_model_run(s);
+  put_voters(s, 1, 1, 3000000000);
+  ck_ok(store_close(s, &err));
+  json_t *sample = program_json(nightjar("trace", "pool/t0/0", "--db", db, "--json").out);
+  const json_t *voter = json_array_get(json_object_get(sample, "threads"), 3);
+  text spans;
+  text_open(&spans, 4096);
+  ck_ok(json_canonical(json_object_get(voter, "spans"), &spans, &err));
+  ck_assert_str_eq(text_string(&spans), voter_layout);
+  ck_assert_double_eq(json_number_value(json_object_get(voter, "logprob")), -12);
+  ck_assert_str_eq(json_string_value(json_object_get(voter, "vote_key")), "2\033");
+  ck_assert(json_is_true(json_object_get(sample, "derived")));
+  const json_t *votes = json_object_get(sample, "votes"), *by = json_object_get(sample, "made_by");
+  ck_assert_uint_eq(json_array_size(votes), 3);
+  ck_assert_int_eq(integer(json_array_get(votes, 0), "votes"), 2);
+  ck_assert(json_is_null(json_object_get(json_array_get(votes, 2), "vote_key")));
+  ck_assert_str_eq(json_string_value(json_object_get(by, "model")), "small\033[1m");
+  ck_assert_str_eq(json_string_value(json_object_get(by, "protocol")), "generic");
+  text_close(&spans);
+  json_decref(sample);
+}
+END_TEST
+
+/* Tokens, bytes and steps that are not where they are said to be leave the text unmarked. */
+START_TEST(test_trace_of_a_damaged_model) {
+  static const char *const wrong[] = {
+      "[[\"prompt\",0,3,0,4]]",                       /* no step */
+      "[[\"prompt\",0,12,0,4,0]]",                    /* more tokens than there are */
+      "[[\"prompt\",0,3,0,24,0]]",                    /* more text */
+      "[[\"prompt\",0,3,-1,4,0]]",                    /* before its start */
+      "[[\"prompt\",0,3,4,4,0],[\"fed\",3,1,0,4,1]]", /* texts in another order */
+      "[[\"prompt\",4,3,0,4,0],[\"fed\",0,1,4,4,1]]", /* tokens in another order */
+      "[[\"prompt\",0,9223372036854775807,0,4,0]]",   /* a sum that overflows */
+      "[[\"prompt\",0,3,9223372036854775807,1,0]]",   /* and another */
+      "[[\"prompt\",0,3]]",                           /* of a symbolic search */
+      "[[\"prompt\",0,3,0,4,\"x\"]]",                 /* a step that is none */
+      "{\"prompt\":[0,3,0,4,0]}",
+  };
+  detail err = {0};
+  const char *db = support_path("wrong.db");
+  store *s = open_written(db);
+  add_model_run(s);
+  put_voters(s, 1, 0, 3000000000);
+  ck_ok(store_close(s, &err));
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    char sql[256];
+    (void)snprintf(sql, sizeof sql,
+                   "UPDATE trace SET layout = '%s' WHERE thread = 3 AND ids IS NOT NULL", wrong[i]);
+    (void)program_sqlite(db, sql);
+    outcome o = nightjar("trace", "pool/t0/0", "--db", db);
+    ck_ended(o, 0);
+    ck_holds(o.out, "\n-- thread 3 --\n?|ask a search ANSWER 1+1\n");
+    ck_holds(o.out, "?| unmarked");
+  }
 }
 END_TEST
 
@@ -418,6 +588,9 @@ int main(void) {
   tcase_add_test(states, test_running);
   tcase_add_test(states, test_killed);
   tcase_add_test(trace, test_trace);
+  tcase_add_test(trace, test_trace_of_a_model);
+  tcase_add_test(trace, test_trace_of_a_model_as_json);
+  tcase_add_test(trace, test_trace_of_a_damaged_model);
   tcase_add_test(trace, test_trace_options);
   tcase_add_test(trace, test_trace_width);
   tcase_add_test(trace, test_trace_of_failed);
