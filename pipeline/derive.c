@@ -10,87 +10,96 @@ typedef struct left_item {
   int is_taken;
 } left_item;
 
+static const char *const limits[] = {"tokens_total", "tokens_thread", "context"};
+enum { LIMITS = sizeof limits / sizeof limits[0] };
+
+/* How much a run's samples hold, and of what. */
+typedef struct extent {
+  hash stem; /* of what the samples of a family have in common */
+  int64_t threads, limit[LIMITS];
+} extent;
+
 typedef struct member {
   planned_run *run;
-  struct member *base; /* NULL: it is one, or alone */
-  int is_base;         /* of another */
-  left_item *left;     /* [count] in order of repeat and task; only in families */
+  extent extent;
+  struct member *base;         /* NULL: it is one, or alone */
+  struct member *first, *next; /* of a base: those that are cut from it */
+  left_item *left;             /* [count] in order of repeat and task; only in families */
   size_t count, capacity;
 } member;
 
 struct derivation {
-  member *members; /* [count] */
+  member *members; /* [count] by run */
   size_t count;
 };
 
 /* ---- which contains which -------------------------------------------------------------------- */
 
-static const char *const limits[] = {"tokens_total", "tokens_thread", "context"};
-enum { LIMITS = sizeof limits / sizeof limits[0] };
-
-/* What the samples of a family have in common: all but the number of threads, how they are counted
-   afterwards, and the limits. */
-static json_t *stem_of(const json_t *parameters) {
-  json_t *stem = json_deep_copy(parameters);
-  if (!stem) return NULL;
+/* Everything but the number of threads, how they are counted afterwards, and the limits. */
+static status read_stem(const planned_run *r, hash *out, detail *err) {
+  json_t *stem = json_deep_copy(r->parameters);
+  text canonical;
+  text_open(&canonical, JOB_BYTES_MAX);
+  status failed = stem ? OK : fault(err, E_MEMORY, "no memory to compare runs");
   json_t *limit = json_object_get(stem, "limit");
   for (size_t i = 0; i < LIMITS; i++)
     (void)json_object_del(limit, limits[i]);
   if (limit && !json_object_size(limit)) (void)json_object_del(stem, "limit");
   (void)json_object_del(stem, "n");
   (void)json_object_del(stem, "vote_key");
-  return stem;
-}
-
-static int64_t threads_of(const json_t *parameters) {
-  const json_t *n = json_object_get(parameters, "n");
-  return n ? json_integer_value(n) : 1;
-}
-
-static int64_t limit_of(const json_t *parameters, const char *key) {
-  const json_t *limit = json_object_get(json_object_get(parameters, "limit"), key);
-  return limit ? json_integer_value(limit) : INT64_MAX;
-}
-
-status derivation_contains(const json_t *larger, const json_t *smaller, int *contains,
-                           detail *err) {
-  *contains = threads_of(larger) >= threads_of(smaller);
-  for (size_t i = 0; i < LIMITS; i++)
-    *contains &= limit_of(larger, limits[i]) >= limit_of(smaller, limits[i]);
-  if (!*contains) return OK;
-  json_t *a = stem_of(larger), *b = stem_of(smaller);
-  status failed = a && b ? OK : fault(err, E_MEMORY, "no memory to compare runs");
-  *contains = !failed && json_equal(a, b);
-  json_decref(a);
-  json_decref(b);
+  if (!failed) failed = json_canonical(stem, &canonical, err);
+  if (!failed) *out = hash_of(text_string(&canonical), canonical.bytes);
+  text_close(&canonical);
+  json_decref(stem);
   return failed;
 }
 
-/* Every run is cut from the largest that contains it: one that no other contains. */
-static status find_bases(derivation *d, detail *err) {
-  for (size_t i = 0; i < d->count; i++) {
-    member *small = &d->members[i];
-    for (size_t k = 0; k < d->count; k++) {
-      member *large = &d->members[k];
-      int contains = 0, back = 0;
-      if (i == k || small->run->model != large->run->model) continue;
-      status failed =
-          derivation_contains(large->run->parameters, small->run->parameters, &contains, err);
-      if (!failed && contains) {
-        failed = derivation_contains(small->run->parameters, large->run->parameters, &back, err);
-      }
-      if (failed) return failed;
-      if (!contains || (back && i < k)) continue; /* of equals the first is the larger */
-      if (!small->base || large->base == NULL) small->base = large;
-    }
+static status read_extent(const planned_run *r, extent *out, detail *err) {
+  const json_t *n = json_object_get(r->parameters, "n");
+  const json_t *given = json_object_get(r->parameters, "limit");
+  out->threads = n ? json_integer_value(n) : 1;
+  for (size_t i = 0; i < LIMITS; i++) {
+    const json_t *limit = json_object_get(given, limits[i]);
+    out->limit[i] = limit ? json_integer_value(limit) : INT64_MAX;
   }
+  return read_stem(r, &out->stem, err);
+}
+
+static int contains(const extent *larger, const extent *smaller) {
+  int whole = larger->threads >= smaller->threads;
+  for (size_t i = 0; i < LIMITS; i++)
+    whole &= larger->limit[i] >= smaller->limit[i];
+  return whole && hash_equal(&larger->stem, &smaller->stem);
+}
+
+/* A run that no other contains is a base; of equal ones it is the first. */
+static member *find_base(const derivation *d, size_t of) {
+  const extent *own = &d->members[of].extent;
+  for (size_t i = 0; i < d->count; i++) {
+    const extent *other = &d->members[i].extent;
+    if (i == of || !contains(other, own)) continue;
+    if (of < i && contains(own, other)) continue;
+    return &d->members[i];
+  }
+  return NULL;
+}
+
+/* What contains a run's base contains the run, so that following bases ends at one that has none.
+ */
+static void find_bases(derivation *d) {
+  for (size_t i = 0; i < d->count; i++)
+    d->members[i].base = find_base(d, i);
   for (size_t i = 0; i < d->count; i++) {
     member *m = &d->members[i];
     while (m->base && m->base->base)
       m->base = m->base->base;
-    if (m->base) m->base->is_base = 1;
   }
-  return OK;
+  for (size_t i = d->count; i-- > 0;) {
+    member *m = &d->members[i];
+    if (!m->base) continue;
+    m->next = m->base->first;
+    m->base->first = m;
+  }
 }
 
 /* ---- what is left of them -------------------------------------------------------------------- */
@@ -146,12 +155,15 @@ status derivation_open(derivation **out, store *s, planned_run *const *runs, siz
     return fault(err, E_MEMORY, "no memory for families of runs");
   }
   d->count = count;
-  for (size_t i = 0; i < count; i++)
+  status failed = OK;
+  for (size_t i = 0; !failed && i < count; i++) {
     d->members[i].run = runs[i];
-  status failed = find_bases(d, err);
+    failed = read_extent(runs[i], &d->members[i].extent, err);
+  }
+  if (!failed) find_bases(d);
   for (size_t i = 0; !failed && i < count; i++) {
     member *m = &d->members[i];
-    if (m->base || m->is_base) failed = read_left(m, s, err);
+    if (m->base || m->first) failed = read_left(m, s, err);
   }
   if (failed) {
     derivation_close(d);
@@ -170,10 +182,16 @@ void derivation_close(derivation *d) {
 }
 
 static member *find_member(const derivation *d, const planned_run *r) {
-  for (size_t i = 0; i < d->count; i++) {
-    if (d->members[i].run == r) return &d->members[i];
+  size_t low = 0, high = d->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (d->members[middle].run < r) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
   }
-  return NULL;
+  return low < d->count && d->members[low].run == r ? &d->members[low] : NULL;
 }
 
 int derivation_awaits(const derivation *d, const planned_run *r, int64_t task, int32_t repeat) {
@@ -188,9 +206,8 @@ const planned_run *derivation_next(derivation *d, const planned_run *base, int64
   const member *from = find_member(d, base);
   left_item *computed = from ? find_item(from, task, repeat) : NULL;
   if (!computed) return NULL;
-  for (size_t i = 0; i < d->count; i++) {
-    member *m = &d->members[i];
-    left_item *item = m->base == from ? find_item(m, task, repeat) : NULL;
+  for (member *m = from->first; m; m = m->next) {
+    left_item *item = find_item(m, task, repeat);
     if (!item || item->is_taken) continue;
     item->is_taken = 1;
     *attempt = item->attempt;

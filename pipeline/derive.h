@@ -10,7 +10,8 @@
 
 typedef struct derivation derivation;
 
-/* Reads what is left of the runs that are part of a family; the others cost nothing. */
+/* Reads what is left of the runs that are part of a family; the others cost nothing. The runs lie
+   in the plan's order. */
 MUST_CHECK status derivation_open(derivation **out, store *s, planned_run *const *runs,
                                   size_t count, detail *err);
 void derivation_close(derivation *d); /* NULL is a no-op */
@@ -23,9 +24,5 @@ int derivation_awaits(const derivation *d, const planned_run *r, int64_t task, i
    none is left. It awaits that sample no longer. */
 const planned_run *derivation_next(derivation *d, const planned_run *base, int64_t task,
                                    int32_t repeat, int32_t *attempt);
-
-/* Whether a settled run's samples may be cut from another's. Pure; for tests. */
-MUST_CHECK status derivation_contains(const json_t *larger, const json_t *smaller, int *contains,
-                                      detail *err);
 
 #endif
