@@ -231,8 +231,28 @@ static status other_fingerprint(const merging *m, const call *row, int64_t out, 
                merge_text(row, 7), merge_text(row, 8), (long long)out, m->out->path);
 }
 
+/* What the first samples are made with marks a run: one that was only planned here takes it over.
+ */
+static status take_fingerprint(merging *m, int64_t source, int64_t out, detail *err) {
+  call k = merge_call(m, "UPDATE main.run SET fingerprint = (SELECT fingerprint FROM source.run "
+                         "WHERE id = ?) WHERE id = ?");
+  call_int(&k, source);
+  call_int(&k, out);
+  return merge_step(m, &k, err);
+}
+
+static status merge_fingerprints(merging *m, const call *row, int64_t out, detail *err) {
+  int is_there = sqlite3_column_type(row->statement, 7) != SQLITE_NULL;
+  int is_here = sqlite3_column_type(row->statement, 8) != SQLITE_NULL;
+  if (!is_there) return OK;
+  if (!is_here) return take_fingerprint(m, sqlite3_column_int64(row->statement, 0), out, err);
+  if (!strcmp(merge_text(row, 7), merge_text(row, 8))) return OK;
+  return other_fingerprint(m, row, out, err);
+}
+
 /* The columns: id, identity, identity_json, task set here, run here, whether all else is equal;
-   what the run is called there, and its fingerprints there and here. */
+   what the run is called there, and its fingerprints there and here, NULL where it has neither one
+   nor samples. */
 static status map_run(merging *m, const call *row, detail *err) {
   int64_t source = sqlite3_column_int64(row->statement, 0);
   int64_t task_set = sqlite3_column_int64(row->statement, 3);
@@ -251,10 +271,8 @@ static status map_run(merging *m, const call *row, detail *err) {
     return merge_refuse(m, err, "its run %lld has the identity of run %lld in %s and other columns",
                         (long long)source, (long long)out, m->out->path);
   }
-  if (out && strcmp(merge_text(row, 7), merge_text(row, 8)) != 0) {
-    return other_fingerprint(m, row, out, err);
-  }
-  status failed = out ? OK : add_run(m, source, task_set, &out, err);
+  status failed =
+      out ? merge_fingerprints(m, row, out, err) : add_run(m, source, task_set, &out, err);
   if (failed) return failed;
   call k = merge_call(m, "INSERT INTO temp.merge_run VALUES (?, ?, ?)");
   call_int(&k, source);
@@ -271,8 +289,11 @@ status merge_runs(merging *m, detail *err) {
          "o.determinism_class IS r.determinism_class AND o.seed IS r.seed, "
          "coalesce((SELECT c.job || '/' || c.name FROM source.condition c WHERE c.run = r.id "
          "ORDER BY c.job, c.ordinal LIMIT 1), 'of no condition'), "
-         "iif(r.fingerprint IS NULL, 'none', lower(hex(r.fingerprint))), "
-         "iif(o.fingerprint IS NULL, 'none', lower(hex(o.fingerprint))) FROM source.run r "
+         "CASE WHEN r.fingerprint IS NOT NULL THEN lower(hex(r.fingerprint)) "
+         "WHEN EXISTS (SELECT 1 FROM source.sample s WHERE s.run = r.id) THEN 'none' END, "
+         "CASE WHEN o.fingerprint IS NOT NULL THEN lower(hex(o.fingerprint)) "
+         "WHEN EXISTS (SELECT 1 FROM main.sample s WHERE s.run = o.id) THEN 'none' END "
+         "FROM source.run r "
          "LEFT JOIN temp.merge_task_set w ON w.source = r.task_set "
          "LEFT JOIN main.run o ON o.identity = r.identity ORDER BY r.id");
   int row;

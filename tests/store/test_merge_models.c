@@ -154,6 +154,24 @@ START_TEST(other_fingerprints_name_the_run) {
 }
 END_TEST
 
+/* A store whose share ended before its first sample has planned the run and nothing more. */
+START_TEST(a_run_without_samples_takes_the_fingerprint) {
+  static const char print[] = "SELECT count(*), hex(fingerprint) FROM run";
+  const char *a = make("a.db", (night){.first = 1, .last = 2});
+  const char *planned = changed(a, "planned.db",
+                                "PRAGMA foreign_keys = ON; DELETE FROM sample; "
+                                "UPDATE run SET fingerprint = NULL");
+  const char *out = support_path("out.db"), *back = support_path("back.db");
+  (void)merge(out, planned);
+  ck_assert_str_eq(program_sqlite(out, print), "1|");
+  ck_assert_int_eq(merge(out, a).samples, 2);
+  ck_assert_str_eq(program_sqlite(out, print), program_sqlite(a, print));
+  (void)merge(back, a);
+  ck_assert_int_eq(merge(back, planned).samples, 0);
+  ck_assert_str_eq(program_sqlite(back, print), program_sqlite(a, print));
+}
+END_TEST
+
 static const struct {
   const char *sql, *says;
 } BITS[] = {
@@ -254,6 +272,7 @@ int main(void) {
   tcase_add_test(all, parts_of_a_model_s_night_make_the_whole);
   tcase_add_test(all, passes_of_one_sample_are_united);
   tcase_add_test(all, other_fingerprints_name_the_run);
+  tcase_add_test(all, a_run_without_samples_takes_the_fingerprint);
   tcase_add_loop_test(all, differing_bits_of_a_model_name_the_sample, 0,
                       sizeof BITS / sizeof BITS[0]);
   tcase_add_test(all, what_only_one_side_kept_is_no_difference);
