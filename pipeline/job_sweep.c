@@ -401,7 +401,7 @@ static status find_mode(const job_reader *r, const yaml_node *node, const mode *
 static status read_names(const job_reader *r, entry *e) {
   const yaml_node *name = e->found[ENTRY_NAME], *family = e->found[ENTRY_FAMILY];
   status s = check_name(r, name, " =#");
-  if (!s && family) s = check_name(r, family, " =");
+  if (!s && family) s = check_name(r, family, " =#");
   if (!s) s = copy_text(r, name->text, &e->name);
   if (!s) s = copy_text(r, family ? family->text : name->text, &e->family);
   e->checker = r->defaults.checker;

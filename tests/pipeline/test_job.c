@@ -626,7 +626,8 @@ START_TEST(test_texts) {
                          "- {name: b, mode: fake, search: dfs, beam: 1, stop: [[x], [], [x, y]]}\n"
                          "- {name: c, mode: fake, search: dfs, beam: 1,\n"
                          "   prompt: [short, two words, a.b_c+d-e,\n"
-                         "            this-one-would-make-a-name-too-long]}\n");
+                         "            this-one-would-make-a-name-too-long]}\n"
+                         "- {name: 'd#2', mode: fake, search: [dfs], beam: 1}\n");
   check_conditions(j,
                    "a\n{\"beam\":1,\"search\":\"dfs\",\"stop\":[\"x\",\"y z\"]}\n"
                    "b stop=#1\n{\"beam\":1,\"search\":\"dfs\",\"stop\":[\"x\"]}\n"
@@ -636,7 +637,8 @@ START_TEST(test_texts) {
                    "c prompt=#2\n{\"beam\":1,\"prompt\":\"two words\",\"search\":\"dfs\"}\n"
                    "c prompt=a.b_c+d-e\n{\"beam\":1,\"prompt\":\"a.b_c+d-e\",\"search\":\"dfs\"}\n"
                    "c prompt=#4\n{\"beam\":1,\"prompt\":\"this-one-would-make-a-name-too-long\","
-                   "\"search\":\"dfs\"}\n");
+                   "\"search\":\"dfs\"}\n"
+                   "d#2 search=dfs\n{\"beam\":1,\"search\":\"dfs\"}\n");
   text document, axes;
   fake_canonical(j->conditions[3].axes, &axes);
   ck_assert_str_eq(text_string(&axes), "{\"stop\":[\"x\",\"y\"]}");
