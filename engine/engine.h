@@ -178,6 +178,8 @@ typedef struct engine_event {
                        the next step; NULL without wants_text and stops */
   size_t text_bytes;
   size_t stop_at; /* of a stop string: its first byte in the text since the thread was fed */
+  int cached;     /* at a plain thread's end: tokens of its prompt that were stored, or another's,
+                     when it was admitted. Measured: it depends on the schedule */
 } engine_event;
 
 /* Runs a step. Events come in order of submission and are valid until the next step, their texts

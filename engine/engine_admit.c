@@ -302,7 +302,10 @@ static status admit_found(engine *e, unit *u, verdict *out, detail *err) {
   t->fed = found;
   if (stored > t->prompt) stored = t->prompt; /* what it sampled is its own */
   if (stored > t->known) t->known = stored;
-  if (!t->was_found) e->counters.found += found < t->prompt ? found : t->prompt;
+  if (!t->was_found) {
+    t->cached = found < t->prompt ? found : t->prompt;
+    e->counters.found += t->cached;
+  }
   t->was_found = 1;
   *out = ADMITTED;
   return OK;

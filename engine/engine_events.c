@@ -200,6 +200,11 @@ static void keep_token(engine *e, thread *t, const sample_result *r, engine_even
   e->counters.sampled++;
 }
 
+/* One that was never admitted by itself was given its first token with another of its prompt. */
+static int cached_of(const thread *t) {
+  return t->was_found ? t->cached : t->prompt;
+}
+
 static void end_thread(engine *e, thread *t) {
   unit *u = t->unit;
   if (u->is_plain) {
@@ -233,7 +238,10 @@ static status make_events(engine *e, detail *err) {
     if (!failed) failed = text_state(&e->text, err);
     t->is_broken = 0;
     t->output = -1;
-    if (ev->end != ENGINE_GOES_ON) end_thread(e, t);
+    if (ev->end != ENGINE_GOES_ON) {
+      if (t->unit->is_plain) ev->cached = cached_of(t);
+      end_thread(e, t);
+    }
   }
   for (int i = 0; i < s->event_count; i++) {
     if (s->text_at[i] != SIZE_MAX) s->events[i].text = text_string(&e->text) + s->text_at[i];

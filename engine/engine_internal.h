@@ -27,6 +27,7 @@ typedef struct thread {
   int known;  /* of them, those that count as recomputed where they are fed: fed before, stored */
   uint64_t hash; /* of a plain thread's prompt */
   int was_found; /* the prompt's stored head has been counted */
+  int cached;    /* tokens of it */
   int sampled;   /* since it was fed */
   int most;      /* to be sampled since it was fed */
   int expected;

@@ -33,7 +33,8 @@ static status verify_job(const invocation *in, store *s, const char *name, const
   plan *p = NULL;
   char hashes[PATH_MAX];
   plan_part all = {.task_limit = -1, .of = {0, 1}, .messages = in->messages};
-  status failed = read_job(s, name, &j, err);
+  status failed = command_class(in, &all.class_suffix, err);
+  if (!failed) failed = read_job(s, name, &j, err);
   if (!failed && job_has_models(j)) all.hash_cache = command_model_cache(in, hashes);
   if (!failed) failed = plan_open(&p, s, j, &all, err);
   if (!failed) failed = verify_plan(p, s, o, in->messages, out, totals, err);
@@ -123,6 +124,7 @@ static const command_option options[] = {
     {"passes", "P", "times that each is computed (default 1)"},
     {"threads", "N", "of the engine (default: one a core)"},
     {"seed", "S", "default 0"},
+    {"new-class", "NAME", "the runs that nightjar run made under this name"},
     {NULL, NULL, NULL}};
 
 const command command_verify = {

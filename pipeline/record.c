@@ -84,6 +84,7 @@ static status fill_thread(store_thread *out, const runner_thread *t, const store
                         .logical_end = t->generated,
                         .wait_steps = longest - t->generated,
                         .bits_hash = runner_bits(t),
+                        .tokens_cached = t->cached,
                         .queued_ns = s->queued_ns,
                         .started_ns = s->started_ns,
                         .first_token_ns = at_store(t->first_token_ns, offset),

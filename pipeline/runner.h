@@ -69,6 +69,7 @@ typedef struct runner_thread {
   int span_count, span_capacity;
   int64_t prompt, generated, fed; /* tokens; a finisher's included */
   int64_t finisher;               /* of generated and fed, a finisher's */
+  int64_t cached;                 /* of its prompt, tokens that were stored already; measured */
   mode_end end;                   /* the last */
   int32_t which;                  /* MODE_END_STOP: of the stop strings */
   size_t stop_at;                 /* MODE_END_STOP: its first byte in text */

@@ -328,6 +328,7 @@ static void end_stream(runner_sample *s, int thread, const engine_event *ev) {
   stream *own = &s->streams[thread];
   runner_thread *t = &s->threads[thread];
   t->which = ev->which;
+  if (t->fed == 0) t->cached = ev->cached;
   own->stop_at = ev->stop_at;
   own->id = 0;
   if (ev->end == ENGINE_END_ID) {

@@ -131,6 +131,39 @@ START_TEST(test_later_repeats) {
 }
 END_TEST
 
+/* Events say at the end how much of the prompt was there: of copies that come together all but the
+   first's, of a later one all but its last token. */
+START_TEST(test_ends_say_what_was_cached) {
+  model *m = engines_model();
+  engine_options o = engines_options();
+  engine *e = engines_open(m, NULL, &o);
+  uint32_t tokens[40];
+  engines_fill(tokens, 40, 3);
+  thread_request r = engines_request(tokens, 40, 3);
+  int cached[5] = {0};
+  for (int i = 0; i < 4; i++)
+    (void)engines_submit(e, &r);
+  for (int round = 0; round < 2; round++) {
+    while (!engine_is_idle(e)) {
+      const engine_event *events;
+      int count;
+      ck_ok(engine_step(e, &events, &count, &err));
+      for (int i = 0; i < count; i++) {
+        if (events[i].end == ENGINE_GOES_ON) ck_assert_int_eq(events[i].cached, 0);
+        if (events[i].end != ENGINE_GOES_ON) cached[events[i].thread - 1] = events[i].cached;
+      }
+    }
+    if (!round) (void)engines_submit(e, &r);
+  }
+  static const int wanted[] = {0, 40, 40, 40, 39};
+  for (int i = 0; i < 5; i++)
+    ck_assert_int_eq(cached[i], wanted[i]);
+  ck_assert_int_eq(engine_count(e).found, 3 * 40 + 39);
+  engine_close(e);
+  model_close(m);
+}
+END_TEST
+
 /* Without sharing nothing is found, and the tokens are the same. */
 START_TEST(test_no_sharing) {
   enum { COUNT = 30 };
@@ -401,6 +434,7 @@ int main(void) {
   TCase *counts = tcase_create("counts"), *bits = tcase_create("bits");
   tcase_add_test(counts, test_tree);
   tcase_add_test(counts, test_later_repeats);
+  tcase_add_test(counts, test_ends_say_what_was_cached);
   tcase_add_test(counts, test_no_sharing);
   tcase_add_test(counts, test_slots_are_busy);
   tcase_add_loop_test(counts, test_rows_are_full, 0, 2);
