@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "pipeline/machine.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
 #include "store/place.h"
@@ -111,6 +112,19 @@ static void check_memory(checkup *c) {
   say(c, gib < 1 ? FINDING_NOTE : FINDING_OK, "memory", "%.1f GiB %s; %s", gib,
       bounded ? "allowed to this group of processes" : "free",
       gib < 1 ? "little: use fewer --threads" : "a worker uses some megabytes");
+}
+
+/* The class of a model's bits is the same on every path; its speed is not. */
+static void check_models(checkup *c) {
+  detail why = {0};
+  text runs_on;
+  text_open(&runs_on, 256);
+  if (machine_device("cpu", &runs_on, &why)) {
+    say(c, FINDING_NOTE, "models", "cannot run here: %s", why.text);
+  } else {
+    say(c, FINDING_OK, "models", "run on %s; nightjar bench says how fast", text_string(&runs_on));
+  }
+  text_close(&runs_on);
 }
 
 static void check_gpu(checkup *c) {
@@ -324,6 +338,7 @@ static status run_doctor(const invocation *in, detail *err) {
   check_processor(c);
   check_cores(c);
   check_memory(c);
+  check_models(c);
   check_gpu(c);
   check_libraries(c);
   if (find_folder(in->db, folder)) {

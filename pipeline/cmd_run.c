@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
+#include "pipeline/machine.h"
+#include "pipeline/model_engine.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
 #include "pipeline/sample.h"
@@ -187,37 +189,87 @@ static void put_variable(text *out, const char *key, const char *name) {
 /* ---- the run -----------------------------------------------------------------------------------
  */
 
+static int runs_models(const plan *p) {
+  for (size_t i = 0; i < p->run_count; i++)
+    if (p->runs[i].model && p->runs[i].counts.left) return 1;
+  return 0;
+}
+
 /* The settings are measured: they tell processes apart, and no token depends on them. */
-static status start_process(store *s, const plan *p, const run_options *o, detail *err) {
+static status put_settings(const plan *p, const run_options *o, text *out, detail *err) {
   char name[SHARD_NAME_BYTES];
-  text settings;
+  text_format(out, "{\"max_wall_ns\":%lld,\"threads\":%d", (long long)o->max_wall_ns, o->threads);
+  if (p->part.count > 1) text_format(out, ",\"shard\":\"%s\"", shard_name(p->part, name));
+  put_variable(out, "slurm_job_id", "SLURM_JOB_ID");
+  put_variable(out, "slurm_restart_count", "SLURM_RESTART_COUNT");
+  status st = OK;
+  if (runs_models(p)) {
+    text_put(out, ",\"engines\":");
+    st = model_engine_settings(p, o->threads, out, err);
+  }
+  text_char(out, '}');
+  return st ? st : text_state(out, err);
+}
+
+/* A search is plain integer code; with a model it is said by which path of a backend it runs. */
+static status put_device(const plan *p, text *out, detail *err) {
+  const char *backend = job_engine_options(&p->job->engine).backend;
+  if (runs_models(p)) return machine_device(backend, out, err);
+  text_put(out, "cpu");
+  return text_state(out, err);
+}
+
+static status start_process(store *s, const plan *p, const run_options *o, detail *err) {
+  text settings, runs_on;
   text_open(&settings, 1 << 16);
-  text_format(&settings, "{\"max_wall_ns\":%lld,\"threads\":%d", (long long)o->max_wall_ns,
-              o->threads);
-  if (p->part.count > 1) text_format(&settings, ",\"shard\":\"%s\"", shard_name(p->part, name));
-  put_variable(&settings, "slurm_job_id", "SLURM_JOB_ID");
-  put_variable(&settings, "slurm_restart_count", "SLURM_RESTART_COUNT");
-  text_char(&settings, '}');
-  store_process process = {
-      .version = NIGHTJAR_VERSION, .device = "cpu", .settings_json = text_string(&settings)};
-  status st = text_state(&settings, err);
+  text_open(&runs_on, 256);
+  status st = put_settings(p, o, &settings, err);
+  if (!st) st = put_device(p, &runs_on, err);
+  store_process process = {.version = NIGHTJAR_VERSION,
+                           .device = text_string(&runs_on),
+                           .settings_json = text_string(&settings)};
   if (!st) st = store_process_start(s, &process, err);
+  text_close(&runs_on);
   text_close(&settings);
   return st;
+}
+
+static double percent(int64_t part_ns, int64_t of_ns) {
+  return of_ns > 0 ? 100 * (double)part_ns / (double)of_ns : 0;
+}
+
+/* What the models' part came to. */
+static void log_models(const invocation *in, const run_totals *t) {
+  double seconds = (double)t->model_ns / 1e9;
+  text line;
+  text_open(&line, 256);
+  text_put(&line, "models: ");
+  output_count(&line, (double)t->model_tokens);
+  text_format(&line, " tokens in %.1f s: ", seconds);
+  output_count(&line, seconds > 0 ? (double)t->model_tokens / seconds : 0);
+  text_format(&line, " tokens/s; recording took %.1f %% of the time",
+              percent(t->record_ns, t->model_ns));
+  log_info(in->messages, "%s", text_string(&line));
+  text_close(&line);
 }
 
 static void log_totals(const invocation *in, const run_totals *t, const store_stats *w,
                        int workers) {
   int64_t finished = t->done + t->capped + t->failed;
   double seconds = (double)t->wall_ns / 1e9;
-  log_info(in->messages,
-           "%lld samples (%lld done, %lld capped, %lld failed), %.1f M tokens in %.1f s: %.0f "
-           "samples/s",
-           (long long)finished, (long long)t->done, (long long)t->capped, (long long)t->failed,
-           (double)t->tokens / 1e6, seconds, seconds > 0 ? (double)finished / seconds : 0);
-  log_info(in->messages, "store: %lld commits, writer busy %.0f %%, workers waited for it %.1f %%",
-           (long long)w->commits, seconds > 0 ? (double)w->write_ns / 1e7 / seconds : 0,
-           seconds > 0 ? (double)w->blocked_ns / 1e7 / seconds / workers : 0);
+  text tokens;
+  text_open(&tokens, 64);
+  output_count(&tokens, (double)t->tokens);
+  log_info(
+      in->messages,
+      "%lld samples (%lld done, %lld capped, %lld failed), %s tokens in %.1f s: %.0f samples/s",
+      (long long)finished, (long long)t->done, (long long)t->capped, (long long)t->failed,
+      text_string(&tokens), seconds, seconds > 0 ? (double)finished / seconds : 0);
+  text_close(&tokens);
+  if (t->model_ns) log_models(in, t);
+  log_info(in->messages, "store: %lld commits, writer busy %.1f %%, workers waited for it %.1f %%",
+           (long long)w->commits, percent(w->write_ns, t->wall_ns),
+           percent(w->blocked_ns, t->wall_ns) / workers);
 }
 
 /* Samples of the job that failed and stand so, by any process. */

@@ -1,6 +1,7 @@
 /* nightjar verify: stored samples computed again, alone, and compared. */
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
+#include "pipeline/machine.h"
 #include "pipeline/run.h"
 #include "pipeline/stop.h"
 #include "pipeline/verify.h"
@@ -63,12 +64,21 @@ static status verify_jobs(const invocation *in, store *s, const verify_options *
   return failed;
 }
 
+/* Times say little without the path of the processor that they were taken on; a processor that runs
+   no model still verifies searches. */
 static status start_process(store *s, const verify_options *o, detail *err) {
   char settings[96];
+  text runs_on;
+  text_open(&runs_on, 256);
   (void)snprintf(settings, sizeof settings, "{\"passes\":%d,\"threads\":%d,\"verify\":true}",
                  o->passes, o->threads);
-  store_process process = {.version = NIGHTJAR_VERSION, .device = "cpu", .settings_json = settings};
-  return store_process_start(s, &process, err);
+  status failed = machine_device("cpu", &runs_on, err);
+  store_process process = {.version = NIGHTJAR_VERSION,
+                           .device = failed ? "cpu" : text_string(&runs_on),
+                           .settings_json = settings};
+  if (!failed || failed == E_DEVICE) failed = store_process_start(s, &process, err);
+  text_close(&runs_on);
+  return failed;
 }
 
 static status print_totals(const invocation *in, const verify_totals *t, const verify_options *o,

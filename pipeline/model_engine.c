@@ -1,5 +1,7 @@
 #include "pipeline/model_engine.h"
 
+#include "base/json.h"
+#include "base/memory.h"
 #include "pipeline/fingerprint.h"
 
 #include <string.h>
@@ -39,7 +41,7 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
   int threads_of_one = 1;
   engine_options o = {.backend = strcmp(given->backend, "auto") ? given->backend : "cpu",
                       .compute = given->fp32 ? COMPUTE_FP32 : COMPUTE_BF16,
-                      .threads = threads,
+                      .threads = threads < KERNELS_THREADS_MAX ? threads : KERNELS_THREADS_MAX,
                       .positions = FINGERPRINT_POSITIONS,
                       .page_keys = PAGE_KEYS,
                       .policy = ENGINE_FILL_MEMORY,
@@ -55,6 +57,39 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
   if (o.rows < o.slots) o.rows = o.slots;
   o.pages = choose_pages(p, c, &o);
   return o;
+}
+
+static status put_settings(const job_model *m, const engine_options *o, text *out, detail *err) {
+  engine_bytes bytes;
+  status failed = engine_size(model_config_of(m->model), o, &bytes, err);
+  if (failed) return failed;
+  text_put(out, "{\"model\":");
+  json_quote(out, m->name, strlen(m->name));
+  text_format(out,
+              ",\"backend\":\"%s\",\"compute\":\"%s\",\"slots\":%d,\"rows\":%d,\"positions\":%d,"
+              "\"pages\":%d,\"page_keys\":%d,\"kv_bytes\":%lld,\"weight_bytes\":%lld}",
+              o->backend, o->compute == COMPUTE_FP32 ? "fp32" : "bf16", o->slots, o->rows,
+              o->positions, o->pages, o->page_keys, (long long)bytes.forward.cache,
+              (long long)bytes.forward.weights);
+  return text_state(out, err);
+}
+
+status model_engine_settings(const plan *p, int threads, text *out, detail *err) {
+  planned_run **runs = memory_take((p->run_count ? p->run_count : 1) * sizeof *runs);
+  if (!runs) return fault(err, E_MEMORY, "no memory for %zu runs", p->run_count);
+  status failed = OK;
+  int written = 0;
+  text_char(out, '[');
+  for (size_t i = 0; !failed && i < p->model_count; i++) {
+    size_t count = plan_left(p, p->models[i], runs);
+    if (!count) continue;
+    engine_options o = model_engine_options(p, p->models[i], runs, count, threads, 0);
+    if (written++) text_char(out, ',');
+    failed = put_settings(p->models[i], &o, out, err);
+  }
+  text_char(out, ']');
+  memory_free(runs);
+  return failed ? failed : text_state(out, err);
 }
 
 static status check_run(store *s, const planned_run *r, const hash *here, detail *err) {

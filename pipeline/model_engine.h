@@ -10,6 +10,10 @@
 engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,
                                     size_t count, int threads, int alone);
 
+/* Appends, as a JSON list, the engine that each model with something left gets: what no token
+   depends on, for the record of the process. Errors of engine_size; E_MEMORY. */
+MUST_CHECK status model_engine_settings(const plan *p, int threads, text *out, detail *err);
+
 /* Errors of engine_open; E_INPUT where a run's samples were made by an engine of another
    fingerprint. Gives runs that have none its own where the store can be written to. Owner's thread
    of the store. */

@@ -96,6 +96,15 @@ void output_shell_word(text *out, const char *word) {
   text_char(out, '\'');
 }
 
+void output_count(text *out, double count) {
+  static const char *const units[] = {"", " k", " M", " G", " T"};
+  int unit = 0;
+  for (; count >= 999.5 && unit < 4; unit++)
+    count /= 1000;
+  int digits = unit == 0 || count >= 99.95 ? 0 : count >= 9.995 ? 1 : 2;
+  text_format(out, "%.*f%s", digits, count, units[unit]);
+}
+
 void output_duration(text *out, double seconds) {
   int64_t whole = seconds < 1e12 ? (int64_t)(seconds + 0.5) : (int64_t)1e12;
   if (whole >= 3600) {

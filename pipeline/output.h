@@ -34,6 +34,8 @@ void listing_print(const listing *t, text *out);
 void output_printable(text *out, const char *bytes, size_t count);
 /* Appends a name as a POSIX shell reads it in a command: in quotes where it needs them. */
 void output_shell_word(text *out, const char *word);
+/* A count that may be large, with three digits: "912", "26.1 k", "5.37 M" */
+void output_count(text *out, double count);
 /* "2h05m", "3m20s", "12s" */
 void output_duration(text *out, double seconds);
 /* "2031-05-01T12:00:00Z", of nanoseconds since 1970 */

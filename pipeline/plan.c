@@ -141,6 +141,15 @@ status plan_open(plan **out, store *s, job *j, const plan_part *part, detail *er
   return OK;
 }
 
+size_t plan_left(const plan *p, const job_model *of, planned_run **runs) {
+  size_t count = 0;
+  for (size_t i = 0; i < p->run_count; i++) {
+    planned_run *r = &p->runs[i];
+    if (r->model == of && r->counts.left) runs[count++] = r;
+  }
+  return count;
+}
+
 void plan_close(plan *p) {
   if (!p) return;
   for (size_t i = 0; i < p->run_count; i++)

@@ -63,6 +63,10 @@ MUST_CHECK status plan_open(plan **out, store *s, job *j, const plan_part *part,
 MUST_CHECK status plan_commit(plan *p, store *s, logger *messages, detail *err);
 void plan_close(plan *p);
 
+/* The runs of this model (NULL: those that need none) that have something left, in the plan's
+   order. runs: [run_count]; returns how many. */
+size_t plan_left(const plan *p, const job_model *of, planned_run **runs);
+
 /* Says for each condition whether its run is there and, where not, which field makes it new. */
 MUST_CHECK status plan_explain(const plan *p, store *s, text *out, detail *err);
 

@@ -223,20 +223,9 @@ static status run_symbolic(const night *n, feeder *from, int threads, int64_t *w
 
 /* ---- the night ------------------------------------------------------------------------------- */
 
-/* The runs of this model (NULL: the symbolic ones) that have something left, in the plan's order.
- */
-static size_t list_runs(const night *n, const job_model *of, planned_run **runs) {
-  size_t count = 0;
-  for (size_t i = 0; i < n->plan->run_count; i++) {
-    planned_run *r = &n->plan->runs[i];
-    if (r->model == of && r->counts.left) runs[count++] = r;
-  }
-  return count;
-}
-
 static status run_all_symbolic(const night *n, planned_run **runs, run_totals *out, detail *err) {
   feeder *from = NULL;
-  size_t count = list_runs(n, NULL, runs);
+  size_t count = plan_left(n->plan, NULL, runs);
   if (!count) return OK;
   status failed = feeder_open(&from, n->store, runs, count, err);
   if (!failed) {
@@ -249,7 +238,7 @@ static status run_all_symbolic(const night *n, planned_run **runs, run_totals *o
 static status run_everything(const night *n, planned_run **runs, run_totals *out, detail *err) {
   status failed = run_all_symbolic(n, runs, out, err);
   for (size_t i = 0; !failed && i < n->plan->model_count && !night_must_stop(n); i++) {
-    size_t count = list_runs(n, n->plan->models[i], runs);
+    size_t count = plan_left(n->plan, n->plan->models[i], runs);
     if (count) failed = run_model(n, n->plan->models[i], runs, count, out, err);
   }
   return failed;
@@ -281,6 +270,7 @@ status run_plan(plan *of, store *s, const run_options *o, logger *messages, run_
     out->feeder_waited_ns = spent.feeder_waited_ns;
     out->model_ns = spent.model_ns;
     out->record_ns = spent.record_ns;
+    out->model_tokens = spent.model_tokens;
     out->stopped = stopped;
   }
   progress_close(n.progress);

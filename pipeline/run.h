@@ -18,6 +18,7 @@ typedef struct run_totals {
   int64_t tokens; /* that they generated: a model's own, a symbolic search's in Llama-2's */
   int64_t wall_ns, feeder_waited_ns;
   int64_t model_ns, record_ns; /* of models' runs; of that, spent recording samples */
+  int64_t model_tokens;        /* that engines sampled, of samples that did not end too */
   int stopped;                 /* a signal's number; -1: the wall limit; 0: all was done */
 } run_totals;
 

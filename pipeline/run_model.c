@@ -84,8 +84,9 @@ static status record(model_run *m, const record_place *at, const runner_sample *
   sample_end end;
   int64_t tokens = 0;
   status failed = record_sample(m->night->store, at, s, m->memory, &end, &tokens, err);
+  if (at->derived) tokens = 0; /* it was no work */
   if (!failed) progress_add(m->night->progress, at->run, end, tokens);
-  if (!at->derived) m->recorded_tokens += tokens;
+  m->recorded_tokens += tokens;
   return failed;
 }
 
@@ -222,9 +223,12 @@ status run_model(const night *n, const job_model *of, planned_run *const *runs, 
   generator g = generator_of_engine(m.engine);
   if (!failed) failed = runner_open(&m.runner, &g, err);
   if (!failed) {
+    int64_t sampled = engine_count(m.engine).sampled; /* for the fingerprint */
     start_window(&m);
-    m.recorded_tokens = engine_count(m.engine).sampled; /* the fingerprint's */
+    progress_turn(n->progress, of);
+    m.recorded_tokens = sampled;
     failed = drive(&m, err);
+    spent->model_tokens += engine_count(m.engine).sampled - sampled;
   }
   close_run(&m);
   spent->model_ns += clock_monotonic_ns() - before;

@@ -540,6 +540,7 @@ START_TEST(test_doctor) {
   ck_holds(finding(report, "libraries"), "jansson 2.");
   ck_assert_str_eq(finding(report, "lock"), "ok: free; a run may start");
   ck_assert_ptr_null(finding(report, "journal"));
+  ck_holds(finding(report, "models"), "run on cpu ");
   static const char *const subjects[] = {"processor", "cores", "memory", "disk", "file system"};
   for (int i = 0; i < 5; i++)
     ck_assert_msg(finding(report, subjects[i]) != NULL, "nothing about %s", subjects[i]);

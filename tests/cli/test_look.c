@@ -321,6 +321,132 @@ START_TEST(test_killed) {
 }
 END_TEST
 
+/* ---- status of models ------------------------------------------------------------------------ */
+
+/* Half of what the model is to do is done: one of two samples was computed. */
+static store *open_with_model(const char *db) {
+  store *s = open_written(db);
+  add_model_run(s);
+  put_voters(s, 1, 0, 3000000000);
+  put_voters(s, 2, 1, 3000000000);
+  return s;
+}
+
+static void put_load(store *s, int64_t sampled) {
+  detail err = {0};
+  store_load load = {.at_ns = store_now_ns(s),
+                     .interval_ns = 4000000000,
+                     .steps = 3,
+                     .sampled = sampled,
+                     .threads_running = 2.25,
+                     .threads_waiting = 1.5,
+                     .samples = 1,
+                     .pages = 80,
+                     .pages_used = 20,
+                     .record_ns = 100000000};
+  ck_ok(store_load_put(s, &load, &err));
+}
+
+static double real(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  ck_assert_msg(json_is_number(value), "no number '%s'", key);
+  return json_number_value(value);
+}
+
+START_TEST(test_status_of_a_model) {
+  detail err = {0};
+  const char *db = support_path("model.db");
+  ck_ok(store_close(open_with_model(db), &err));
+  json_t *report = program_json(nightjar("status", "--db", db, "--json").out);
+  check_condition(report, 4, "pool", (const int[]){4, 0, 2, 0, 2});
+  const json_t *pool = json_array_get(json_object_get(report, "conditions"), 4);
+  ck_assert_str_eq(json_string_value(json_object_get(pool, "model")), "small\033[1m");
+  ck_assert(json_is_null(json_object_get(pool, "tokens_ref_mean")));
+  ck_assert_double_eq(real(pool, "tokens_generated_mean"), 28);
+  const json_t *process = json_object_get(report, "process");
+  const json_t *speeds = json_object_get(process, "speeds");
+  ck_assert_uint_eq(json_array_size(speeds), 2);
+  ck_assert(json_is_null(json_object_get(json_array_get(speeds, 0), "model")));
+  ck_assert_double_eq(real(json_array_get(speeds, 0), "tokens_per_second"), 200);
+  /* 28 tokens between the first and the third second; a derived sample's are no work. */
+  ck_assert_int_eq(integer(json_array_get(speeds, 1), "tokens"), 28);
+  ck_assert_double_eq(real(json_array_get(speeds, 1), "tokens_per_second"), 14);
+  /* As without the model 5.25 s; and two samples of which every second is derived. */
+  ck_assert_double_eq_tol(real(process, "seconds_left"), 5.25 + 2 * 28 / 2.0 / 14, 1e-9);
+  ck_assert(json_is_null(json_object_get(process, "load")));
+  json_decref(report);
+  outcome o = nightjar("status", "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.out,
+           "gamma  pool          3     0       2       0     2       4           -         28\n");
+  ck_holds(o.out, "it stored 7 samples in 3s: 2.3 samples a second\n"
+                  "  no model: 200 tokens_ref a second\n"
+                  "  small\\x1b[1m: 14 tokens a second\n"
+                  "at this speed what is left takes 7s\n");
+}
+END_TEST
+
+/* The engine's count knows of tokens whose samples have not ended. */
+START_TEST(test_status_of_a_running_model) {
+  detail err = {0};
+  const char *db = support_path("engine.db");
+  store *s = open_with_model(db);
+  put_load(s, 20);
+  put_load(s, 16);
+  ck_ok(store_flush(s, &err));
+  outcome o = nightjar("status", "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.out, "\nrunning: ");
+  ck_holds(o.out, "  small\\x1b[1m: 4 tokens a second\n"); /* 36 in 8 s */
+  ck_holds(o.out, "in its last 4 s: 4 tokens a second; 2.2 threads ran and 1.5 waited, of 1.0 "
+                  "samples\n  pages used: 25.0 % of 80; recording took 2.5 % of the time\n");
+  json_t *report = program_json(nightjar("status", "--db", db, "--json").out);
+  const json_t *process = json_object_get(report, "process");
+  ck_assert_int_eq(integer(json_object_get(process, "load"), "sampled"), 16);
+  ck_assert_int_eq(integer(json_object_get(process, "load"), "pages_used"), 20);
+  /* Of the 28 tokens that are left, 36 - 28 are there already. */
+  ck_assert_double_eq_tol(real(process, "seconds_left"), 5.25 + (28 - 8) / 4.5, 1e-9);
+  json_decref(report);
+  ck_ok(store_close(s, &err));
+  o = nightjar("status", "--db", db);
+  ck_ended(o, 0);
+  ck_lacks(o.out, "in its last");
+}
+END_TEST
+
+/* Of a model whose speed nobody knows nothing is foretold. */
+START_TEST(test_status_without_a_speed) {
+  detail err = {0};
+  const char *db = support_path("unknown.db");
+  store *s = open_written(db);
+  add_model_run(s);
+  ck_ok(store_close(s, &err));
+  json_t *report = program_json(nightjar("status", "--db", db, "--json").out);
+  ck_assert(json_is_null(json_object_get(json_object_get(report, "process"), "seconds_left")));
+  json_decref(report);
+  outcome o = nightjar("status", "--db", db);
+  ck_lacks(o.out, "what is left takes");
+  ck_lacks(o.out, "tokens a second");
+}
+END_TEST
+
+/* Computing samples again is no night, and hides none. */
+START_TEST(test_status_after_verify) {
+  detail err = {0};
+  const char *db = support_path("verified.db");
+  ck_ok(store_close(open_with_model(db), &err));
+  (void)program_sqlite(db,
+                       "UPDATE process SET settings = '{\"shard\":\"1/2\",\"threads\":3}'; "
+                       "INSERT INTO process SELECT 2, started_unix_ns, ended_ns, host, version, "
+                       "'elsewhere', '{\"verify\":true}' FROM process");
+  outcome o = nightjar("status", "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.out, "it stored 7 samples");
+  ck_holds(o.out, "\non cpu, 3 threads\n");
+  ck_holds(o.out, "shard 1/2: ");
+}
+END_TEST
+
 /* ---- trace ----------------------------------------------------------------------------------- */
 
 START_TEST(test_trace) {
@@ -587,6 +713,10 @@ int main(void) {
   tcase_add_test(states, test_status_of_no_job);
   tcase_add_test(states, test_running);
   tcase_add_test(states, test_killed);
+  tcase_add_test(states, test_status_of_a_model);
+  tcase_add_test(states, test_status_of_a_running_model);
+  tcase_add_test(states, test_status_without_a_speed);
+  tcase_add_test(states, test_status_after_verify);
   tcase_add_test(trace, test_trace);
   tcase_add_test(trace, test_trace_of_a_model);
   tcase_add_test(trace, test_trace_of_a_model_as_json);

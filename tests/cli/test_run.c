@@ -303,6 +303,49 @@ START_TEST(damaged_stores_are_refused) {
 }
 END_TEST
 
+/* What a model ran on stands in the record of its process: the path of the processor that doctor
+   names, and the engine's sizes. */
+START_TEST(a_model_says_what_it_ran_on) {
+  const char *folder = support_path("tiny");
+  char head[400];
+  make_tasks("4");
+  ck_ended(nightjar("model", "synth", "--config", "tiny-llama", "-o", folder), 0);
+  (void)snprintf(head, sizeof head,
+                 "seed: 5\nmodels: [%s]\nsampling: {temperature: 1}\nengine: {slots: 3, rows: 40}",
+                 folder);
+  write_job(head, "  - {name: pool, mode: vote, protocol: countdown-sosp, n: [2, 4],\n"
+                  "     limit: {tokens_thread: 24}}\n");
+  outcome o = nightjar("run", job, "--db", db, "--threads", "2");
+  ck_ended(o, 0);
+  ck_holds(o.err, "\n8 samples (");
+  ck_holds(o.err, "\nmodels: ");
+  ck_holds(o.err, "tokens/s; recording took ");
+  ck_holds(o.err, "\n8/8 samples, ");
+  is("SELECT json_extract(settings, '$.threads'), json_array_length(settings, '$.engines') FROM "
+     "process",
+     "2|1");
+  is("SELECT json_extract(e.value, '$.model'), json_extract(e.value, '$.slots'), "
+     "json_extract(e.value, '$.rows'), json_extract(e.value, '$.compute'), "
+     "json_extract(e.value, '$.kv_bytes') = 2 * 2 * 2 * 32 * 2 * json_extract(e.value, '$.pages') "
+     "* "
+     "json_extract(e.value, '$.page_keys') FROM process p, json_each(p.settings, '$.engines') e",
+     "tiny|3|40|bf16|1");
+  const char *device = program_sqlite(db, "SELECT 'run on ' || device || ';' FROM process");
+  ck_holds(device, "run on cpu ");
+  ck_holds(nightjar("doctor", "--db", db).out, device);
+  /* The smaller vote is cut from the larger one, and what was generated is counted once. */
+  is("SELECT sum(derived), count(*) FROM sample", "4|8");
+  const char *tokens = program_sqlite(
+      db, "SELECT sum(tokens_generated) || ' tokens in ' FROM sample WHERE NOT derived");
+  ck_holds(o.err, tokens);
+  ck_assert_int_lt(atoi(tokens), 1000);
+  o = nightjar("run", job, "--db", db);
+  ck_ended(o, 0);
+  ck_holds(o.err, "nothing left to do");
+  is("SELECT count(*) FROM process", "1");
+}
+END_TEST
+
 /* What a job covers is not made less by trying it on a few tasks, and what is lost is said. */
 START_TEST(a_smaller_limit_hides_nothing) {
   make_tasks("30");
@@ -378,6 +421,7 @@ int main(void) {
   tcase_add_test(all, rescore_judges_what_is_stored);
   tcase_add_test(all, reports_show_what_the_store_holds);
   tcase_add_test(all, damaged_stores_are_refused);
+  tcase_add_test(all, a_model_says_what_it_ran_on);
   tcase_add_test(all, a_smaller_limit_hides_nothing);
   tcase_add_test(all, a_reader_that_leaves_ends_nothing);
   tcase_add_test(all, shipped_jobs_run);
