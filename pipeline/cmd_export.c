@@ -101,7 +101,9 @@ static status check_job(const invocation *in, store *s, detail *err) {
 static const char traces_sql[] =
     "SELECT s.id AS sample, c.job, c.name AS condition, w.name || '@' || w.version AS task_set, "
     "t.name AS task, s.repeat, h.path AS thread, h.role, "
-    "CAST(sqlar_uncompress(x.text, x.text_bytes) AS TEXT) AS text " OF_JOB
+    "CAST(sqlar_uncompress(x.text, x.text_bytes) AS TEXT) AS text, "
+    "CASE WHEN json_valid(x.layout) THEN x.layout -> '$' END AS layout, "
+    "sqlar_uncompress(x.ids, x.ids_bytes) AS ids, x.logprobs " OF_JOB
     "JOIN task_set w ON w.id = t.task_set CROSS JOIN thread h ON h.sample = s.id "
     "JOIN trace x ON x.sample = h.sample AND x.thread = h.ordinal WHERE ?1 IS NULL OR c.job = ?1";
 
@@ -273,14 +275,18 @@ static status make_sql(const invocation *in, store *s, int64_t set, rows_format 
 }
 
 static status export_from(const invocation *in, store *s, rows_options *o, detail *err) {
-  static const char *const task_json[] = {"nums", "target", "data", NULL};
+  static const rows_column of_tasks[] = {
+      {"nums", ROWS_JSON}, {"target", ROWS_JSON}, {"data", ROWS_JSON}, {NULL, ROWS_PLAIN}};
+  static const rows_column of_traces[] = {
+      {"layout", ROWS_JSON}, {"ids", ROWS_UINT32}, {"logprobs", ROWS_FLOAT32}, {NULL, ROWS_PLAIN}};
   const char *what = in->arguments[0];
   int tasks = !strcmp(what, "tasks");
   int64_t set = 0, count = 0;
   query *q = NULL;
   text sql;
   text_open(&sql, SQL_BYTES_MAX);
-  if (tasks) o->json = task_json;
+  if (tasks) o->columns = of_tasks;
+  if (!strcmp(what, "traces")) o->columns = of_traces;
   status failed = check_what(s, what, err);
   if (!failed) failed = check_job(in, s, err);
   if (!failed) failed = find_set(in, s, &set, err);
@@ -324,8 +330,9 @@ const command command_export = {
     .summary = "Writes a view, the traces or the tasks of a store as CSV or JSONL.",
     .more =
         "WHAT is a view (samples, threads, accuracy, paired and the others of docs/schema.md),\n"
-        "traces (each thread's text) or tasks. Rows are written as they are read, so that a\n"
-        "store of any size needs little memory, also while a run writes to it.\n\n"
+        "traces (each thread's text, and of a model its tokens) or tasks. Rows are written as\n"
+        "they are read, so that a store of any size needs little memory, also while a run writes\n"
+        "to it.\n\n"
         "  nightjar export samples -o samples.csv\n"
         "  nightjar export accuracy --job countdown-night --format jsonl\n"
         "  nightjar export tasks --set countdown-test -o tasks.jsonl\n",

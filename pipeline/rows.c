@@ -114,17 +114,17 @@ static status put_text(sink *s, const char *bytes, size_t count, manner how, det
 /* ---- values -----------------------------------------------------------------------------------
  */
 
-/* The fewest digits that are this number again, and a sign that it is no integer. JSON has no
-   infinity; 9e999 is read as one. */
-static void put_real(text *out, double value) {
+/* The fewest digits that are this number again, of one of 32 bits as such, and a sign that it is no
+   integer. JSON has no infinity; 9e999 is read as one. */
+static void put_real(text *out, double value, int is_short) {
   if (isinf(value)) {
     text_put(out, value < 0 ? "-9e999" : "9e999");
     return;
   }
   char digits[40];
-  for (int precision = 15; precision <= 17; precision++) {
+  for (int precision = is_short ? 6 : 15; precision <= (is_short ? 9 : 17); precision++) {
     (void)snprintf(digits, sizeof digits, "%.*g", precision, value);
-    if (strtod(digits, NULL) == value) break;
+    if (is_short ? strtof(digits, NULL) == (float)value : strtod(digits, NULL) == value) break;
   }
   text_put(out, digits);
   if (!strpbrk(digits, ".e")) text_put(out, ".0");
@@ -142,15 +142,46 @@ static status put_blob(sink *s, const unsigned char *bytes, size_t count, detail
   return failed;
 }
 
-static int is_json(const sink *s, const char *column) {
-  for (const char *const *name = s->options->json; name && *name; name++) {
-    if (!strcmp(*name, column)) return 1;
+static rows_meaning meaning_of(const sink *s, const char *column) {
+  for (const rows_column *c = s->options->columns; c && c->name; c++) {
+    if (!strcmp(c->name, column)) return c->meaning;
   }
-  return 0;
+  return ROWS_PLAIN;
+}
+
+static uint32_t read_uint32(const unsigned char *at) {
+  return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static void put_float(text *out, uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  if (isnan(value)) {
+    text_put(out, "null");
+  } else {
+    put_real(out, (double)value, 1);
+  }
+}
+
+static status put_list(sink *s, const unsigned char *bytes, size_t count, rows_meaning of,
+                       detail *err) {
+  int quoted = s->options->format == ROWS_CSV;
+  status failed = OK;
+  text_put(&s->buffer, quoted ? "\"[" : "[");
+  for (size_t i = 0; !failed && i + 4 <= count && !s->closed; i += 4) {
+    uint32_t value = read_uint32(bytes + i);
+    if (i) text_char(&s->buffer, ',');
+    if (of == ROWS_UINT32) text_int(&s->buffer, value);
+    if (of == ROWS_FLOAT32) put_float(&s->buffer, value);
+    failed = settle(s, err);
+  }
+  text_put(&s->buffer, quoted ? "]\"" : "]");
+  return failed;
 }
 
 static status put_value(sink *s, const query *q, int column, detail *err) {
   int csv = s->options->format == ROWS_CSV;
+  rows_meaning of = meaning_of(s, query_name(q, column));
   size_t count;
   const char *bytes;
   switch (query_type(q, column)) {
@@ -158,17 +189,15 @@ static status put_value(sink *s, const query *q, int column, detail *err) {
     if (!csv) text_put(&s->buffer, "null");
     return OK;
   case QUERY_INT: text_int(&s->buffer, query_int(q, column)); return OK;
-  case QUERY_REAL: put_real(&s->buffer, query_real(q, column)); return OK;
+  case QUERY_REAL: put_real(&s->buffer, query_real(q, column), 0); return OK;
   case QUERY_BLOB:
     bytes = query_blob(q, column, &count);
-    return put_blob(s, (const unsigned char *)bytes, count, err);
+    return of == ROWS_UINT32 || of == ROWS_FLOAT32
+               ? put_list(s, (const unsigned char *)bytes, count, of, err)
+               : put_blob(s, (const unsigned char *)bytes, count, err);
   case QUERY_TEXT:
     bytes = query_blob(q, column, &count); /* with its length: it may hold a zero byte */
-    return put_text(s, bytes, count,
-                    csv                                 ? AS_FIELD
-                    : is_json(s, query_name(q, column)) ? AS_JSON
-                                                        : AS_STRING,
-                    err);
+    return put_text(s, bytes, count, csv ? AS_FIELD : of == ROWS_JSON ? AS_JSON : AS_STRING, err);
   }
   return OK;
 }
@@ -203,7 +232,7 @@ static status put_object(sink *s, const query *q, detail *err) {
   text_char(&s->buffer, '{');
   for (int c = 0; !failed && c < query_columns(q); c++) {
     const char *name = query_name(q, c);
-    if (query_is_null(q, c) && is_json(s, name)) continue;
+    if (query_is_null(q, c) && meaning_of(s, name) == ROWS_JSON) continue;
     if (fields++) text_char(&s->buffer, ',');
     failed = put_text(s, name, strlen(name), AS_STRING, err);
     text_char(&s->buffer, ':');
