@@ -162,7 +162,7 @@ static void first_text(store *s, const char *sql, char *out, size_t bytes) {
 
 /* What a person would type after a first look. */
 typedef struct names {
-  char address[512], job[256], a[256], b[256], set[256], document[65536];
+  char address[512], voters[512], job[256], a[256], b[256], set[256], document[65536];
 } names;
 
 static void read_names(store *s, names *n) {
@@ -170,9 +170,15 @@ static void read_names(store *s, names *n) {
              "SELECT c.job || ':' || c.name || '/' || t.name || '/' || s.repeat FROM sample s JOIN "
              "condition c ON c.run = s.run JOIN task t ON t.id = s.task ORDER BY s.threads DESC",
              n->address, sizeof n->address);
+  first_text(s,
+             "SELECT sample FROM trace WHERE ids IS NOT NULL UNION ALL SELECT id FROM sample WHERE "
+             "run IN (SELECT id FROM run WHERE model_hash IS NOT NULL)",
+             n->voters, sizeof n->voters);
   first_text(s, "SELECT name FROM job", n->job, sizeof n->job);
-  first_text(s, "SELECT family FROM condition ORDER BY id", n->a, sizeof n->a);
-  first_text(s, "SELECT name FROM condition ORDER BY id DESC", n->b, sizeof n->b);
+  first_text(s, "SELECT family FROM condition WHERE job = (SELECT name FROM job) ORDER BY id", n->a,
+             sizeof n->a);
+  first_text(s, "SELECT name FROM condition WHERE job = (SELECT name FROM job) ORDER BY id DESC",
+             n->b, sizeof n->b);
   first_text(s, "SELECT name FROM task_set ORDER BY id DESC", n->set, sizeof n->set);
   first_text(s, "SELECT document FROM job", n->document, sizeof n->document);
 }
@@ -214,6 +220,7 @@ static void look(const char *path, const names *n, form as) {
 static void look_closer(const char *path, const names *n, form as) {
   (void)COMMAND(trace, as, "--", n->address);
   (void)COMMAND(trace, as, "1");
+  (void)COMMAND(trace, as, "--", n->voters);
 }
 
 static void compare(const char *path, const names *n, form as) {
