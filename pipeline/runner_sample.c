@@ -174,6 +174,14 @@ static void hold(runner_sample *s, int thread, mode_end end, const char *limit) 
   t->ended_ns = clock_monotonic_ns();
 }
 
+/* A finisher has its tokens, unless a prompt longer than the context stands in its place too: what
+   is left for it then is the run's own, and not what an engine for other runs beside it has. */
+static int64_t finisher_tokens(const runner_sample *s, int thread) {
+  const runner_rules *r = s->task.rules;
+  int64_t room = r->positions - (int64_t)s->threads[thread].count;
+  return room < r->finisher_tokens ? room : r->finisher_tokens;
+}
+
 /* How many tokens a thread may sample, and which limit says so; of equal ones the first. */
 static int64_t most_tokens(const runner_sample *s, int thread, const char **limit) {
   const runner_rules *r = s->task.rules;
@@ -259,8 +267,8 @@ static void settle(runner_sample *s) {
 static status submit_ready(runner_sample *s, detail *err) {
   for (int i = 0; i < s->count && !s->is_over; i++) {
     if (s->streams[i].state != STREAM_READY) continue;
-    int64_t most = s->task.rules->finisher_tokens;
-    if (!s->streams[i].is_finishing) most = most_tokens(s, i, &s->streams[i].most_is);
+    int64_t most = s->streams[i].is_finishing ? finisher_tokens(s, i)
+                                              : most_tokens(s, i, &s->streams[i].most_is);
     if (most <= 0) {
       hold(s, i, MODE_END_LIMIT, s->streams[i].most_is);
       continue;

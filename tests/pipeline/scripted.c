@@ -237,8 +237,10 @@ void scripted_rules(runner_rules *out, const char *mode_name, const char *parame
                      .context = declared ? declared : context};
   ck_ok(protocol_open(&out->protocol, p, &err));
   ck_ok(encoder_open(&out->encoder, out->tokenizer, &err));
-  if (protocol_has_finisher(out->protocol))
-    out->finisher_tokens = protocol_finisher_tokens(out->protocol);
+  out->positions = (int)out->context;
+  if (!protocol_has_finisher(out->protocol)) return;
+  out->finisher_tokens = protocol_finisher_tokens(out->protocol);
+  out->positions += out->finisher_tokens + RUNNER_FINISHER_FED_MAX;
 }
 
 void scripted_rules_close(runner_rules *r) {

@@ -241,6 +241,37 @@ START_TEST(the_limit_that_is_met_is_named) {
 }
 END_TEST
 
+/* A context of 300 and behind it 256 + 80 for the finisher, of which a longer prompt takes its
+   share: "Answer: " is fed, and what is left of 636 may be sampled. */
+START_TEST(a_finisher_has_its_place_and_no_more) {
+  static const struct {
+    int prompt;
+    int64_t generated, fed;
+  } cases[] = {{299, 81, 8}, {300, 80, 8}, {548, 80, 8}, {549, 79, 8},
+               {627, 1, 8},  {628, 0, 8},  {900, 0, 8}};
+  const script_line lines[] = {{"0", LONG}};
+  runner_rules r;
+  scripted_rules(&r, "serial",
+                 "{\"protocol\":\"generic\",\"prompt\":\"{question}\",\"answer\":\"never\","
+                 "\"finisher\":{\"text\":\"Answer: \",\"tokens\":80}}",
+                 300);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char question[1000];
+    memset(question, 'a', sizeof question);
+    question[cases[i].prompt - 1] = 0; /* and a begin */
+    runner_sample *s = scripted_run(&r, question, "{\"answer\":1}", lines, 1, i);
+    const runner_thread *t = thread_of(s, 0, 1);
+    ck_ok(runner_sample_state(s, &err));
+    ck_assert_str_eq(t->limit, "context");
+    ck_assert_int_eq(t->prompt, cases[i].prompt);
+    ck_assert_int_eq(t->generated, cases[i].generated);
+    ck_assert_int_eq(t->fed, cases[i].fed);
+    runner_sample_free(s);
+  }
+  scripted_rules_close(&r);
+}
+END_TEST
+
 /* ---- stops and failures ---------------------------------------------------------------------- */
 
 START_TEST(a_stop_ends_what_is_read) {
@@ -561,6 +592,7 @@ int main(void) {
   tcase_add_test(modes, vote_of_three);
   tcase_add_test(modes, vote_within_a_budget);
   tcase_add_test(modes, the_limit_that_is_met_is_named);
+  tcase_add_test(modes, a_finisher_has_its_place_and_no_more);
   tcase_add_test(modes, a_stop_ends_what_is_read);
   tcase_add_test(modes, a_task_that_cannot_be_put_fails_alone);
   suite_add_tcase(suite, modes);
