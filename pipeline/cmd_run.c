@@ -370,6 +370,7 @@ static status run_in_store(const invocation *in, job *j, store *s, const plan_pa
                            int planned, const run_options *o, detail *err) {
   plan *p = NULL;
   status st = plan_open(&p, s, j, part, err);
+  if (!st) st = run_check(p, o->threads, err);
   if (!st && command_flag(in, "explain")) {
     text out;
     text_open(&out, 64 << 20);

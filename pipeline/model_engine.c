@@ -24,9 +24,15 @@ static int larger(int a, int b) {
   return a > b ? a : b;
 }
 
-/* A thread of full length at least, and no more than all slots can use. */
+/* Of a thread of full length. */
+static int pages_of_one(const engine_options *o) {
+  return (o->positions + PAGE_KEYS - 1) / PAGE_KEYS + 1;
+}
+
+/* A thread of full length at least, unless the job gives less, and no more than all slots can use.
+ */
 static int choose_pages(const plan *p, const model_config *c, const engine_options *o) {
-  int64_t a_thread = (o->positions + PAGE_KEYS - 1) / PAGE_KEYS + 1, all = a_thread * o->slots;
+  int64_t a_thread = pages_of_one(o), all = a_thread * o->slots;
   int64_t given = p->job->engine.kv_memory_bytes;
   int64_t pages = (given ? given : half_of_memory()) / page_bytes(c, p->job->engine.fp32);
   if (pages > all) pages = all;
@@ -106,10 +112,22 @@ static status check_run(store *s, const planned_run *r, const hash *here, detail
                r->first->name, r->determinism_class, hash_hex(&stored, there), hash_hex(here, now));
 }
 
+status model_engine_check(const job_model *m, const engine_options *o, detail *err) {
+  int needed = pages_of_one(o), fp32 = o->compute == COMPUTE_FP32;
+  if (o->pages >= needed) return OK;
+  int64_t bytes = needed * page_bytes(model_config_of(m->model), fp32);
+  return fault(
+      err, E_INPUT,
+      "engine.kv_memory holds %d pages of %d tokens, and one thread of %s may need %d, for "
+      "%d tokens: give it at least %lldKiB, or a lower limit.context",
+      o->pages, (int)PAGE_KEYS, m->name, needed, o->positions, (long long)((bytes + 1023) / 1024));
+}
+
 status model_engine_open(engine **out, store *s, const job_model *m, planned_run *const *runs,
                          size_t count, const engine_options *options, detail *err) {
   hash here;
-  status failed = engine_open(out, m->model, m->tokenizer, options, err);
+  status failed = model_engine_check(m, options, err);
+  if (!failed) failed = engine_open(out, m->model, m->tokenizer, options, err);
   if (failed) return failed;
   failed = fingerprint_of(*out, model_config_of(m->model), &here, err);
   for (size_t i = 0; !failed && i < count; i++)

@@ -14,9 +14,14 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
    depends on, for the record of the process. Errors of engine_size; E_MEMORY. */
 MUST_CHECK status model_engine_settings(const plan *p, int threads, text *out, detail *err);
 
-/* Errors of engine_open; E_INPUT where a run's samples were made by an engine of another
-   fingerprint. Gives runs that have none its own where the store can be written to. Owner's thread
-   of the store. */
+/* What can be refused before an engine is opened: E_INPUT where the job's memory holds no thread of
+   full length. Pure. */
+MUST_CHECK status model_engine_check(const job_model *m, const engine_options *options,
+                                     detail *err);
+
+/* Errors of model_engine_check and engine_open; E_INPUT where a run's samples were made by an
+   engine of another fingerprint. Gives runs that have none its own where the store can be written
+   to. Owner's thread of the store. */
 MUST_CHECK status model_engine_open(engine **out, store *s, const job_model *m,
                                     planned_run *const *runs, size_t count,
                                     const engine_options *options, detail *err);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "pipeline/feeder.h"
+#include "pipeline/model_engine.h"
 #include "pipeline/run_internal.h"
 #include "pipeline/stop.h"
 
@@ -241,6 +242,19 @@ static status run_everything(const night *n, planned_run **runs, run_totals *out
     size_t count = plan_left(n->plan, n->plan->models[i], runs);
     if (count) failed = run_model(n, n->plan->models[i], runs, count, out, err);
   }
+  return failed;
+}
+
+status run_check(const plan *p, int threads, detail *err) {
+  planned_run **runs = memory_take((p->run_count ? p->run_count : 1) * sizeof *runs);
+  status failed = runs ? OK : fault(err, E_MEMORY, "no memory for %zu runs", p->run_count);
+  for (size_t i = 0; !failed && i < p->model_count; i++) {
+    const job_model *m = p->models[i];
+    size_t count = plan_left(p, m, runs);
+    engine_options options = model_engine_options(p, m, runs, count, threads, 0);
+    if (count) failed = model_engine_check(m, &options, err);
+  }
+  memory_free(runs);
   return failed;
 }
 

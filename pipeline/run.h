@@ -22,6 +22,10 @@ typedef struct run_totals {
   int stopped;                 /* a signal's number; -1: the wall limit; 0: all was done */
 } run_totals;
 
+/* Refuses, before anything is written, what could run no sample: an engine that the job leaves too
+   little memory for. threads: of its device. E_INPUT, E_MEMORY. */
+MUST_CHECK status run_check(const plan *p, int threads, detail *err);
+
 /* Runs what is left of a committed plan. A finished pass is OK whatever the samples' ends; a stop
    is OK with totals.stopped. Errors are those that end a run: the store's, or no memory. In every
    case what was put is flushed. */
