@@ -330,9 +330,9 @@ const command command_export = {
     .summary = "Writes a view, the traces or the tasks of a store as CSV or JSONL.",
     .more =
         "WHAT is a view (samples, threads, accuracy, paired and the others of docs/schema.md),\n"
-        "traces (each thread's text, and of a model its tokens) or tasks. Rows are written as\n"
-        "they are read, so that a store of any size needs little memory, also while a run writes\n"
-        "to it.\n\n"
+        "traces (each thread's text, and of a model its tokens) or tasks. Rows are written\n"
+        "as they are read, so that a store of any size needs little memory, also while a run\n"
+        "writes to it.\n\n"
         "  nightjar export samples -o samples.csv\n"
         "  nightjar export accuracy --job countdown-night --format jsonl\n"
         "  nightjar export tasks --set countdown-test -o tasks.jsonl\n",

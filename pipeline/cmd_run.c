@@ -86,24 +86,33 @@ static status measure(const plan *p, const planned_run *r, const trial_task *tas
   return OK;
 }
 
-static void put_prospect(text *out, const plan *p, double core_seconds, int cores) {
+static void put_time(text *out, double core_seconds, int cores) {
   double seconds = core_seconds / cores;
-  char time[32];
+  text_put(out, "\nexpected: ");
   if (seconds < 100) {
-    (void)snprintf(time, sizeof time, "%.1f seconds", seconds);
+    text_format(out, "%.1f seconds", seconds);
   } else if (seconds < 6000) {
-    (void)snprintf(time, sizeof time, "%.1f minutes", seconds / 60);
+    text_format(out, "%.1f minutes", seconds / 60);
   } else {
-    (void)snprintf(time, sizeof time, "%.1f hours", seconds / 3600);
+    text_format(out, "%.1f hours", seconds / 3600);
+  }
+  text_format(out, " on %d cores, by trial samples that were not stored", cores);
+}
+
+static void put_prospect(text *out, const plan *p, double core_seconds, int cores) {
+  size_t modelled = 0;
+  for (size_t i = 0; i < p->run_count; i++)
+    modelled += p->runs[i].model != NULL;
+  if (modelled < p->run_count) put_time(out, core_seconds, cores);
+  if (modelled) {
+    text_put(out, "\nhow long a model takes is not tried: run --limit 8 shows its tokens a second");
   }
   double spread = PAIRED_SPREAD / sqrt(p->job->repeats);
   double se = spread / sqrt((double)p->task_count);
   text_format(out,
-              "\nexpected: %s on %d cores, by trial samples that were not stored%s\n"
-              "smallest difference that a paired comparison sees at 80 %% power: %.1f points "
+              "\nsmallest difference that a paired comparison sees at 80 %% power: %.1f points "
               "(95 %% half-width %.1f)\n  assuming a spread of %.2f between tasks, as published "
               "methods differ\n",
-              time, cores, job_has_models(p->job) ? "; runs with a model are not in it" : "",
               100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
 }
 
@@ -415,7 +424,7 @@ static status run(const invocation *in, detail *err) {
 static const command_option options[] = {
     {"limit", "K", "the first K tasks of the set only"},
     {"max-wall", "T", "end after this time (45m, 8h), resumable, exit 75"},
-    {"threads", "N", "workers (default: one a core); never changes a result"},
+    {"threads", "N", "of searches and of a model (default: one a core); changes no result"},
     {"shard", "i/n", "this share of the samples, into a store of its own"},
     {"new-class", "NAME", "runs with a model apart from those that are there"},
     {"dry-run", NULL, "print the work, the time, the smallest difference it sees"},
@@ -426,11 +435,13 @@ const command command_run = {
     .name = "run",
     .arguments = "JOB.yaml",
     .summary = "Runs a job, or continues it.",
-    .more = "The same command again continues: what is done stays, what was in flight is done "
-            "again.\nSIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 finish the samples in flight "
-            "and exit 75.\nIn an array of SLURM, --shard is taken from SLURM_ARRAY_TASK_ID and "
-            "COUNT; --shard 1/1\nruns everything.\nThe keys of a job file: docs/jobs.md. Shards: "
-            "docs/shards.md.\n",
+    .more =
+        "The same command again continues: what is done stays, what was in flight is done "
+        "again.\nSIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 finish the searches in flight, give "
+        "up a\nmodel's samples, which are done again, and exit 75.\nSearches come first, then one "
+        "model after another.\nIn an array of SLURM, --shard is taken from SLURM_ARRAY_TASK_ID and "
+        "COUNT; --shard 1/1\nruns everything.\nThe keys of a job file: docs/jobs.md; ways of "
+        "reasoning: docs/modes.md; shards: docs/shards.md.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -69,7 +69,7 @@ static progress_point stand(progress *p) {
 
 /* Keeps where it stands, once a second. */
 static void keep_point(progress *p, const progress_point *now) {
-  const progress_point *newest = &p->points[(p->first + p->point_count - 1) % POINTS];
+  const progress_point *newest = &p->points[(p->first + p->point_count + POINTS - 1) % POINTS];
   if (p->point_count && now->ns - newest->ns < POINT_EVERY_NS) return;
   if (p->point_count == POINTS) {
     p->first = (p->first + 1) % POINTS;

@@ -315,7 +315,11 @@ START_TEST(a_model_says_what_it_ran_on) {
                  folder);
   write_job(head, "  - {name: pool, mode: vote, protocol: countdown-sosp, n: [2, 4],\n"
                   "     limit: {tokens_thread: 24}}\n");
-  outcome o = nightjar("run", job, "--db", db, "--threads", "2");
+  outcome o = nightjar("run", job, "--db", db, "--dry-run");
+  ck_ended(o, 0);
+  ck_holds(o.out, "how long a model takes is not tried");
+  ck_lacks(o.out, "expected: ");
+  o = nightjar("run", job, "--db", db, "--threads", "2");
   ck_ended(o, 0);
   ck_holds(o.err, "\n8 samples (");
   ck_holds(o.err, "\nmodels: ");
