@@ -153,6 +153,7 @@ static status match_next(search *s, const pattern *p, piece in, size_t *from, ui
     return OK;
   }
   const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s->data);
+  if (ends[0] > ends[1]) return OK; /* a \K that was called in a lookahead, which moves no end */
   int group = code != 1 && ends[2] != PCRE2_UNSET ? 1 : 0;
   *out = (pattern_match){PATTERN_FOUND, ends[2 * group], ends[2 * group + 1]};
   *from = ends[1];

@@ -35,7 +35,7 @@ typedef struct pattern_match {
 } pattern_match;
 
 /* The last of the matches that one finds from left to right, each behind the one before. An empty
-   match is none. E_MEMORY. */
+   match is none, nor is one that a \K starts behind its end. E_MEMORY. */
 MUST_CHECK status pattern_last(const pattern *p, const char *bytes, size_t count,
                                pattern_match *out, detail *err);
 /* Whether the pattern matches all of bytes, which may be empty. E_MEMORY. */

@@ -73,6 +73,23 @@ START_TEST(the_last_match_is_found) {
 }
 END_TEST
 
+/* \K in a group that a lookahead calls: PCRE2 lets the match start behind its end. */
+START_TEST(a_match_ends_behind_its_start) {
+  static const char *const patterns[] = {"(?(DEFINE)(?<x>b\\K))a(?=(?&x))", "a(?=(?1))(b\\K){0}",
+                                         "(?=(?1))(ab\\K){0}"};
+  for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+    pattern *p = open_pattern(patterns[i]);
+    pattern_match m;
+    ck_ok(pattern_last(p, "ab", 2, &m, &err));
+    ck_assert_int_eq(m.result, PATTERN_NONE);
+    ck_ok(pattern_full(p, "ab", 2, &m, &err));
+    ck_assert_int_eq(m.result, PATTERN_NONE);
+    pattern_close(p);
+  }
+  last("a\\Kb", "ab", "b");
+}
+END_TEST
+
 START_TEST(bytes_need_not_be_text) {
   static const char bad[] = "7\xff\xfe"
                             "8\xc3";
@@ -209,6 +226,7 @@ int main(void) {
   TCase *c = tcase_create("pattern");
   tcase_add_test(c, bad_patterns_say_where);
   tcase_add_test(c, the_last_match_is_found);
+  tcase_add_test(c, a_match_ends_behind_its_start);
   tcase_add_test(c, bytes_need_not_be_text);
   tcase_add_test(c, all_of_a_text_is_matched);
   tcase_add_test(c, nothing_runs_away);
