@@ -75,8 +75,15 @@ static status keep_text(rescoring *r, const call *k, int column, const char **ou
   return value && !*out ? arena_full(r->texts, err) : OK;
 }
 
-static status read_thread(rescoring *r, const call *k, store_answer_thread *out, detail *err) {
-  out->ordinal = sqlite3_column_int(k->statement, 0);
+/* Threads are numbered from 0 without a gap, and a verdict on one names it by its number. */
+static status read_thread(rescoring *r, const call *k, int64_t sample, int32_t place,
+                          store_answer_thread *out, detail *err) {
+  if (sqlite3_column_int64(k->statement, 0) != place) {
+    return fault(err, E_STORE,
+                 "sample %lld of %s is damaged: its threads are not in order; restore a copy",
+                 (long long)sample, r->owner->path);
+  }
+  out->ordinal = place;
   status failed = keep_text(r, k, 1, &out->role, err);
   if (!failed) failed = keep_text(r, k, 2, &out->finish, err);
   if (!failed) failed = keep_text(r, k, 3, &out->answer, err);
@@ -92,8 +99,11 @@ static status read_threads(rescoring *r, store_answer *a, detail *err) {
   call_int(&k, a->sample);
   while (!(failed = call_row(&k, &row, err)) && row) {
     if (count == r->thread_capacity) failed = grow(r, err);
-    if (!failed) failed = read_thread(r, &k, &r->threads[count++], err);
+    if (!failed) {
+      failed = read_thread(r, &k, a->sample, (int32_t)count, &r->threads[count], err);
+    }
     if (failed) break;
+    count++;
   }
   call_end(&k);
   a->threads = r->threads;

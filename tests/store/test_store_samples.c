@@ -402,6 +402,29 @@ START_TEST(rescoring_judges_threads_too) {
 }
 END_TEST
 
+/* A verdict on a thread goes by its number, and -1 is the sample's own. */
+START_TEST(threads_that_are_not_in_order_are_refused) {
+  static const char *const numbers[] = {"-1", "7", "4294967295", "4294967296"};
+  detail err;
+  election e = {.hidden = "none"};
+  int64_t judged, changed;
+  store *s = open_ready("order.db", 1);
+  put_voters(s, 1, 3);
+  ck_ok(store_flush(s, &err));
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    char sql[128];
+    (void)snprintf(sql, sizeof sql, "UPDATE thread SET ordinal = %s WHERE ordinal NOT IN (0, 1)",
+                   numbers[i]);
+    ck_ok(query_run(s, "DELETE FROM trace", &err));
+    ck_ok(query_run(s, sql, &err));
+    ck_fails(store_rescore(s, 1, "rule", 1, 1, judge_vote, &e, &judged, &changed, &err), E_STORE,
+             "its threads are not in order");
+    ck_assert_int_eq(number(s, "SELECT count(*) FROM verdict"), 0);
+  }
+  close_store(s);
+}
+END_TEST
+
 static status judge_at_length(void *context, const store_answer *a, store_verdict *out, int *count,
                               detail *err) {
   static char reason[(9 << 20) + 1];
@@ -529,6 +552,7 @@ int main(void) {
   tcase_add_test(cases, what_was_written_is_counted);
   tcase_add_test(cases, rescoring_judges_what_lacks_a_verdict);
   tcase_add_test(cases, rescoring_judges_threads_too);
+  tcase_add_test(cases, threads_that_are_not_in_order_are_refused);
   tcase_add_test(cases, a_page_of_long_reasons_ends_early);
   tcase_add_test(cases, a_judge_that_fails_ends_it);
   tcase_add_test(cases, a_query_gives_rows_and_is_run_again);
