@@ -53,6 +53,7 @@ static status mean_of(call *k, int64_t *tokens, detail *err) {
   if (row) {
     int64_t threads = sqlite3_column_int64(k->statement, 1);
     if (threads > 0) *tokens = sqlite3_column_int64(k->statement, 0) / threads;
+    if (*tokens < 0) *tokens = 0; /* of a store that somebody changed */
   }
   call_end(k);
   return failed;

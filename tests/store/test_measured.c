@@ -178,6 +178,7 @@ static int64_t expected(store *s, const char *model, const char *mode, int64_t t
 }
 
 START_TEST(lengths_are_expected_of_earlier_samples) {
+  detail err;
   store *s = open_store("expected.db", STORE_WRITE);
   store_task_set set = add_tasks(s, "tasks", 4);
   int64_t one = add_model_run(s, set.id, "{\"a\":1}", "m", "vote", NULL);
@@ -203,6 +204,9 @@ START_TEST(lengths_are_expected_of_earlier_samples) {
   put_tokens(s, serial, 2, "done", 1, 130, 0);
   ck_assert_int_eq(expected(s, "n", "vote", 4), 80);
   ck_assert_int_eq(expected(s, "m", "serial", 4), 100);
+  /* A length is none where somebody put what no sample has. */
+  ck_ok(query_run(s, "UPDATE sample SET tokens_generated = -9223372036854775808", &err));
+  ck_assert_int_eq(expected(s, "m", "vote", 1), 0);
   close_store(s);
 }
 END_TEST
