@@ -76,13 +76,12 @@ static double share(int64_t part, int64_t of) {
 static void put_load(const overview_load *l, text *out) {
   double seconds = (double)l->last_interval_ns / 1e9;
   if (!l->intervals || seconds <= 0) return;
-  text_format(out,
-              "in its last %.0f s: %.0f tokens a second; %.1f threads ran and %.1f waited, of %.1f "
-              "samples\n",
-              seconds, (double)l->last_sampled / seconds, l->threads_running, l->threads_waiting,
-              l->samples);
-  text_format(out, "  pages used: %.1f %% of %lld; recording took %.1f %% of the time\n",
-              100 * share(l->pages_used, l->pages), (long long)l->pages,
+  text_format(out, "in its last %.0f s: %.0f tokens a second, of %.1f samples at once\n", seconds,
+              (double)l->last_sampled / seconds, l->samples);
+  text_format(out, "  threads: %.1f ran and %.1f waited; pages used: %.1f %% of %lld\n",
+              l->threads_running, l->threads_waiting, 100 * share(l->pages_used, l->pages),
+              (long long)l->pages);
+  text_format(out, "  recording took %.1f %% of the time\n",
               100 * share(l->last_record_ns, l->last_interval_ns));
 }
 

@@ -398,8 +398,9 @@ START_TEST(test_status_of_a_running_model) {
   ck_ended(o, 0);
   ck_holds(o.out, "\nrunning: ");
   ck_holds(o.out, "  small\\x1b[1m: 4 tokens a second\n"); /* 36 in 8 s */
-  ck_holds(o.out, "in its last 4 s: 4 tokens a second; 2.2 threads ran and 1.5 waited, of 1.0 "
-                  "samples\n  pages used: 25.0 % of 80; recording took 2.5 % of the time\n");
+  ck_holds(o.out, "in its last 4 s: 4 tokens a second, of 1.0 samples at once\n"
+                  "  threads: 2.2 ran and 1.5 waited; pages used: 25.0 % of 80\n"
+                  "  recording took 2.5 % of the time\n");
   json_t *report = program_json(nightjar("status", "--db", db, "--json").out);
   const json_t *process = json_object_get(report, "process");
   ck_assert_int_eq(integer(json_object_get(process, "load"), "sampled"), 16);
