@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "pipeline/machine.h"
+#include "engine/machine.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
 #include "store/place.h"

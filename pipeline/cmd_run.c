@@ -1,9 +1,9 @@
 /* nightjar run: a job against the store, from its first sample or from where it stopped. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/machine.h"
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
-#include "pipeline/machine.h"
 #include "pipeline/model_engine.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"

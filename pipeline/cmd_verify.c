@@ -1,7 +1,7 @@
 /* nightjar verify: stored samples computed again, alone, and compared. */
+#include "engine/machine.h"
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
-#include "pipeline/machine.h"
 #include "pipeline/run.h"
 #include "pipeline/stop.h"
 #include "pipeline/verify.h"

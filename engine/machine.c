@@ -1,4 +1,4 @@
-#include "pipeline/machine.h"
+#include "engine/machine.h"
 
 #include "kernels/kernels.h"
 

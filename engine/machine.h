@@ -1,7 +1,7 @@
 /* What this machine computes models with, in words: for a person and for the record of a process.
  */
-#ifndef PIPELINE_MACHINE_H
-#define PIPELINE_MACHINE_H
+#ifndef ENGINE_MACHINE_H
+#define ENGINE_MACHINE_H
 
 #include "base/text.h"
 
