@@ -30,6 +30,17 @@ static const runner_thread *find_thread(const replay *r, random_key key) {
   return NULL;
 }
 
+/* How many of a thread's first tokens it sampled. */
+static uint64_t sampled_of(const runner_thread *t, size_t count) {
+  uint64_t sampled = 0;
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *span = &t->spans[i];
+    if (span->kind != THREAD_GENERATED || span->start >= count) continue;
+    sampled += count - span->start < span->count ? count - span->start : span->count;
+  }
+  return sampled;
+}
+
 static int was_generated(const runner_thread *t, size_t at) {
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *span = &t->spans[i];
@@ -50,18 +61,26 @@ static status grow(replay *r, detail *err) {
   return OK;
 }
 
+/* The same tokens, and as many of them sampled: a thread that wrote what another is fed has drawn
+   more random numbers. */
+static int is_known(const runner_thread *t, const thread_request *request) {
+  size_t count = (size_t)request->count;
+  return t && count <= t->count && sampled_of(t, count) == request->sampled_before &&
+         !memcmp(t->tokens, request->tokens, count * sizeof *t->tokens);
+}
+
 static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {
   replay *r = self;
   status failed = grow(r, err);
   if (failed) return failed;
   const runner_thread *from = find_thread(r, request->key);
-  size_t count = (size_t)request->count;
-  int is_known = from && count <= from->count &&
-                 !memcmp(from->tokens, request->tokens, count * sizeof *from->tokens);
-  if (!is_known) r->is_dry = 1;
+  if (!is_known(from, request)) {
+    r->is_dry = 1;
+    from = NULL;
+  }
   *out = ++r->last;
   r->threads[r->count++] = (replayed){
-      .from = is_known ? from : NULL, .at = count, .left = request->most_tokens, .id = *out};
+      .from = from, .at = (size_t)request->count, .left = request->most_tokens, .id = *out};
   return OK;
 }
 

@@ -25,6 +25,7 @@ typedef struct stream {
   size_t stop_at;      /* MODE_END_STOP: in these */
   int fed_span;        /* the first span behind what it was fed last */
   int is_finishing;
+  int is_broken; /* the generator could not sample behind what the thread holds */
 } stream;
 
 struct runner_sample {

@@ -1,5 +1,5 @@
 /* A run's settled parameters as the runner uses them: numbers, tokens, and the protocol. */
-#include "pipeline/runner.h"
+#include "pipeline/runner_internal.h"
 
 #include <math.h>
 #include <string.h>
@@ -91,6 +91,22 @@ static status read_limits(runner_rules *r, const job_model *of, detail *err) {
   return OK;
 }
 
+/* What a condition writes itself is refused before a sample needs it. */
+static status check_finisher(const runner_rules *r, detail *err) {
+  const json_t *words = find(r->parameters, "finisher", "text");
+  token_list fed = {0};
+  if (!words) return OK;
+  status failed =
+      text_to_tokens(r, json_string_value(words), json_string_length(words), 0, &fed, err);
+  if (!failed && fed.count > RUNNER_FINISHER_FED_MAX) {
+    failed = fault(err, E_INPUT,
+                   "finisher.text is of %zu tokens, and at most %d are fed: ask in fewer words",
+                   fed.count, (int)RUNNER_FINISHER_FED_MAX);
+  }
+  token_list_close(&fed);
+  return failed;
+}
+
 static void read_ends(runner_rules *r, const job_model *of) {
   const model_generation *generation = model_generation_of(of->model);
   _Static_assert((int)RUNNER_ENDS_MAX >= (int)CONFIG_END_IDS_MAX, "room for all end ids");
@@ -108,6 +124,7 @@ status runner_rules_open(runner_rules *out, const mode *m, const json_t *paramet
   if (!failed) failed = read_begin(out, of, err);
   if (!failed) failed = read_suppressed(out, of, err);
   if (!failed) failed = read_limits(out, of, err);
+  if (!failed) failed = check_finisher(out, err);
   if (failed) runner_rules_close(out);
   return failed;
 }

@@ -86,7 +86,10 @@ static status spawn(runner_sample *s, const mode_command *c, detail *err) {
   own->key = random_key_of(s->task.seed, &s->task.content, s->task.repeat, t->path);
   failed = add_text(s, s->count - 1, THREAD_PROMPT, c, err);
   s->prompts += t->prompt;
-  return failed;
+  if (failed || t->prompt) return failed;
+  return fault(err, E_INPUT,
+               "the prompt has no token, and a model goes on from one at least: write words into "
+               "'prompt', or begin: 1");
 }
 
 static status feed(runner_sample *s, const mode_command *c, detail *err) {
@@ -174,14 +177,6 @@ static void hold(runner_sample *s, int thread, mode_end end, const char *limit) 
   t->ended_ns = clock_monotonic_ns();
 }
 
-/* A finisher has its tokens, unless a prompt longer than the context stands in its place too: what
-   is left for it then is the run's own, and not what an engine for other runs beside it has. */
-static int64_t finisher_tokens(const runner_sample *s, int thread) {
-  const runner_rules *r = s->task.rules;
-  int64_t room = r->positions - (int64_t)s->threads[thread].count;
-  return room < r->finisher_tokens ? room : r->finisher_tokens;
-}
-
 /* How many tokens a thread may sample, and which limit says so; of equal ones the first. */
 static int64_t most_tokens(const runner_sample *s, int thread, const char **limit) {
   const runner_rules *r = s->task.rules;
@@ -197,10 +192,18 @@ static int64_t most_tokens(const runner_sample *s, int thread, const char **limi
   };
   int least = 0;
   for (int i = 1; i < 3; i++) {
-    if (limits[i].most < limits[least].most) least = i;
+    if (limits[i].most < limits[least].most && limits[least].most > 0) least = i;
   }
   *limit = limits[least].name;
   return limits[least].most;
+}
+
+/* A prompt that was too long for the context stands on the finisher's place, which is no larger for
+   that: what an engine could hold beyond it hangs on what else it runs. */
+static int64_t most_asked(const runner_sample *s, int thread) {
+  const runner_rules *r = s->task.rules;
+  int64_t place = r->positions - (int64_t)s->threads[thread].count;
+  return place < r->finisher_tokens ? place : r->finisher_tokens;
 }
 
 /* Several threads that are bounded together: none is told before the last step is known. */
@@ -208,18 +211,23 @@ static int is_bounded(const runner_sample *s) {
   return s->task.rules->tokens_total && s->count > 1 && !s->is_settled;
 }
 
+/* How far a thread came; where it broke there is a token too, though nobody can say which. */
+static int64_t steps_of(const runner_sample *s, int thread) {
+  return s->threads[thread].generated + s->streams[thread].is_broken;
+}
+
 /* The last step at which what is known of all threads is within the limit; -1: their prompts are
    more already. */
 static int64_t last_step(const runner_sample *s) {
   int64_t room = s->task.rules->tokens_total - s->prompts, low = 0, high = 0;
   for (int i = 0; i < s->count; i++) {
-    if (s->threads[i].generated > high) high = s->threads[i].generated;
+    if (steps_of(s, i) > high) high = steps_of(s, i);
   }
   if (room < 0) return -1;
   while (low < high) {
     int64_t middle = low + (high - low + 1) / 2, sum = 0;
     for (int i = 0; i < s->count; i++) {
-      int64_t own = s->threads[i].generated;
+      int64_t own = steps_of(s, i);
       sum += own < middle ? own : middle;
     }
     if (sum <= room) {
@@ -252,13 +260,23 @@ static void cut_thread(runner_thread *t, int64_t generated) {
   if (generated) t->spans[1].count = (size_t)generated;
 }
 
-/* Everybody has come as far as the limit lets anybody come. */
+static void fail_broken(runner_sample *s) {
+  sample_fail(s, E_DEVICE,
+              "a number of the forward pass was not finite, or no token was left to sample: "
+              "look at the model with nightjar model show");
+}
+
+/* Everybody has come as far as the limit lets anybody come. What broke behind that never was. */
 static void settle(runner_sample *s) {
+  int is_over = s->prompts + s->sampled > s->task.rules->tokens_total;
+  int64_t step = is_over ? last_step(s) : INT64_MAX;
   s->is_settled = 1;
-  if (s->prompts + s->sampled <= s->task.rules->tokens_total) return;
-  int64_t step = last_step(s);
-  for (int i = 0; i < s->count; i++) {
-    if (s->threads[i].generated > step) cut_thread(&s->threads[i], step < 0 ? 0 : step);
+  for (int i = 0; i < s->count && !s->is_over; i++) {
+    if (steps_of(s, i) > step) {
+      cut_thread(&s->threads[i], step < 0 ? 0 : step);
+    } else if (s->streams[i].is_broken) {
+      fail_broken(s);
+    }
   }
 }
 
@@ -267,10 +285,11 @@ static void settle(runner_sample *s) {
 static status submit_ready(runner_sample *s, detail *err) {
   for (int i = 0; i < s->count && !s->is_over; i++) {
     if (s->streams[i].state != STREAM_READY) continue;
-    int64_t most = s->streams[i].is_finishing ? finisher_tokens(s, i)
-                                              : most_tokens(s, i, &s->streams[i].most_is);
+    int is_finishing = s->streams[i].is_finishing;
+    int64_t most = is_finishing ? most_asked(s, i) : most_tokens(s, i, &s->streams[i].most_is);
     if (most <= 0) {
-      hold(s, i, MODE_END_LIMIT, s->streams[i].most_is);
+      hold(s, i, is_finishing ? MODE_END_FINISHED : MODE_END_LIMIT,
+           is_finishing ? NULL : s->streams[i].most_is);
       continue;
     }
     s->streams[i].state = STREAM_SAMPLES;
@@ -297,6 +316,7 @@ static status go_on(runner_sample *s, detail *err) {
       withdraw_beyond(s);
       if (first_in(s, STREAM_SAMPLES) >= 0) return OK;
       settle(s);
+      if (s->is_over) return OK;
     }
     int thread = first_in(s, STREAM_HELD);
     if (thread < 0) {
@@ -354,12 +374,14 @@ status sample_take(runner_sample *s, int thread, const engine_event *ev, detail 
   runner_thread *t = &s->threads[thread];
   stream *own = &s->streams[thread];
   detail why = {0};
+  int has_ended = ev->end != ENGINE_GOES_ON;
+  if (has_ended) own->state = STREAM_HELD; /* whatever fails now: the generator has it no more */
   if (ev->end == ENGINE_BROKEN) {
     own->id = 0;
-    own->state = STREAM_HELD;
-    sample_fail(s, E_DEVICE,
-                "a number of the forward pass was not finite, or no token was left to sample: "
-                "look at the model with nightjar model show");
+    own->is_broken = 1;
+    s->sampled++;
+    if (is_bounded(s)) return contain(s, go_on(s, &why), &why, err);
+    fail_broken(s);
     return OK;
   }
   status failed = thread_add(t, THREAD_GENERATED, own->is_finishing, t->generated + 1, &ev->token,
@@ -368,7 +390,7 @@ status sample_take(runner_sample *s, int thread, const engine_event *ev, detail 
   if (!own->is_finishing) s->sampled++;
   own->written += ev->text_bytes;
   if (t->first_token_ns < 0) t->first_token_ns = clock_monotonic_ns();
-  if (ev->end != ENGINE_GOES_ON) end_stream(s, thread, ev);
-  if (ev->end == ENGINE_GOES_ON && !is_bounded(s)) return OK;
+  if (has_ended) end_stream(s, thread, ev);
+  if (!has_ended && !is_bounded(s)) return OK;
   return contain(s, go_on(s, &why), &why, err);
 }

@@ -1,0 +1,220 @@
+/* Where a sample has least room: prompts that do not fit, a finisher that the model wrote itself,
+   limits that meet, threads that break, memory that runs out with the last token. */
+#include "base/memory.h"
+#include "tests/pipeline/scripted.h"
+#include "tests/support/support.h"
+
+#include <string.h>
+
+static detail err;
+static const char TARGET[] = "{\"answer\":1}";
+
+#define GENERIC "{\"protocol\":\"generic\",\"prompt\":\"{question}\",\"answer\":\"[a-z0-9]+\""
+#define ASKS    GENERIC ",\"finisher\":{\"text\":\" so\",\"tokens\":4}"
+
+static const runner_thread *threads_of(const runner_sample *s, int wanted) {
+  int count;
+  const runner_thread *threads = runner_sample_threads(s, &count);
+  ck_assert_int_eq(count, wanted);
+  return threads;
+}
+
+static runner_rules rules_of(const char *mode_name, const char *parameters) {
+  runner_rules r;
+  scripted_rules(&r, mode_name, parameters, 1000);
+  return r;
+}
+
+/* ---- prompts --------------------------------------------------------------------------------- */
+
+/* Contexts end behind 10 tokens, one of them a begin, and the finisher's place 260 behind that. */
+START_TEST(a_prompt_beyond_the_context_stands_on_the_finishers_place) {
+  static const struct {
+    int question;
+    int64_t asked;
+    const char *answer;
+  } cases[] = {{9, 4, "so1234"}, {100, 4, "so1234"}, {262, 4, "so1234"}, {263, 3, "so123"},
+               {265, 1, "so1"},  {266, 0, "so"},     {400, 0, "so"}};
+  const script_line lines[] = {{"0", "12345"}};
+  runner_rules r = rules_of("serial", ASKS ",\"limit\":{\"context\":10}}");
+  ck_assert_int_eq(r.positions, 10 + 4 + RUNNER_FINISHER_FED_MAX);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char question[512] = {0};
+    memset(question, 'q', (size_t)cases[i].question);
+    runner_sample *s = scripted_run(&r, question, TARGET, lines, 1, 0);
+    const runner_thread *t = threads_of(s, 1);
+    ck_ok(runner_sample_state(s, &err));
+    ck_assert_int_eq(t->generated, cases[i].asked);
+    ck_assert_int_eq(t->fed, 3);
+    ck_assert_int_eq(t->finisher, 3 + cases[i].asked);
+    ck_assert_int_eq(t->end, MODE_END_FINISHED);
+    ck_assert_str_eq(t->limit, "context");
+    ck_assert_str_eq(t->answer, cases[i].answer);
+    runner_sample_free(s);
+  }
+  scripted_rules_close(&r);
+}
+END_TEST
+
+START_TEST(a_prompt_without_a_token_says_what_to_do) {
+  const script_line lines[] = {{"0", "1"}, {"1", "1"}};
+  for (int n = 1; n <= 2; n++) {
+    runner_rules r = rules_of("vote", n == 1 ? GENERIC ",\"n\":1}" : GENERIC ",\"n\":2}");
+    r.begin_count = 0;
+    runner_sample *s = scripted_run(&r, "", TARGET, lines, 2, 0);
+    ck_fails(runner_sample_state(s, &err), E_INPUT, "write words into 'prompt', or begin: 1");
+    runner_sample_free(s);
+    scripted_rules_close(&r);
+  }
+}
+END_TEST
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/* A prompt of 30 tokens leaves room in neither, and less in the context. */
+START_TEST(of_limits_that_a_prompt_meets_the_first_is_named) {
+  const script_line lines[] = {{"0", "1"}};
+  runner_rules r = rules_of("serial", GENERIC ",\"limit\":{\"tokens_total\":20,\"context\":10}}");
+  runner_sample *s = scripted_run(&r, "a question of twenty-nine.....", TARGET, lines, 1, 0);
+  ck_assert_str_eq(threads_of(s, 1)->limit, "tokens_total");
+  runner_sample_free(s);
+  scripted_rules_close(&r);
+}
+END_TEST
+
+/* The larger sample wrote the finisher's words where the smaller one is fed them. What follows
+   there has other random numbers: the 8th token, not the 6th. */
+START_TEST(words_that_were_written_are_not_words_that_were_fed) {
+  const script_line lines[] = {{"0", "12345 so6789|"}};
+  runner_rules large = rules_of("serial", ASKS ",\"limit\":{\"tokens_thread\":20}}");
+  runner_rules small = rules_of("serial", ASKS ",\"limit\":{\"tokens_thread\":5}}");
+  runner_sample *from = scripted_run(&large, "", TARGET, lines, 1, 0), *derived = NULL;
+  runner_sample *computed = scripted_run(&small, "", TARGET, lines, 1, 0);
+  ck_assert_str_eq(text_string(&threads_of(from, 1)->text), "12345 so6789");
+  ck_assert_str_eq(text_string(&threads_of(computed, 1)->text), "12345 so so6");
+  ck_ok(runner_derive(&derived, from, &small, &err));
+  ck_assert_ptr_null(derived);
+  runner_sample_free(computed);
+  runner_sample_free(from);
+  scripted_rules_close(&small);
+  scripted_rules_close(&large);
+}
+END_TEST
+
+/* ---- threads that break ---------------------------------------------------------------------- */
+
+/* A scripted generator in which one thread breaks where it would write an exclamation mark. */
+static generator whole;
+
+static status breaking_step(void *self, const engine_event **events, int *count, detail *why) {
+  status failed = whole.step(self, events, count, why);
+  for (int i = 0; !failed && i < *count; i++) {
+    engine_event *ev = (engine_event *)(uintptr_t) & (*events)[i];
+    if (!ev->text || ev->text[0] != '!') continue;
+    whole.release(self, ev->thread);
+    *ev = (engine_event){.thread = ev->thread, .end = ENGINE_BROKEN};
+  }
+  return failed;
+}
+
+static runner_sample *run_breaking(const runner_rules *rules, const script_line *lines, int count,
+                                   uint64_t seed) {
+  runner *r = NULL;
+  scripted *s = scripted_open(lines, count, seed);
+  whole = scripted_generator(s);
+  generator g = whole;
+  g.step = breaking_step;
+  runner_task task = {
+      .rules = rules, .question = "", .target = TARGET, .content = hash_of("t", 1), .seed = 7};
+  scripted_task(s, &task);
+  ck_ok(runner_open(&r, &g, &err));
+  ck_ok(runner_add(r, &task, &err));
+  while (runner_in_flight(r))
+    ck_ok(runner_step(r, &err));
+  runner_sample *out = runner_take(r);
+  runner_close(r);
+  scripted_close(s);
+  return out;
+}
+
+/* Two prompts of one token leave 2 n of 2 n + 2: the second thread breaks behind its 6th token. A
+   cut at 5 or 6 comes before that, whoever is ahead; one at 7 needs what could not be sampled. */
+START_TEST(what_breaks_behind_a_limit_never_was) {
+  static const struct {
+    const char *parameters;
+    int64_t step; /* -1: it fails */
+  } cases[] = {{GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":12}}", 5},
+               {GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":14}}", 6},
+               {GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":15}}", 6},
+               {GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":16}}", -1},
+               {GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":500}}", -1},
+               {GENERIC ",\"n\":2}", -1}};
+  const script_line lines[] = {{"0", "abcdefghijklmnopqrstuvwxyz|"}, {"1", "123456!"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    runner_rules r = rules_of("vote", cases[i].parameters);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+      runner_sample *s = run_breaking(&r, lines, 2, seed);
+      if (cases[i].step < 0) {
+        ck_fails(runner_sample_state(s, &err), E_DEVICE, "not finite");
+      } else {
+        ck_ok(runner_sample_state(s, &err));
+        for (int k = 0; k < 2; k++) {
+          const runner_thread *t = threads_of(s, 2) + k;
+          ck_assert_int_eq(t->generated, cases[i].step);
+          ck_assert_int_eq(t->end, MODE_END_LIMIT);
+          ck_assert_str_eq(t->limit, "tokens_total");
+        }
+      }
+      runner_sample_free(s);
+    }
+    scripted_rules_close(&r);
+  }
+}
+END_TEST
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* A thread's arrays grow with its 257th token, and here that is the one that ends it: what is out
+   of the generator by then is not taken out again. */
+START_TEST(memory_that_ends_with_the_last_token_ends_the_run) {
+  char line[300] = {0};
+  memset(line, 'a', 255);
+  line[255] = '|';
+  const script_line lines[] = {{"0", line}};
+  runner_rules r = rules_of("serial", GENERIC "}");
+  int refused = 0;
+  for (int64_t at = 0; at < 400; at++) {
+    runner *own = NULL;
+    scripted *s = scripted_open(lines, 1, 0);
+    generator g = scripted_generator(s);
+    runner_task task = {
+        .rules = &r, .question = "", .target = TARGET, .content = hash_of("t", 1), .seed = 7};
+    scripted_task(s, &task);
+    memory_fail_once(at);
+    status failed = runner_open(&own, &g, &err);
+    if (!failed) failed = runner_add(own, &task, &err);
+    while (!failed && runner_in_flight(own))
+      failed = runner_step(own, &err);
+    memory_fail_once(-1);
+    ck_assert(failed == OK || failed == E_MEMORY);
+    refused += failed != OK;
+    runner_close(own);
+    scripted_close(s);
+  }
+  ck_assert_int_gt(refused, 10);
+  scripted_rules_close(&r);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("runner_edges");
+  TCase *edges = tcase_create("edges");
+  tcase_add_test(edges, a_prompt_beyond_the_context_stands_on_the_finishers_place);
+  tcase_add_test(edges, a_prompt_without_a_token_says_what_to_do);
+  tcase_add_test(edges, of_limits_that_a_prompt_meets_the_first_is_named);
+  tcase_add_test(edges, words_that_were_written_are_not_words_that_were_fed);
+  tcase_add_test(edges, what_breaks_behind_a_limit_never_was);
+  tcase_add_test(edges, memory_that_ends_with_the_last_token_ends_the_run);
+  suite_add_tcase(suite, edges);
+  return support_run(suite);
+}
