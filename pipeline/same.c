@@ -94,7 +94,7 @@ static void compare_costs(report *r, const store_costs *made, const store_costs 
 
 static void compare_ids(report *r, const store_thread *made, const store_thread *stored) {
   size_t common = made->id_count < stored->id_count ? made->id_count : stored->id_count;
-  if (!stored->ids || !made->ids) return;
+  if (!made->ids || !stored->text) return;
   for (size_t i = 0; i < common; i++) {
     if (made->ids[i] == stored->ids[i]) continue;
     if (has_room(r)) {
@@ -107,8 +107,10 @@ static void compare_ids(report *r, const store_thread *made, const store_thread 
 }
 
 static void compare_logprobs(report *r, const store_thread *made, const store_thread *stored) {
-  if (!made->logprobs || !stored->logprobs || made->logprob_count != stored->logprob_count) return;
-  for (size_t i = 0; i < made->logprob_count; i++) {
+  size_t common =
+      made->logprob_count < stored->logprob_count ? made->logprob_count : stored->logprob_count;
+  if (!made->logprobs || !stored->logprobs) return;
+  for (size_t i = 0; i < common; i++) {
     if (!memcmp(&made->logprobs[i], &stored->logprobs[i], sizeof made->logprobs[i])) continue;
     if (has_room(r)) {
       text_format(r->out, "log-probability %zu is %.9g, stored %.9g\n", i,
@@ -116,6 +118,8 @@ static void compare_logprobs(report *r, const store_thread *made, const store_th
     }
     return;
   }
+  compare_integers(r, "its number of log-probabilities", (int64_t)made->logprob_count,
+                   (int64_t)stored->logprob_count);
 }
 
 static void compare_text(report *r, const store_thread *made, const store_thread *stored) {

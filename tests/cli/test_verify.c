@@ -10,6 +10,7 @@ static const char JOB[] =
     "models: [%s]\n"
     "seed: 3\n"
     "repeats: 2\n"
+    "record: {logprobs: true}\n"
     "conditions:\n"
     "  - {name: sos+, mode: serial, protocol: countdown-sosp, limit: {tokens_thread: [24, 48]}}\n"
     "  - {name: asked, mode: serial, protocol: countdown-sosp, limit: {context: 90},\n"
@@ -97,6 +98,13 @@ START_TEST(any_change_is_found) {
        "sample "
        "WHERE flops IS NULL)",
        "nodes_explored is"},
+      {"UPDATE trace SET logprobs = substr(logprobs, 1, 8) WHERE (sample, thread) = (SELECT "
+       "sample, "
+       "thread FROM trace WHERE length(logprobs) > 8 LIMIT 1)",
+       "its number of log-probabilities is"},
+      {"UPDATE trace SET ids = NULL, ids_bytes = NULL, logprobs = NULL WHERE sample = (SELECT "
+       "min(sample) FROM trace WHERE ids NOT NULL)",
+       "its number of tokens is"},
   };
   const char *db = make_store(), *copy = support_path("copy.db");
   size_t bytes;
