@@ -31,9 +31,9 @@ static json_t *verdicts_json(const trace_sample *s) {
   json_t *list = json_array();
   for (int i = 0; i < s->verdict_count; i++) {
     const trace_verdict *v = &s->verdicts[i];
-    list = append(list,
-                  json_pack("{s:o, s:b, s:o, s:f}", "checker", text_or_null(v->checker), "correct",
-                            v->correct, "reason", text_or_null(v->reason), "score", v->score));
+    list = append(list, json_pack("{s:o, s:b, s:o, s:o}", "checker", text_or_null(v->checker),
+                                  "correct", v->correct, "reason", text_or_null(v->reason), "score",
+                                  real_or_null(v->score)));
   }
   return list;
 }

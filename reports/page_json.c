@@ -77,14 +77,30 @@ static status refresh(store *s, const char *job, detail *err) {
   return failed;
 }
 
-/* SQLite hands on bytes that are no UTF-8, and JSON has none: U+FFFD for each. */
-static void put_utf8(text *out, const char *bytes) {
-  for (size_t left = strlen(bytes); left;) {
-    size_t taken = text_utf8_length(bytes, left);
+/* How SQLite writes what is infinite: Inf, and from version 3.42 on a number that none is so large
+   as. JSON has neither. Returns its bytes; 0: at is none. */
+static size_t infinite_at(const char *at) {
+  static const char *const words[] = {"Inf", "-Inf", "9.0e+999", "-9.0e+999"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (!strncmp(at, words[i], strlen(words[i]))) return strlen(words[i]);
+  }
+  return 0;
+}
+
+/* SQLite's JSON. It hands on bytes that are no UTF-8: U+FFFD for each; and null for what is
+   infinite. */
+static void put_json(text *out, const char *bytes) {
+  int quoted = 0;
+  for (size_t left = strlen(bytes), taken; left; bytes += taken, left -= taken) {
+    taken = quoted ? 0 : infinite_at(bytes);
+    if (taken) {
+      text_put(out, "null");
+      continue;
+    }
+    if (*bytes == '"') quoted = !quoted;
+    taken = quoted && *bytes == '\\' && left > 1 ? 2 : text_utf8_length(bytes, left);
     text_add(out, taken ? bytes : "\xef\xbf\xbd", taken ? taken : 3);
     if (!taken) taken = 1;
-    bytes += taken;
-    left -= taken;
   }
 }
 
@@ -98,7 +114,7 @@ static status put_jobs(store *s, const char *job, text *out, detail *err) {
   text_put(out, "{\"jobs\":[");
   for (; !(failed = query_next(q, &row, err)) && row; count++) {
     if (count) text_char(out, ',');
-    put_utf8(out, query_text(q, 0));
+    put_json(out, query_text(q, 0));
   }
   text_put(out, "]}\n");
   query_close(q);

@@ -652,6 +652,12 @@ START_TEST(test_trace_json) {
   ck_assert_str_eq(text_string(&spans), odd_layout);
   text_close(&spans);
   json_decref(sample);
+  (void)program_sqlite(db,
+                       "PRAGMA ignore_check_constraints = ON; UPDATE verdict SET score = 9e999");
+  sample = program_json(nightjar("trace", "1", "--db", db, "--json").out);
+  const json_t *verdict = json_array_get(json_object_get(sample, "verdicts"), 0);
+  ck_assert(json_is_null(json_object_get(verdict, "score")));
+  json_decref(sample);
 }
 END_TEST
 

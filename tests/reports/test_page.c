@@ -223,6 +223,27 @@ START_TEST(json_holds_what_the_views_hold) {
 }
 END_TEST
 
+/* Of a store that somebody changed; a name may look like such a number. */
+START_TEST(json_has_no_infinite_numbers) {
+  detail err;
+  json_t *document = NULL;
+  store *s = tiny_store(3, NULL, "[]");
+  tiny_condition(s, 1, "-Inf", "9.0e+999", 1);
+  tiny_samples(s, 1, "110", 10);
+  ck_ok(query_run(s, "UPDATE sample SET batch_samples = -9e999 WHERE id = 2", &err));
+  const char *shown = page_of(s, (report_options){.json = 1});
+  ck_ok(json_read(&document, shown, strlen(shown), "page", 1, &err));
+  const json_t *job = json_array_get(json_object_get(document, "jobs"), 0);
+  const json_t *row = json_array_get(json_object_get(job, "latency"), 0);
+  ck_assert(json_is_null(json_object_get(row, "batch_samples")));
+  ck_assert(json_is_number(json_object_get(row, "mean_ms")));
+  ck_assert_str_eq(json_string_value(json_object_get(row, "condition")), "-Inf");
+  json_decref(document);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 /* The page computes these itself; each must be the view's, to the digit that is shown. */
 START_TEST(budgets_and_latencies_are_the_views) {
   detail err;
@@ -402,6 +423,7 @@ int main(void) {
   tcase_add_test(all, nothing_there_is_said_kindly);
   tcase_add_test(all, long_names_and_many_families_fit);
   tcase_add_test(all, json_holds_what_the_views_hold);
+  tcase_add_test(all, json_has_no_infinite_numbers);
   tcase_add_test(all, budgets_and_latencies_are_the_views);
   tcase_add_test(all, a_model_and_its_limits);
   tcase_add_test(all, alone_times_and_load);
