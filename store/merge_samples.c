@@ -41,16 +41,17 @@ static status check_chunk(merging *m, detail *err) {
   return failed;
 }
 
-/* What the view token_use adds up: sums of such numbers end the view for every job. */
+/* What the view token_use and status add up: sums of such numbers end both for every job. */
 static status check_counts(merging *m, detail *err) {
   int row;
-  call k = merge_call(m, "WITH count (sample, tokens, path, nodes, again) AS (SELECT id, "
-                         "coalesce(tokens_total, 0), coalesce(seq_critical_path_injected, 0), "
-                         "coalesce(nodes_explored, 0), coalesce(nodes_duplicate, 0) "
-                         "FROM source.sample) SELECT sample FROM count "
-                         "WHERE (min(tokens, path, nodes, again) < 0 "
-                         "OR max(tokens, path, nodes, again) > 1 << 40) "
-                         "AND " MERGE_CHUNK("sample") " LIMIT 1");
+  call k = merge_call(
+      m, "WITH count (sample, total, reference, generated, path, nodes, again) AS (SELECT id, "
+         "coalesce(tokens_total, 0), coalesce(tokens_ref, 0), coalesce(tokens_generated, 0), "
+         "coalesce(seq_critical_path_injected, 0), coalesce(nodes_explored, 0), "
+         "coalesce(nodes_duplicate, 0) FROM source.sample) SELECT sample FROM count "
+         "WHERE (min(total, reference, generated, path, nodes, again) < 0 "
+         "OR max(total, reference, generated, path, nodes, again) > 1 << 40) "
+         "AND " MERGE_CHUNK("sample") " LIMIT 1");
   status failed = merge_row(m, &k, &row, err);
   if (!failed && row) {
     failed = merge_refuse(m, err, "its sample %lld counts more than any sample has",

@@ -372,6 +372,8 @@ static const struct {
      "its samples cannot be counted"},
     {"UPDATE sample SET tokens_total = 9000000000000000000 WHERE id > 2", "its sample 3 counts"},
     {"UPDATE sample SET nodes_explored = -1 WHERE id = 2", "its sample 2 counts"},
+    {"UPDATE sample SET tokens_ref = 9000000000000000000 WHERE id > 2", "its sample 3 counts"},
+    {"UPDATE sample SET tokens_generated = -1 WHERE id = 2", "its sample 2 counts"},
     {"UPDATE thread SET sample = 77 WHERE sample = 2", "table "},
     {"UPDATE verdict SET sample = 77 WHERE sample = 2", "table verdict"},
     {"DELETE FROM thread WHERE sample = 2", "table trace"},
