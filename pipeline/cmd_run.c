@@ -1,160 +1,16 @@
 /* nightjar run: a job against the store, from its first sample or from where it stopped. */
-#include "base/clock.h"
-#include "base/memory.h"
 #include "engine/machine.h"
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
 #include "pipeline/model_engine.h"
 #include "pipeline/output.h"
+#include "pipeline/prospect.h"
 #include "pipeline/run.h"
-#include "pipeline/sample.h"
 #include "pipeline/stop.h"
 #include "reports/report.h"
-#include "reports/stats.h"
-#include "store/query.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- --dry-run --------------------------------------------------------------------------------
- */
-
-enum { TRIAL_TASKS = 8 };
-static const int64_t TRIAL_NS = 250000000;
-/* Standard deviation over tasks of the difference of two methods at one repeat, as seen where two
-   published methods of 60 to 80 % are compared: 1,000 tasks see 5.3 points. */
-static const double PAIRED_SPREAD = 0.60;
-
-typedef struct trial_task {
-  int64_t id;
-  char *target;
-  hash content;
-} trial_task;
-
-/* A few tasks spread over the set. */
-static status read_trial_tasks(const plan *p, store *s, trial_task *tasks, int *count,
-                               detail *err) {
-  query *q = NULL;
-  status st = query_open(&q, s,
-                         "SELECT id, target, hash FROM task WHERE task_set = ?1 AND ordinal IN "
-                         "(SELECT value * ?2 / ?3 FROM json_each('[0,1,2,3,4,5,6,7]')) "
-                         "ORDER BY ordinal LIMIT 8",
-                         err);
-  if (st) return st;
-  query_bind_int(q, 1, p->tasks.id);
-  query_bind_int(q, 2, p->task_count);
-  query_bind_int(q, 3, TRIAL_TASKS);
-  for (int row = 1; !st && *count < TRIAL_TASKS;) {
-    st = query_next(q, &row, err);
-    if (st || !row) break;
-    size_t bytes;
-    const void *content = query_blob(q, 2, &bytes);
-    trial_task *t = &tasks[*count];
-    t->id = query_int(q, 0);
-    t->target = memory_copy_text(query_text(q, 1));
-    if (!t->target) st = fault(err, E_MEMORY, "no memory for tasks");
-    if (!st && bytes != HASH_BYTES) st = fault(err, E_STORE, "a task has no hash of 32 bytes");
-    if (!st) memcpy(t->content.bytes, content, HASH_BYTES);
-    (*count)++;
-  }
-  query_close(q);
-  return st;
-}
-
-/* Seconds a sample of this run takes on one core, by trial samples that are not stored. */
-static status measure(const plan *p, const planned_run *r, const trial_task *tasks, int count,
-                      arena *memory, double *seconds, double *tokens, detail *err) {
-  int64_t before = clock_monotonic_ns(), tokens_ref = 0;
-  int done = 0;
-  while (done < count && clock_monotonic_ns() - before < TRIAL_NS) {
-    const trial_task *t = &tasks[done];
-    sample_work w = {.run = r,
-                     .task = t->id,
-                     .target = t->target,
-                     .content = t->content,
-                     .seed = (uint64_t)p->job->seed,
-                     .attempt = 1};
-    sample_outcome outcome;
-    status s = sample_run(&w, NULL, memory, &outcome, err);
-    if (s) return s;
-    tokens_ref += outcome.tokens;
-    done++;
-  }
-  *seconds = done ? (double)(clock_monotonic_ns() - before) / 1e9 / done : 0;
-  *tokens = done ? (double)tokens_ref / done : 0;
-  return OK;
-}
-
-static void put_time(text *out, double core_seconds, int cores) {
-  double seconds = core_seconds / cores;
-  text_put(out, "\nexpected: ");
-  if (seconds < 100) {
-    text_format(out, "%.1f seconds", seconds);
-  } else if (seconds < 6000) {
-    text_format(out, "%.1f minutes", seconds / 60);
-  } else {
-    text_format(out, "%.1f hours", seconds / 3600);
-  }
-  text_format(out, " on %d cores, by trial samples that were not stored", cores);
-}
-
-static void put_prospect(text *out, const plan *p, double core_seconds, int cores) {
-  size_t modelled = 0;
-  for (size_t i = 0; i < p->run_count; i++)
-    modelled += p->runs[i].model != NULL;
-  if (modelled < p->run_count) put_time(out, core_seconds, cores);
-  if (modelled) {
-    text_put(out, "\nhow long a model takes is not tried: run --limit 8 shows its tokens a second");
-  }
-  double spread = PAIRED_SPREAD / sqrt(p->job->repeats);
-  double se = spread / sqrt((double)p->task_count);
-  text_format(out,
-              "\nsmallest difference that a paired comparison sees at 80 %% power: %.1f points "
-              "(95 %% half-width %.1f)\n  assuming a spread of %.2f between tasks, as published "
-              "methods differ\n",
-              100 * stats_smallest_difference(se, 0.05), 100 * 1.96 * se, spread);
-}
-
-static status dry_run(const invocation *in, const plan *p, store *s, int cores, detail *err) {
-  trial_task tasks[TRIAL_TASKS] = {0};
-  int count = 0;
-  arena *memory = NULL;
-  text out;
-  text_open(&out, 64 << 20);
-  double core_seconds = 0;
-  status st = arena_open(&memory, (size_t)512 << 20, err);
-  if (!st) st = read_trial_tasks(p, s, tasks, &count, err);
-  text_format(&out, "%-44s %9s %9s %9s %10s %10s\n", "run", "wanted", "done", "left", "tokens_ref",
-              "ms/sample");
-  for (size_t i = 0; !st && i < p->run_count; i++) {
-    const planned_run *r = &p->runs[i];
-    double seconds = 0, tokens = 0;
-    text_format(&out, "%-44s %9lld %9lld %9lld", r->first->name, (long long)r->counts.wanted,
-                (long long)(r->counts.done + r->counts.capped), (long long)r->counts.left);
-    if (!r->model) {
-      st = measure(p, r, tasks, count, memory, &seconds, &tokens, err);
-      text_format(&out, " %10.0f %10.3f", tokens, 1000 * seconds);
-    }
-    text_char(&out, '\n');
-    core_seconds += seconds * (double)r->counts.left;
-  }
-  store_counts sum = {0};
-  for (size_t i = 0; i < p->run_count; i++) {
-    sum.wanted += p->runs[i].counts.wanted;
-    sum.done += p->runs[i].counts.done + p->runs[i].counts.capped;
-    sum.left += p->runs[i].counts.left;
-  }
-  text_format(&out, "%-44s %9lld %9lld %9lld\n", "all", (long long)sum.wanted, (long long)sum.done,
-              (long long)sum.left);
-  put_prospect(&out, p, core_seconds, cores);
-  if (!st) st = command_print(in, &out, err);
-  text_close(&out);
-  arena_close(memory);
-  for (int i = 0; i < count; i++)
-    memory_free(tasks[i].target);
-  return st;
-}
 
 /* ---- the shard --------------------------------------------------------------------------------
  */
@@ -387,7 +243,13 @@ static status run_in_store(const invocation *in, job *j, store *s, const plan_pa
     if (!st) st = command_print(in, &out, err);
     text_close(&out);
   }
-  if (!st && command_flag(in, "dry-run")) st = dry_run(in, p, s, o->threads, err);
+  if (!st && command_flag(in, "dry-run")) {
+    text out;
+    text_open(&out, 64 << 20);
+    st = prospect_put(p, s, o->threads, &out, err);
+    if (!st) st = command_print(in, &out, err);
+    text_close(&out);
+  }
   if (!st && !planned) st = plan_commit(p, s, in->messages, err);
   if (!st && !planned) st = run_committed(in, p, s, o, err);
   plan_close(p);

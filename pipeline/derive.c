@@ -163,7 +163,7 @@ status derivation_open(derivation **out, store *s, planned_run *const *runs, siz
   if (!failed) find_bases(d);
   for (size_t i = 0; !failed && i < count; i++) {
     member *m = &d->members[i];
-    if (m->base || m->first) failed = read_left(m, s, err);
+    if (s && (m->base || m->first)) failed = read_left(m, s, err);
   }
   if (failed) {
     derivation_close(d);
@@ -192,6 +192,11 @@ static member *find_member(const derivation *d, const planned_run *r) {
     }
   }
   return low < d->count && d->members[low].run == r ? &d->members[low] : NULL;
+}
+
+int derivation_is_cut(const derivation *d, const planned_run *r) {
+  const member *m = find_member(d, r);
+  return m && m->base;
 }
 
 int derivation_awaits(const derivation *d, const planned_run *r, int64_t task, int32_t repeat) {

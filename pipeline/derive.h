@@ -11,10 +11,13 @@
 typedef struct derivation derivation;
 
 /* Reads what is left of the runs that are part of a family; the others cost nothing. The runs lie
-   in the plan's order. */
+   in the plan's order. s NULL reads nothing: only derivation_is_cut may be asked. */
 MUST_CHECK status derivation_open(derivation **out, store *s, planned_run *const *runs,
                                   size_t count, detail *err);
 void derivation_close(derivation *d); /* NULL is a no-op */
+
+/* Whether another of the runs contains this one: where both have a sample left, it is cut. */
+int derivation_is_cut(const derivation *d, const planned_run *r);
 
 /* Whether a sample of this run will be cut from one that is still to be computed, or was given by
    derivation_next already, so that it is not to be computed for itself. */

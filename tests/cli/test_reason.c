@@ -199,8 +199,12 @@ static const char FAMILIES[] =
     "  - {name: total, mode: vote, protocol: countdown-sosp, n: 3,\n"
     "     limit: {tokens_total: [150, 300]}}\n"
     "  - {name: asked, mode: vote, protocol: countdown-sosp, n: [1, 2, 4],\n"
-    "     limit: {tokens_thread: [12, 25]}, finisher: {tokens: 8}}\n";
-enum { FAMILY_CONDITIONS = 24 + 2 + 2 + 6, FAMILY_TASKS = 5 };
+    "     limit: {tokens_thread: [12, 25]}, finisher: {tokens: 8}}\n"
+    "  - {name: root, mode: serial, protocol: countdown-sosp,\n"
+    "     limit: {tokens_thread: 50, context: 100}}\n"
+    "  - {name: words, mode: vote, protocol: countdown-sosp, n: 7, vote_key: literal,\n"
+    "     limit: {tokens_thread: 50, context: 100}}\n";
+enum { FAMILY_CONDITIONS = 24 + 2 + 2 + 6 + 2, FAMILY_TASKS = 5 };
 
 /* One of the job's conditions by itself, from the document that the store keeps. */
 static void run_alone(const char *from, const char *into, int condition) {
@@ -218,17 +222,18 @@ START_TEST(a_derived_sample_is_a_computed_one) {
   prepare(FAMILY_TASKS);
   write_job("record: {logprobs: true}", FAMILIES);
   ck_ended(nightjar("run", job, "--db", db), 0);
-  is("SELECT count(*) FROM condition", "34");
+  is("SELECT count(*) FROM condition", "36");
   /* The largest of each family is computed, and of what is asked every other limit too: what a
-     finisher is fed behind fewer tokens was not sampled before. */
+     finisher is fed behind fewer tokens was not sampled before. A vote's threads serve other
+     entries and modes as well. */
   is("SELECT family, sum(derived), sum(NOT derived) FROM samples GROUP BY 1 ORDER BY 1",
-     "asked|10|20\none|5|5\ntotal|5|5\nvote|115|5");
+     "asked|10|20\none|5|5\nroot|5|0\ntotal|5|5\nvote|115|5\nwords|5|0");
   is("SELECT count(*) FROM samples WHERE derived AND total_ms < 0", "0");
 
   const char *computed = new_store("computed.db", FAMILY_TASKS);
   for (int i = 0; i < FAMILY_CONDITIONS; i++)
     run_alone(db, computed, i);
-  ck_assert_str_eq(program_sqlite(computed, "SELECT count(*), sum(derived) FROM sample"), "170|0");
+  ck_assert_str_eq(program_sqlite(computed, "SELECT count(*), sum(derived) FROM sample"), "180|0");
   outcome o = nightjar("run", job, "--db", computed); /* the same conditions again */
   ck_ended(o, 0);
   ck_holds(o.err, "nothing left to do");
@@ -329,6 +334,88 @@ START_TEST(log_probabilities_are_kept_where_asked) {
 }
 END_TEST
 
+/* ---- before it runs ----------------------------------------------------------------------------
+ */
+
+static void row_is(const outcome *o, const char *name, const char *wanted) {
+  char row[512];
+  const char *at = strstr(o->out, name);
+  ck_assert_ptr_nonnull(at);
+  (void)snprintf(row, sizeof row, "%.*s", (int)strcspn(at, "\n"), at);
+  const char *behind = row + strlen(name) + strspn(row + strlen(name), " ");
+  ck_assert_msg(!strncmp(behind, wanted, strlen(wanted)), "%s: not %s", row, wanted);
+}
+
+/* What is known of a model is what the store holds of it; its engine is not opened, as one sees by
+   weights that no engine takes and that make it another model. */
+START_TEST(a_dry_run_knows_what_the_store_knows) {
+  enum { NOT_A_NUMBER = 0x7fc0 };
+  detail err = {0};
+  prepare(6);
+  static const char conditions[] =
+      "  - {name: s, mode: serial, protocol: countdown-sosp, limit: {tokens_thread: [20, "
+      "40]}" ENDLESS "}\n"
+      "  - {name: v, mode: vote, n: 3, protocol: countdown-sosp, limit: {tokens_thread: 9}" ENDLESS
+      "}\n";
+  write_job("", conditions);
+  outcome o = nightjar("run", job, "--db", db, "--dry-run");
+  ck_ended(o, 0);
+  row_is(&o, "s limit.tokens_thread=20 ", "6         0         6          -          -  cut");
+  row_is(&o, "s limit.tokens_thread=40 ", "6         0         6          -          -");
+  row_is(&o, "all ", "18         0        18");
+  ck_holds(o.out, "expected of tiny: not known before samples of it are stored");
+  is("SELECT count(*) FROM job", "0");
+
+  ck_ended(nightjar("run", job, "--db", db, "--limit", "2"), 0);
+  hash before = program_promised(db);
+  o = nightjar("run", job, "--db", db, "--dry-run");
+  ck_ended(o, 0);
+  row_is(&o, "s limit.tokens_thread=20 ", "6         2         4         20 ");
+  row_is(&o, "s limit.tokens_thread=40 ", "6         2         4         40 ");
+  row_is(&o, "v ", "6         2         4         27 ");
+  ck_holds(o.out, "expected of tiny: 268 tokens in "); /* 4 * 40 + 4 * 27: four are cut */
+  ck_lacks(o.out, "not known before");
+
+  /* Of another run of a mode that is known: its threads, or as many tokens as they may have. */
+  write_job("", "  - {name: w, mode: vote, n: 2, protocol: countdown-sosp, vote_key: literal,\n"
+                "     limit: {tokens_thread: [5, 30]}" ENDLESS "}\n");
+  o = nightjar("run", job, "--db", db, "--dry-run");
+  ck_ended(o, 0);
+  row_is(&o, "w limit.tokens_thread=5 ", "6         0         6         10 ");
+  row_is(&o, "w limit.tokens_thread=30 ", "6         0         6         18 ");
+
+  ck_ok(prompt_poison(folder, "model.layers.1.mlp.up_proj.weight", 100, NOT_A_NUMBER, &err));
+  o = nightjar("run", job, "--db", db, "--dry-run");
+  ck_ended(o, 0);
+  row_is(&o, "w limit.tokens_thread=5 ", "6         0         6          -          -");
+  hash after = program_promised(db);
+  ck_assert(hash_equal(&before, &after));
+}
+END_TEST
+
+START_TEST(explain_says_what_makes_a_run_of_a_model_new) {
+  static const char one[] = "  - {name: a, mode: serial, protocol: countdown-sosp, "
+                            "limit: {tokens_thread: 20}}\n";
+  prepare(2);
+  write_job("", one);
+  ck_ended(nightjar("run", job, "--db", db), 0);
+  outcome o = nightjar("run", job, "--db", db, "--explain");
+  ck_ended(o, 0);
+  ck_holds(o.out, "a: run 1 is there, 0 of 2 samples left");
+  write_job("engine: {slots: 2, backend: reference}\nrecord: {logprobs: true}\nrepeats: 3", one);
+  o = nightjar("run", job, "--db", db, "--explain");
+  ck_holds(o.out, "a: run 1 is there, 4 of 6 samples left");
+  write_job("engine: {compute: fp32}", "  - {name: a, mode: serial, protocol: countdown-sosp, "
+                                       "begin: 2, limit: {tokens_thread: 21}}\n");
+  o = nightjar("run", job, "--db", db, "--explain");
+  ck_ended(o, 0);
+  ck_holds(o.out, "begin: [256] -> [256,256]");
+  ck_holds(o.out, "class: \"cpu-1 bf16\" -> \"cpu-1 fp32\"");
+  ck_holds(o.out, "parameters.limit.tokens_thread: 20 -> 21");
+  is("SELECT count(*) FROM run", "1");
+}
+END_TEST
+
 /* ---- what is refused --------------------------------------------------------------------------
  */
 
@@ -357,6 +444,8 @@ int main(void) {
   tcase_add_test(all, a_derived_sample_is_a_computed_one);
   tcase_add_test(all, no_setting_of_the_engine_shows);
   tcase_add_test(all, log_probabilities_are_kept_where_asked);
+  tcase_add_test(all, a_dry_run_knows_what_the_store_knows);
+  tcase_add_test(all, explain_says_what_makes_a_run_of_a_model_new);
   tcase_add_test(all, a_weight_that_is_no_number_is_refused);
   suite_add_tcase(suite, all);
   return support_run(suite);

@@ -317,7 +317,7 @@ START_TEST(a_model_says_what_it_ran_on) {
                   "     limit: {tokens_thread: 24}}\n");
   outcome o = nightjar("run", job, "--db", db, "--dry-run");
   ck_ended(o, 0);
-  ck_holds(o.out, "how long a model takes is not tried");
+  ck_holds(o.out, "expected of tiny: not known before samples of it are stored");
   ck_lacks(o.out, "expected: ");
   o = nightjar("run", job, "--db", db, "--threads", "2");
   ck_ended(o, 0);
