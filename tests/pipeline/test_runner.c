@@ -504,6 +504,7 @@ START_TEST(events_played_again_give_the_same_commands) {
     ck_assert_uint_eq(tape.log.bytes, tape.events[i].commands);
   }
   ck_assert_str_eq(text_string(&tape.log), said);
+  free(said);
   tape.inner->close(state);
   arena_close(memory);
   r.mode = mode_find("vote");
