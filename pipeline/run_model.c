@@ -28,7 +28,6 @@ typedef struct model_run {
   arena *memory; /* of the sample that is recorded */
   int wanted;    /* threads to have in the engine */
   int is_fed;    /* nothing is left to admit */
-  int64_t recorded_tokens;
   load_window load;
   run_totals *spent;
 } model_run;
@@ -86,7 +85,6 @@ static status record(model_run *m, const record_place *at, const runner_sample *
   status failed = record_sample(m->night->store, at, s, m->memory, &end, &tokens, err);
   if (at->derived) tokens = 0; /* it was no work */
   if (!failed) progress_add(m->night->progress, at->run, end, tokens);
-  m->recorded_tokens += tokens;
   return failed;
 }
 
@@ -172,8 +170,7 @@ static status step(model_run *m, detail *err) {
   m->load.running += now.running;
   m->load.waiting += now.waiting + now.preempted;
   m->load.samples += runner_in_flight(m->runner);
-  int64_t under_way = now.sampled - m->recorded_tokens;
-  progress_under_way(m->night->progress, under_way > 0 ? under_way : 0);
+  progress_under_way(m->night->progress, runner_under_way(m->runner));
   return failed;
 }
 
@@ -226,7 +223,6 @@ status run_model(const night *n, const job_model *of, planned_run *const *runs, 
     int64_t sampled = engine_count(m.engine).sampled; /* for the fingerprint */
     start_window(&m);
     progress_turn(n->progress, of);
-    m.recorded_tokens = sampled;
     failed = drive(&m, err);
     spent->model_tokens += engine_count(m.engine).sampled - sampled;
   }

@@ -136,6 +136,7 @@ static void land(runner *r, runner_sample *s) {
   if (!r->ended) r->ended = s;
   r->ended_last = s;
   r->in_flight--;
+  r->under_way -= s->taken;
 }
 
 status runner_add(runner *r, const runner_task *task, detail *err) {
@@ -166,6 +167,8 @@ status runner_step(runner *r, detail *err) {
     if (!s) continue; /* withdrawn by an earlier event of this step */
     int thread = link->thread;
     if (events[i].end != ENGINE_GOES_ON) forget(r, events[i].thread);
+    s->taken++;
+    r->under_way++;
     failed = sample_take(s, thread, &events[i], err);
     if (!failed && s->is_over) land(r, s);
   }
@@ -192,6 +195,10 @@ int runner_in_flight(const runner *r) {
 
 int runner_sampling(const runner *r) {
   return r->sampling;
+}
+
+int64_t runner_under_way(const runner *r) {
+  return r->under_way;
 }
 
 void runner_sample_free(runner_sample *s) {

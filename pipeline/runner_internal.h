@@ -41,6 +41,7 @@ struct runner_sample {
   int is_over; /* the mode has said MODE_DONE, or it failed */
   int winner;
   int64_t prompts, sampled; /* tokens of all threads, a finisher's left out */
+  int64_t taken;            /* events of its threads */
   int is_settled;           /* which of them the limit on all leaves is known */
   status failed;
   detail why;
@@ -60,6 +61,7 @@ struct runner {
   generator generator;
   runner_sample *flying, *ended, *ended_last; /* ended: in order */
   int in_flight, sampling;
+  int64_t under_way;
   runner_link *links; /* [link_count] */
   size_t link_count, link_capacity, links_gone;
   int64_t steps;

@@ -124,20 +124,47 @@ status thread_add(runner_thread *t, runner_span_kind kind, int is_finisher, int6
   return OK;
 }
 
-status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
-  decoder *d = NULL;
-  text_clear(&t->text);
-  status failed = decoder_open(&d, r->tokenizer, DECODE_SKIP_SPECIAL, err);
+static status decode(const runner_rules *r, const runner_thread *t, size_t count, text *out,
+                     detail *err) {
+  text_clear(out);
+  return tokenizer_decode(r->tokenizer, (const int32_t *)t->tokens, count, DECODE_SKIP_SPECIAL, out,
+                          err);
+}
+
+/* At most all of the text, and at a character. */
+static size_t place_in(const text *whole, size_t at) {
+  if (at > whole->bytes) at = whole->bytes;
+  while (at < whole->bytes && ((unsigned char)whole->data[at] & 0xc0) == 0x80)
+    at++;
+  return at;
+}
+
+/* A span ends where its tokens and those before it end when nothing follows: a decoder that waits
+   for what comes (bytes of a character) would give its last words to the next span. */
+static status place_spans(const runner_rules *r, runner_thread *t, detail *err) {
+  size_t from = 0;
+  text head;
+  text_open(&head, TOKENIZER_TEXT_MAX);
+  status failed = OK;
   for (int i = 0; !failed && i < t->span_count; i++) {
     runner_span *span = &t->spans[i];
-    span->text_start = t->text.bytes;
-    for (size_t k = 0; !failed && k < span->count; k++)
-      failed = decoder_put(d, (int32_t)t->tokens[span->start + k], &t->text, err);
-    if (!failed && i == t->span_count - 1) failed = decoder_end(d, &t->text, err);
-    span->text_bytes = t->text.bytes - span->text_start;
+    size_t to = t->text.bytes;
+    if (i < t->span_count - 1) {
+      failed = decode(r, t, span->start + span->count, &head, err);
+      to = place_in(&t->text, head.bytes);
+    }
+    if (to < from) to = from;
+    span->text_start = from;
+    span->text_bytes = to - from;
+    from = to;
   }
-  decoder_close(d);
-  return failed ? failed : text_state(&t->text, err);
+  text_close(&head);
+  return failed;
+}
+
+status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
+  status failed = decode(r, t, t->count, &t->text, err);
+  return failed ? failed : place_spans(r, t, err);
 }
 
 void thread_release(runner_thread *t) {

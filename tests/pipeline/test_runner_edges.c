@@ -69,6 +69,57 @@ START_TEST(a_prompt_without_a_token_says_what_to_do) {
 }
 END_TEST
 
+/* The scripted tokenizer's ids with the words that they stand for, but no u with two dots, which
+   is written as its two bytes, as Llama 2 writes a newline as its one. */
+static tokenizer *with_byte_tokens(void) {
+  tokenizer *t = NULL;
+  encoder *e = NULL;
+  text file;
+  text_open(&file, 1 << 16);
+  ck_ok(encoder_open(&e, scripted_tokenizer(), &err));
+  text_put(&file, "{\"version\":\"1.0\",\"added_tokens\":[],\"decoder\":{\"type\":\"Sequence\","
+                  "\"decoders\":[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]},\"model\":{"
+                  "\"type\":\"BPE\",\"byte_fallback\":true,\"merges\":[],\"vocab\":{"
+                  "\"<0xC3>\":300,\"<0xBC>\":301");
+  for (char c = '0'; c <= 'z'; c++) {
+    token_list ids = {0};
+    ck_ok(encoder_encode(e, &c, 1, ENCODE_PLAIN, &ids, &err));
+    if (c != '\\') text_format(&file, ",\"%c\":%d", c, (int)ids.ids[0]);
+    token_list_close(&ids);
+  }
+  text_put(&file, "}}}");
+  ck_ok(tokenizer_read(&t, file.data, file.bytes, "bytes", &err));
+  encoder_close(e);
+  text_close(&file);
+  return t;
+}
+
+/* A decoder holds bytes until it knows what follows them; they are the prompt's all the same. */
+START_TEST(the_last_word_of_a_prompt_is_no_answer) {
+  const script_line lines[] = {{"0", "ab|"}};
+  runner_rules r = rules_of("serial", "{\"protocol\":\"generic\",\"prompt\":\"{question}\"}");
+  const tokenizer *own = r.tokenizer;
+  tokenizer *bytes = with_byte_tokens();
+  encoder_close(r.encoder);
+  ck_ok(encoder_open(&r.encoder, bytes, &err));
+  r.tokenizer = bytes;
+  runner_sample *s = scripted_run(&r, "1\xc3\xbc", TARGET, lines, 1, 0);
+  const runner_thread *t = threads_of(s, 1);
+  ck_ok(runner_sample_state(s, &err));
+  ck_assert_str_eq(text_string(&t->text), "1\xc3\xbc"
+                                          "ab");
+  ck_assert_int_eq(t->prompt, 4);
+  ck_assert_uint_eq(t->spans[0].text_bytes, 3);
+  ck_assert_uint_eq(t->spans[1].text_start, 3);
+  ck_assert_uint_eq(t->spans[1].text_bytes, 2);
+  ck_assert_str_eq(t->answer, "ab");
+  runner_sample_free(s);
+  r.tokenizer = own;
+  scripted_rules_close(&r);
+  tokenizer_close(bytes);
+}
+END_TEST
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /* A prompt of 30 tokens leaves room in neither, and less in the context. */
@@ -98,6 +149,38 @@ START_TEST(words_that_were_written_are_not_words_that_were_fed) {
   runner_sample_free(from);
   scripted_rules_close(&small);
   scripted_rules_close(&large);
+}
+END_TEST
+
+/* Of 12 tokens that two threads may sample the first, which is ahead, took more than its 6: they
+   are under way while the sample is, and gone with it, whatever is kept. */
+START_TEST(what_is_under_way_ends_with_its_sample) {
+  const script_line lines[] = {{"0", "abcdefghijklmnopqrstuvwxyz|"}, {"1", "1234567890123456|"}};
+  runner_rules r = rules_of("vote", GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":14}}");
+  int64_t wasted = 0;
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    runner *own = NULL;
+    scripted *s = scripted_open(lines, 2, seed);
+    generator g = scripted_generator(s);
+    runner_task task = {
+        .rules = &r, .question = "", .target = TARGET, .content = hash_of("t", 1), .seed = 7};
+    scripted_task(s, &task);
+    int64_t before = 0;
+    ck_ok(runner_open(&own, &g, &err));
+    ck_ok(runner_add(own, &task, &err));
+    while (runner_in_flight(own)) {
+      ck_assert_int_ge(runner_under_way(own), before);
+      ck_assert_int_le(runner_under_way(own), scripted_sampled(s));
+      before = runner_under_way(own);
+      ck_ok(runner_step(own, &err));
+    }
+    ck_assert_int_eq(runner_under_way(own), 0);
+    wasted += scripted_sampled(s) - 12;
+    runner_close(own);
+    scripted_close(s);
+  }
+  ck_assert_int_gt(wasted, 0);
+  scripted_rules_close(&r);
 }
 END_TEST
 
@@ -211,8 +294,10 @@ int main(void) {
   TCase *edges = tcase_create("edges");
   tcase_add_test(edges, a_prompt_beyond_the_context_stands_on_the_finishers_place);
   tcase_add_test(edges, a_prompt_without_a_token_says_what_to_do);
+  tcase_add_test(edges, the_last_word_of_a_prompt_is_no_answer);
   tcase_add_test(edges, of_limits_that_a_prompt_meets_the_first_is_named);
   tcase_add_test(edges, words_that_were_written_are_not_words_that_were_fed);
+  tcase_add_test(edges, what_is_under_way_ends_with_its_sample);
   tcase_add_test(edges, what_breaks_behind_a_limit_never_was);
   tcase_add_test(edges, memory_that_ends_with_the_last_token_ends_the_run);
   suite_add_tcase(suite, edges);
