@@ -78,8 +78,12 @@ static status read_limits(runner_rules *r, const job_model *of, detail *err) {
       protocol_has_finisher(r->protocol) ? protocol_finisher_tokens(r->protocol) : 0;
   int64_t kept = r->finisher_tokens ? r->finisher_tokens + RUNNER_FINISHER_FED_MAX : 0;
   if (r->context > model_context) {
-    return fault(err, E_INPUT, "limit.context is %lld, and model %s was made for %lld tokens",
-                 (long long)r->context, of->name, (long long)model_context);
+    return fault(err, E_INPUT,
+                 "limit.context is %lld%s, and model %s was made for %lld tokens: write limit: "
+                 "{context: %lld} or less",
+                 (long long)r->context,
+                 find(r->parameters, NULL, "preset") ? ", as its preset has it" : "", of->name,
+                 (long long)model_context, (long long)model_context);
   }
   if (kept >= model_context) {
     return fault(err, E_INPUT,

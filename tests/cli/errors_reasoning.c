@@ -1,9 +1,12 @@
 /* Jobs whose conditions reason with a model: exit 3, before a token is sampled. */
 #include "tests/cli/errors.h"
 
-#define MODEL         "nightjar model synth --config tiny-llama -o m\n"
-#define MODELS        "models: m\n"
-#define SERIAL(more)  "  - {name: one, mode: serial, protocol: countdown-sosp" more "}\n"
+#define MODEL        "nightjar model synth --config tiny-llama -o m\n"
+#define MODELS       "models: m\n"
+#define SERIAL(more) "  - {name: one, mode: serial, protocol: countdown-sosp" more "}\n"
+#define QUESTIONS                                                                                  \
+  "echo '{\"question\": \"1+1?\", \"answer\": 2}' >q.jsonl; nightjar tasks import q.jsonl --name " \
+  "t\n"
 #define GENERIC(more) "  - {name: one, mode: serial, protocol: generic" more "}\n"
 
 static const situation rows[] = {
@@ -106,6 +109,22 @@ static const situation rows[] = {
      .code = 3,
      .says = {"job.yaml:5: ", "'finisher.text' says what asks"},
      .remedy = "give both or neither"},
+    {.what = "a finisher of many words",
+     .before = QUESTIONS MODEL JOB(HEAD MODELS CONDITIONS GENERIC(
+         ", prompt: '{question}', answer: x, finisher: {text: '0123456789012345678901234567890123"
+         "45678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+         "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
+         "67890123456789012345678901234567890123456789012345678901234567890', tokens: 9}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "finisher.text is of 271 tokens, and at most 256 are fed"},
+     .remedy = "ask in fewer words"},
+    {.what = "a preset for a larger model",
+     .before = TASKS MODEL JOB(HEAD MODELS CONDITIONS SERIAL(", preset: published")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "limit.context is 4096, as its preset has it"},
+     .remedy = "write limit: {context: 1024} or less"},
     {.what = "no probability to choose from",
      .before = TASKS JOB(HEAD MODELS CONDITIONS SERIAL(", sampling: {top_p: 0}")),
      .command = RUN,
