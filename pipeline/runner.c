@@ -104,7 +104,8 @@ status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
 void runner_withdraw(runner_sample *s, int thread) {
   stream *own = &s->streams[thread];
   if (own->state != STREAM_SAMPLES) return;
-  s->runner->generator.release(s->runner->generator.self, own->id);
+  generator *g = &s->runner->generator;
+  if (!s->runner->is_down) g->release(g->self, own->id);
   forget(s->runner, own->id);
   own->id = 0;
   own->state = STREAM_HELD;
@@ -159,6 +160,7 @@ status runner_step(runner *r, detail *err) {
   const engine_event *events = NULL;
   int count = 0;
   status failed = r->generator.step(r->generator.self, &events, &count, err);
+  r->is_down |= failed != OK;
   r->steps++;
   r->in_flight_sum += r->in_flight;
   for (int i = 0; !failed && i < count; i++) {

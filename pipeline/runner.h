@@ -114,7 +114,8 @@ MUST_CHECK status runner_add(runner *r, const runner_task *task, detail *err);
 int runner_in_flight(const runner *r);     /* samples that were added and have not ended */
 int runner_sampling(const runner *r);      /* threads of them that are in the generator */
 int64_t runner_under_way(const runner *r); /* tokens that they have sampled, kept or not */
-/* Runs one step of the generator and hands on what came of it. Errors of engine_step; E_MEMORY. */
+/* Runs one step of the generator and hands on what came of it. Errors of engine_step, after which
+   only runner_drop and runner_close may follow; E_MEMORY. */
 MUST_CHECK status runner_step(runner *r, detail *err);
 /* The next ended sample in the order in which they ended, the caller's to free; NULL: none. */
 runner_sample *runner_take(runner *r);

@@ -62,6 +62,7 @@ struct runner {
   runner_sample *flying, *ended, *ended_last; /* ended: in order */
   int in_flight, sampling;
   int64_t under_way;
+  int is_down;        /* a step of the generator failed: no call of it may follow */
   runner_link *links; /* [link_count] */
   size_t link_count, link_capacity, links_gone;
   int64_t steps;

@@ -255,6 +255,44 @@ START_TEST(what_breaks_behind_a_limit_never_was) {
 }
 END_TEST
 
+static status failing_step(void *self, const engine_event **events, int *count, detail *why) {
+  (void)self, (void)events, (void)count;
+  return fault(why, E_DEVICE, "no device");
+}
+
+static int released;
+static void counted_release(void *self, thread_id thread) {
+  (void)self, (void)thread;
+  released++;
+}
+
+START_TEST(a_generator_that_failed_is_left_alone) {
+  const script_line lines[] = {{"0", "12"}, {"1", "12"}};
+  runner_rules r = rules_of("vote", GENERIC ",\"n\":2}");
+  runner *own = NULL;
+  scripted *s = scripted_open(lines, 2, 0);
+  whole = scripted_generator(s);
+  generator g = whole;
+  g.step = failing_step;
+  g.release = counted_release;
+  runner_task task = {
+      .rules = &r, .question = "", .target = TARGET, .content = hash_of("t", 1), .seed = 7};
+  scripted_task(s, &task);
+  ck_ok(runner_open(&own, &g, &err));
+  ck_ok(runner_add(own, &task, &err));
+  ck_fails(runner_step(own, &err), E_DEVICE, "no device");
+  runner_sample *dropped = runner_drop(own);
+  ck_assert_ptr_nonnull(dropped);
+  runner_sample_free(dropped);
+  runner_close(own);
+  ck_assert_int_eq(released, 0);
+  for (thread_id id = 1; id <= 2; id++)
+    whole.release(whole.self, id);
+  scripted_close(s);
+  scripted_rules_close(&r);
+}
+END_TEST
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 /* A thread's arrays grow with its 257th token, and here that is the one that ends it: what is out
@@ -299,6 +337,7 @@ int main(void) {
   tcase_add_test(edges, words_that_were_written_are_not_words_that_were_fed);
   tcase_add_test(edges, what_is_under_way_ends_with_its_sample);
   tcase_add_test(edges, what_breaks_behind_a_limit_never_was);
+  tcase_add_test(edges, a_generator_that_failed_is_left_alone);
   tcase_add_test(edges, memory_that_ends_with_the_last_token_ends_the_run);
   suite_add_tcase(suite, edges);
   return support_run(suite);
