@@ -32,6 +32,8 @@ static status create(store *s, detail *err) {
 /* ---- an older one -----------------------------------------------------------------------------
  */
 
+enum { VIEWS_BYTES_MAX = 16 << 20 };
+
 /* What turns the tables of the version before into those of version to. It ends with the tables
    that schema.sql makes, column by column, which a test compares. Views are made again by every
    migration. */
@@ -40,8 +42,8 @@ static const struct migration {
   const char *sql;
 } migrations[] = {{2, ""}, {3, store_version_3_sql}};
 
-/* Ours only, by the names that views.sql makes: a view that a user added stays. */
-static status remake_views(connection *c, detail *err) {
+/* Ours only, by the names that views.sql makes. */
+static status drop_our_views(connection *c, detail *err) {
   static const char create_view[] = "CREATE VIEW ";
   status failed = OK;
   for (const char *at = strstr(store_views_sql, create_view); at && !failed;
@@ -51,15 +53,57 @@ static status remake_views(connection *c, detail *err) {
     (void)snprintf(sql, sizeof sql, "DROP VIEW IF EXISTS %.*s", (int)strcspn(at, " \n"), at);
     failed = connection_run(c, sql, err);
   }
-  return failed ? failed : connection_run(c, store_views_sql, err);
+  return failed;
+}
+
+/* The views that a user added: what drops them, and what makes them again as they were. */
+static status read_views(const connection *c, text *drop, text *make, detail *err) {
+  sqlite3_stmt *statement = NULL;
+  int code = sqlite3_prepare_v2(
+      c->db, "SELECT printf('DROP VIEW \"%w\";', name), sql FROM sqlite_schema WHERE type = 'view'",
+      -1, &statement, NULL);
+  if (!code) code = SQLITE_ROW;
+  while (code == SQLITE_ROW && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+    const char *dropping = (const char *)sqlite3_column_text(statement, 0);
+    const char *making = (const char *)sqlite3_column_text(statement, 1);
+    if (!dropping || !making) continue;
+    text_format(drop, "%s\n", dropping);
+    text_format(make, "%s\n;\n", making); /* which may end in a comment */
+  }
+  status failed = code == SQLITE_DONE ? OK : connection_failed(c, code, err);
+  (void)sqlite3_finalize(statement);
+  if (!failed) failed = text_state(drop, err);
+  return failed ? failed : text_state(make, err);
+}
+
+static status change_tables(connection *c, int64_t version, detail *err) {
+  status failed = OK;
+  for (size_t i = 0; !failed && i < sizeof migrations / sizeof migrations[0]; i++) {
+    if (migrations[i].to > version) failed = connection_run(c, migrations[i].sql, err);
+  }
+  return failed;
+}
+
+/* All views go first: SQLite reads each when a column goes, and one that a user made of a table
+   that is no more would end the migration. */
+static status change_all(connection *c, int64_t version, detail *err) {
+  text drop, make;
+  text_open(&drop, VIEWS_BYTES_MAX);
+  text_open(&make, VIEWS_BYTES_MAX);
+  status failed = drop_our_views(c, err);
+  if (!failed) failed = read_views(c, &drop, &make, err);
+  if (!failed) failed = connection_run(c, text_string(&drop), err);
+  if (!failed) failed = change_tables(c, version, err);
+  if (!failed) failed = connection_run(c, store_views_sql, err);
+  if (!failed) failed = connection_run(c, text_string(&make), err);
+  text_close(&drop);
+  text_close(&make);
+  return failed;
 }
 
 static status rewrite(connection *c, int64_t version, detail *err) {
   status failed = connection_run(c, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE", err);
-  for (size_t i = 0; !failed && i < sizeof migrations / sizeof migrations[0]; i++) {
-    if (migrations[i].to > version) failed = connection_run(c, migrations[i].sql, err);
-  }
-  if (!failed) failed = remake_views(c, err);
+  if (!failed) failed = change_all(c, version, err);
   if (!failed) failed = write_version(c, err);
   if (!failed) failed = connection_run(c, "COMMIT", err);
   connection_rollback(c);
@@ -97,9 +141,11 @@ static status migrate(store *s, int64_t version, detail *err) {
     detail ignored;
     int whole = version_is_older(s, &older, &ignored) == OK && older;
     if (whole) (void)remove(copy); /* the store itself is as it was */
-    failed = fault(err, failed, "%s could not be brought up from store version %lld to %d: %s%s%s",
-                   s->path, (long long)version, (int)STORE_VERSION, why.text,
-                   whole ? "" : "; the old one stays as ", whole ? "" : copy);
+    failed =
+        fault(err, failed, "%s could not be brought up from store version %lld to %d: %s%s%s%s",
+              s->path, (long long)version, (int)STORE_VERSION, why.text,
+              failed == E_STORE ? "; what was added to it by hand may have to go first" : "",
+              whole ? "" : "; the old one stays as ", whole ? "" : copy);
   } else {
     log_info(s->messages, "%s was of store version %lld and is now of %d; the old one stays as %s",
              s->path, (long long)version, (int)STORE_VERSION, copy);
