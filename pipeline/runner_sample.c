@@ -257,6 +257,7 @@ static void cut_thread(runner_thread *t, int64_t generated) {
   t->end = MODE_END_LIMIT;
   t->limit = "tokens_total";
   t->span_count = generated ? 2 : 1;
+  if (!generated) t->first_token_ns = -1;
   if (generated) t->spans[1].count = (size_t)generated;
 }
 

@@ -152,6 +152,20 @@ START_TEST(words_that_were_written_are_not_words_that_were_fed) {
 }
 END_TEST
 
+/* Two prompts of one token leave one of 3, which belongs to neither. */
+START_TEST(a_first_token_that_was_cut_was_at_no_time) {
+  const script_line lines[] = {{"0", "ab|"}, {"1", "ab|"}};
+  runner_rules r = rules_of("vote", GENERIC ",\"n\":2,\"limit\":{\"tokens_total\":3}}");
+  runner_sample *s = scripted_run(&r, "", TARGET, lines, 2, 0);
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(threads_of(s, 2)[i].generated, 0);
+    ck_assert_int_eq(threads_of(s, 2)[i].first_token_ns, -1);
+  }
+  runner_sample_free(s);
+  scripted_rules_close(&r);
+}
+END_TEST
+
 /* Of 12 tokens that two threads may sample the first, which is ahead, took more than its 6: they
    are under way while the sample is, and gone with it, whatever is kept. */
 START_TEST(what_is_under_way_ends_with_its_sample) {
@@ -335,6 +349,7 @@ int main(void) {
   tcase_add_test(edges, the_last_word_of_a_prompt_is_no_answer);
   tcase_add_test(edges, of_limits_that_a_prompt_meets_the_first_is_named);
   tcase_add_test(edges, words_that_were_written_are_not_words_that_were_fed);
+  tcase_add_test(edges, a_first_token_that_was_cut_was_at_no_time);
   tcase_add_test(edges, what_is_under_way_ends_with_its_sample);
   tcase_add_test(edges, what_breaks_behind_a_limit_never_was);
   tcase_add_test(edges, a_generator_that_failed_is_left_alone);
