@@ -11,10 +11,36 @@ const char *page_paint(const page *p, const char *escape) {
   return p->color ? escape : NULL;
 }
 
+/* The words behind the label, in as many lines as they need, each as far in as the first. The last
+   is left open. */
+static void put_wrapped(const page *p, const char *label, const char *words) {
+  int indent = (int)strlen(label), used = indent;
+  int width = p->width < PAGE_WIDTH ? p->width : PAGE_WIDTH;
+  text_put(p->out, label);
+  for (words += strspn(words, " "); *words; words += strspn(words, " ")) {
+    int wide = (int)strcspn(words, " ");
+    if (used > indent && used + 1 + wide > width) {
+      text_format(p->out, "\n%*s", indent, "");
+      used = indent;
+    } else if (used > indent) {
+      text_char(p->out, ' ');
+      used++;
+    }
+    text_printable(p->out, words, (size_t)wide);
+    used += wide;
+    words += wide;
+  }
+}
+
 void page_strong(const page *p, const char *line) {
   if (p->color) text_put(p->out, "\x1b[1m");
-  text_printable(p->out, line, strlen(line));
+  put_wrapped(p, "", line);
   text_put(p->out, p->color ? "\x1b[0m\n" : "\n");
+}
+
+static void put_line(const page *p, const char *label, const char *words) {
+  put_wrapped(p, label, words);
+  text_char(p->out, '\n');
 }
 
 void page_title(const page *p, const char *format, ...) {
@@ -33,15 +59,7 @@ void page_note(const page *p, const char *format, ...) {
   va_start(arguments, format);
   (void)vsnprintf(note, sizeof note, format, arguments);
   va_end(arguments);
-  char *rest = NULL;
-  int used = 0, width = p->width < PAGE_WIDTH ? p->width : PAGE_WIDTH;
-  for (char *word = strtok_r(note, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-    int wide = (int)strlen(word), fresh = used == 0 || used + 1 + wide > width;
-    text_put(p->out, !fresh ? " " : used == 0 ? "  " : "\n  ");
-    used = fresh ? 2 + wide : used + 1 + wide;
-    text_printable(p->out, word, strlen(word));
-  }
-  text_char(p->out, '\n');
+  put_line(p, "  ", note);
 }
 
 /* ---- what the page is about ------------------------------------------------------------------ */
@@ -63,9 +81,9 @@ static status read_head(job_head *head, const page *p, detail *err) {
                  "max(w.name || '@' || w.version), group_concat(DISTINCT r.mode), "
                  "group_concat(DISTINCT r.determinism_class), group_concat(DISTINCT r.token_unit), "
                  "group_concat(DISTINCT c.checker), count(DISTINCT r.determinism_class), "
-                 "group_concat(DISTINCT coalesce(m.name || printf(' (%s, %.1f M parameters)', "
-                 "m.architecture, m.parameters / 1e6), nullif(hex(substr(r.model_hash, 1, 6)), "
-                 "''))) FROM condition c "
+                 "replace(group_concat(DISTINCT coalesce(m.name || printf(' (%s, %.1f M "
+                 "parameters)', m.architecture, m.parameters / 1e6), "
+                 "nullif(hex(substr(r.model_hash, 1, 6)), ''))), '),', '), ') FROM condition c "
                  "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
                  "LEFT JOIN model m ON m.hash = r.model_hash WHERE c.job = ?",
                  err);
@@ -160,7 +178,7 @@ static void put_pair(const page *p, const char *label, const char *value) {
   text_printable(p->out, value, strlen(value));
 }
 
-static void put_head(const page *p, const job_head *head, const totals *sum) {
+static status put_head(const page *p, const job_head *head, const totals *sum, detail *err) {
   int64_t there = sum->samples + sum->errors + sum->unjudged;
   char title[NOTE_BYTES];
   (void)snprintf(title, sizeof title, "Job %s", p->all->job);
@@ -172,20 +190,23 @@ static void put_head(const page *p, const job_head *head, const totals *sum) {
   text_format(p->out, "  samples  %lld of %lld: %lld conditions, %lld repeat%s a task\n",
               (long long)there, (long long)head->wanted, (long long)head->conditions,
               (long long)head->repeats, head->repeats == 1 ? "" : "s");
+  text line;
+  text_open(&line, NAMES_BYTES_MAX);
   if (head->models[0]) {
-    put_pair(p, "  model    ", head->models);
-    put_pair(p, "\n  modes    ", head->modes);
-    put_pair(p, "; checker ", head->checkers);
-    put_pair(p, "\n  class    ", head->classes);
-    put_pair(p, "; tokens as ", head->units);
-    text_put(p->out, " counts them\n");
-    return;
+    put_line(p, "  model    ", head->models);
+    text_format(&line, "%s; checker %s", head->modes, head->checkers);
+    put_line(p, "  modes    ", text_string(&line));
+    text_clear(&line);
+    text_format(&line, "%s; tokens as %s counts them", head->classes, head->units);
+    put_line(p, "  class    ", text_string(&line));
+  } else {
+    text_format(&line, "%s, class %s, tokens as %s counts them; checker %s", head->modes,
+                head->classes, head->units, head->checkers);
+    put_line(p, "  solver   ", text_string(&line));
   }
-  put_pair(p, "  solver   ", head->modes);
-  put_pair(p, ", class ", head->classes);
-  put_pair(p, ", tokens as ", head->units);
-  put_pair(p, " counts them; checker ", head->checkers);
-  text_char(p->out, '\n');
+  status failed = text_state(&line, err);
+  text_close(&line);
+  return failed;
 }
 
 static void put_finisher(const page *p, const job_head *head) {
@@ -362,7 +383,8 @@ static status put_job(const page *p, detail *err) {
   if (!failed) failed = page_latencies(p, conditions, count, err);
   if (failed) return failed;
   totals sum = add_up(conditions, count);
-  put_head(p, &head, &sum);
+  failed = put_head(p, &head, &sum, err);
+  if (failed) return failed;
   if (!count) {
     text_char(p->out, '\n');
     page_note(p, "No sample has been stored for this job yet: `nightjar run` with its job file "

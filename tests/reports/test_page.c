@@ -313,6 +313,25 @@ static store *model_store(void) {
   return s;
 }
 
+START_TEST(many_models_fit) {
+  detail err;
+  store *s = model_store();
+  ck_ok(
+      query_run(s,
+                "INSERT INTO model SELECT randomblob(32), 'a-model-of-a-rather-long-name', "
+                "architecture, parameters, context, vocabulary, tokenizer, config FROM model; "
+                "UPDATE run SET determinism_class = 'a-class-of-a-rather-long-name', model_hash = "
+                "(SELECT hash FROM model WHERE name <> 'small') WHERE id = 2",
+                &err));
+  expect(page_of(s, (report_options){.width = 80}),
+         "\n  model    small (llama, 1.5 M parameters), a-model-of-a-rather-long-name\n"
+         "           (llama, 1.5 M parameters)\n");
+  expect_to_fit(text_string(&page), 80);
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 START_TEST(a_model_and_its_limits) {
   detail err;
   store *s = model_store();
@@ -426,6 +445,7 @@ int main(void) {
   tcase_add_test(all, json_has_no_infinite_numbers);
   tcase_add_test(all, budgets_and_latencies_are_the_views);
   tcase_add_test(all, a_model_and_its_limits);
+  tcase_add_test(all, many_models_fit);
   tcase_add_test(all, alone_times_and_load);
   tcase_add_test(all, without_memory_it_fails_in_order);
   return support_run(suite);
