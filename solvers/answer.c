@@ -89,15 +89,21 @@ static int take_whole(answer_part *t, number *n) {
   return 1;
 }
 
+/* What no digits follow is none: "5euros". */
 static int take_exponent(answer_part *t, number *n) {
+  answer_part before = *t;
   if (!skip(t, "e")) return 1;
   int is_negative;
   (void)skip_sign(t, &is_negative);
   size_t count = digits_at(*t);
   int64_t value = 0;
+  if (!count) {
+    *t = before;
+    return 1;
+  }
   for (size_t i = 0; i < count && value <= NUMBER_EXPONENT_MAX; i++)
     value = 10 * value + (t->at[i] - '0');
-  if (!count || value > NUMBER_EXPONENT_MAX) return 0;
+  if (value > NUMBER_EXPONENT_MAX) return 0;
   n->point += is_negative ? -value : value;
   t->at += count;
   t->bytes -= count;
