@@ -229,10 +229,21 @@ status merge_check_rows(merging *m, detail *err) {
 }
 
 /* What views and reports read for every job at once is right in each row: one text that is no JSON,
-   or numbers that no sum holds, would end every query of the store that it came into. */
+   or numbers that no sum holds, would end every query of the store that it came into; and a run is
+   what its identity says, or the true one could never come. */
 status merge_check_values(merging *m, detail *err) {
   const char *sql =
       "SELECT 'run', 'parameters' FROM source.run WHERE NOT json_valid(parameters) "
+      "UNION ALL SELECT 'run', 'identity_json' FROM source.run WHERE CASE "
+      "WHEN NOT json_valid(identity_json) THEN 1 ELSE coalesce("
+      "json_extract(identity_json, '$.mode') <> mode, 0) "
+      "OR coalesce(json_extract(identity_json, '$.parameters') <> parameters, 0) "
+      "OR coalesce(json_extract(identity_json, '$.parameters.protocol') <> "
+      "coalesce(protocol, ''), 0) "
+      "OR coalesce(json_extract(identity_json, '$.model') <> lower(hex(model_hash)), 0) "
+      "OR coalesce(json_extract(identity_json, '$.token_unit') <> token_unit, 0) "
+      "OR coalesce(json_extract(identity_json, '$.class') <> determinism_class, 0) "
+      "OR coalesce(json_extract(identity_json, '$.seed') <> seed, 0) END "
       "UNION ALL SELECT 'condition', 'axes' FROM source.condition WHERE NOT json_valid(axes) "
       "UNION ALL SELECT 'job', 'document' FROM source.job WHERE NOT json_valid(document) "
       "UNION ALL SELECT 'task_set', 'origin' FROM source.task_set WHERE NOT json_valid(origin) "

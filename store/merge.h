@@ -27,8 +27,8 @@
    An input is one transaction: one that cannot be merged whole leaves nothing of itself. It is only
    read, a journal that a killed process left beside it included; but one of an older store version
    is brought up first, as by any opening. It comes from other people: what lacks the tables of our
-   schema, points to rows that are not there, holds what would break a view, or does not hash to
-   what it says is refused. */
+   schema, points to rows that are not there, holds what would break a view, or is not what its
+   hashes and identities say is refused. */
 #ifndef STORE_MERGE_H
 #define STORE_MERGE_H
 

@@ -249,6 +249,8 @@ static const struct {
     {"UPDATE engine_load SET process = 77", "table engine_load"},
     {"UPDATE engine_load SET rows = 1 << 60", "column steps of its table engine_load"},
     {"UPDATE engine_load SET found = -1", "column steps of its table engine_load"},
+    {"UPDATE run SET mode = 'serial'", "column identity_json of its table run"},
+    {"UPDATE run SET seed = 43", "column identity_json of its table run"},
     {"UPDATE model SET config = '{'", "column config of its table model"},
     {"ALTER TABLE model ADD COLUMN extra TEXT", "column extra of its table model"},
     {"DROP TABLE engine_load", "table engine_load"},
