@@ -256,6 +256,8 @@ status merge_check_values(merging *m, detail *err) {
       "interval_ns, steps, rows, sampled, prefilled, found, recomputed, preempted, pages, "
       "pages_used, step_ns, record_ns) < 0 OR max(interval_ns, steps, rows, sampled, prefilled, "
       "found, recomputed, preempted, pages, pages_used, step_ns, record_ns) > 1 << 53 "
+      "UNION ALL SELECT 'thread', 'ordinal' FROM (SELECT 1 FROM source.thread GROUP BY sample "
+      "HAVING min(ordinal) <> 0 OR max(ordinal) <> count(*) - 1) "
       "UNION ALL SELECT 'condition', 'repeats' FROM source.condition WHERE repeats > ? "
       "UNION ALL SELECT 'condition', 'tasks' FROM source.condition c JOIN source.run r ON "
       "r.id = c.run JOIN source.task_set w ON w.id = r.task_set WHERE c.tasks > w.tasks LIMIT 1";
