@@ -195,6 +195,15 @@ static status drive(model_run *m, detail *err) {
   return failed ? failed : put_window(m, err);
 }
 
+static void log_dropped(const model_run *m) {
+  int64_t dropped = runner_dropped(m->runner);
+  if (!dropped) return;
+  log_warn(m->night->messages,
+           "%s: its tokenizer has no token for %lld characters of prompts, and left them out; look "
+           "at the samples' texts with nightjar trace",
+           m->model->name, (long long)dropped);
+}
+
 static void close_run(model_run *m) {
   for (runner_sample *s; m->runner && (s = runner_drop(m->runner));) {
     memory_free(runner_sample_task(s)->tag);
@@ -224,6 +233,7 @@ status run_model(const night *n, const job_model *of, planned_run *const *runs, 
     start_window(&m);
     progress_turn(n->progress, of);
     failed = drive(&m, err);
+    log_dropped(&m);
     spent->model_tokens += engine_count(m.engine).sampled - sampled;
   }
   close_run(&m);

@@ -191,6 +191,10 @@ runner_sample *runner_drop(runner *r) {
   return runner_take(r);
 }
 
+int64_t runner_dropped(const runner *r) {
+  return r->dropped;
+}
+
 int runner_in_flight(const runner *r) {
   return r->in_flight;
 }

@@ -123,6 +123,10 @@ runner_sample *runner_take(runner *r);
  */
 runner_sample *runner_drop(runner *r);
 
+/* Characters of prompts and of what was fed that the tokenizer has no token for, and that it left
+   out as its library does. */
+int64_t runner_dropped(const runner *r);
+
 /* Makes a sample of other rules from the tokens of one that ended: the same task and seed, with
    fewer threads or lower limits. *out is NULL where it would need a token that was not sampled. */
 MUST_CHECK status runner_derive(runner_sample **out, const runner_sample *from,

@@ -6,7 +6,7 @@
 
 #include "pipeline/runner.h"
 
-#define SAMPLE_ARENA_BYTES ((size_t)64 << 20)
+#define SAMPLE_ARENA_BYTES ((size_t)512 << 20)
 
 typedef enum stream_state {
   STREAM_READY,   /* to be submitted when the mode has said all that it has to say */
@@ -65,6 +65,7 @@ struct runner {
   int is_down;        /* a step of the generator failed: no call of it may follow */
   runner_link *links; /* [link_count] */
   size_t link_count, link_capacity, links_gone;
+  int64_t dropped; /* characters */
   int64_t steps;
   double in_flight_sum; /* over all steps */
 };

@@ -69,6 +69,7 @@ static status add_text(runner_sample *s, int thread, runner_span_kind kind, cons
     failed = thread_add(t, kind, c->is_finisher, kind == THREAD_PROMPT ? 0 : t->generated,
                         (const uint32_t *)ids.ids, NULL, NULL, ids.count, err);
   }
+  s->runner->dropped += ids.dropped;
   token_list_close(&ids);
   return failed;
 }

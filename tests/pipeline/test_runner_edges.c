@@ -341,11 +341,47 @@ START_TEST(memory_that_ends_with_the_last_token_ends_the_run) {
 }
 END_TEST
 
+/* A tokenizer of two letters and a begin, without a token for what it does not know. */
+START_TEST(characters_without_a_token_are_counted) {
+  static const char file[] =
+      "{\"version\":\"1.0\",\"added_tokens\":[],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,"
+      "\"b\":1,\"c\":2},\"merges\":[]}}";
+  const script_line lines[] = {{"0", "|"}};
+  runner_rules r = rules_of("serial", GENERIC "}");
+  runner *own = NULL;
+  tokenizer *letters = NULL;
+  scripted *s = scripted_open(lines, 1, 0);
+  generator g = scripted_generator(s);
+  runner_task task = {.rules = &r, .question = "a?b!", .target = TARGET};
+  ck_ok(tokenizer_read(&letters, file, sizeof file - 1, "letters", &err));
+  encoder_close(r.encoder);
+  ck_ok(encoder_open(&r.encoder, letters, &err));
+  r.tokenizer = letters;
+  scripted_task(s, &task);
+  ck_ok(runner_open(&own, &g, &err));
+  ck_ok(runner_add(own, &task, &err));
+  ck_assert_int_eq(runner_dropped(own), 2);
+  while (runner_in_flight(own))
+    ck_ok(runner_step(own, &err));
+  runner_sample *made = runner_take(own);
+  const runner_thread *t = threads_of(made, 1);
+  ck_assert_int_eq(t->prompt, 3);
+  ck_assert_uint_eq(t->tokens[1], 0);
+  ck_assert_uint_eq(t->tokens[2], 1);
+  runner_sample_free(made);
+  runner_close(own);
+  scripted_close(s);
+  scripted_rules_close(&r);
+  tokenizer_close(letters);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("runner_edges");
   TCase *edges = tcase_create("edges");
   tcase_add_test(edges, a_prompt_beyond_the_context_stands_on_the_finishers_place);
   tcase_add_test(edges, a_prompt_without_a_token_says_what_to_do);
+  tcase_add_test(edges, characters_without_a_token_are_counted);
   tcase_add_test(edges, the_last_word_of_a_prompt_is_no_answer);
   tcase_add_test(edges, of_limits_that_a_prompt_meets_the_first_is_named);
   tcase_add_test(edges, words_that_were_written_are_not_words_that_were_fed);
