@@ -28,6 +28,13 @@ void trace_number(trace_writer *w, int64_t value) {
   w->tokens += (int64_t)(w->out->bytes - before);
 }
 
+/* Which bytes a piece may begin with: a text that is no trace is mostly made of others. */
+static void find_beginnings(uint8_t begins[256]) {
+  memset(begins, 0, 256);
+  for (int i = 0; i < PIECE_COUNT; i++)
+    begins[(uint8_t)pieces[i].text[0]] = 1;
+}
+
 /* The longest piece at the start of bytes, or NULL. */
 static const struct piece *match(const char *bytes, size_t count) {
   const struct piece *longest = NULL;
@@ -44,9 +51,11 @@ static const struct piece *match(const char *bytes, size_t count) {
 int64_t trace_llama2_tokens(const char *bytes, size_t count) {
   int64_t tokens = 0;
   int in_operations = 0; /* which kind of list the next ']' closes */
+  uint8_t begins[256];
+  find_beginnings(begins);
   for (size_t i = 0; i < count;) {
     char c = bytes[i];
-    const struct piece *p = c >= '0' && c <= '9' ? NULL : match(bytes + i, count - i);
+    const struct piece *p = begins[(uint8_t)c] ? match(bytes + i, count - i) : NULL;
     if (p) {
       if (p == &pieces[PIECE_OPERATIONS]) in_operations = 1;
       if (p == &pieces[PIECE_RESULTING]) in_operations = 0;
