@@ -2,6 +2,7 @@
 #include "tests/support/program.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char JOB[] =
@@ -120,6 +121,7 @@ START_TEST(any_change_is_found) {
     ck_holds(o.out, changes[i].says);
     ck_holds(o.out, "1 of 72 samples differ");
   }
+  free(stored);
 }
 END_TEST
 
