@@ -1,0 +1,140 @@
+"""Training data of the model that ships, from the searches of `nightjar demonstrate`: tokens, and which of them count.
+
+    python data.py --nightjar build/nightjar --tokenizer models/countdown/tokenizer.json --problems 60000 --seed 1 \
+                   --order enumeration -o data/
+
+One problem gives an SoS+ search, an APR parent in as many turns as it has, its children, and the APR search written in one
+context; all of the train partition. A token counts where it was generated and is new in its sequence: prompts, what earlier
+turns wrote, and joined blocks are context. Arithmetic lines stand for a tenth of what counts.
+
+Writes DIR/tokens.npy (uint16, all sequences in one row), DIR/counts.npy (uint8, 1 where a token counts) and DIR/index.npy
+(int64 [sequences, 3]: first token, tokens, protocol), and DIR/data.json, which says what is in them.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+
+import numpy
+from tokenizers import Tokenizer
+
+PROTOCOLS = ["sosp", "apr", "apr-child", "apr-serial", "arithmetic"]
+SHARES = [0.20, 0.20, 0.25, 0.25, 0.10]  # of the tokens that count
+UNLABELLED = 0.3
+
+
+def label_of(record, rng):
+    """The published labels, left out for a part so that the model works without."""
+    if rng.random() < UNLABELLED:
+        return ""
+    if record["search"] == "sosp":
+        return f"Token Budget: {-(-record['tokens_ref'] // 512) * 512} "
+    if record["search"] == "apr" and record["path"] == "0":
+        return f"Sub Call Budget: {record['children']} "
+    return ""
+
+
+def protocol_of(record):
+    if record["search"] == "apr" and record["path"] != "0":
+        return "apr-child"
+    return record["search"]
+
+
+def arithmetic(rng):
+    """Lines of steps on small numbers, each followed by the state that it leaves."""
+    lines = []
+    for _ in range(rng.randint(8, 24)):
+        numbers = [rng.randint(1, 99) for _ in range(rng.randint(2, 4))]
+        a, b = rng.sample(range(len(numbers)), 2)
+        x, y = numbers[min(a, b)], numbers[max(a, b)]
+        big, small = max(x, y), min(x, y)
+        step = rng.choice([(x, "+", y, x + y), (x, "*", y, x * y), (big, "-", small, big - small)] +
+                          ([(big, "/", small, big // small)] if small and big % small == 0 else []))
+        rest = [n for i, n in enumerate(numbers) if i not in (a, b)] + [step[3]]
+        left = ", ".join(map(str, rest))
+        lines.append(f"Exploring Operation: {step[0]}{step[1]}{step[2]}={step[3]}, Resulting Numbers: [{left}]\n")
+    return "".join(lines)
+
+
+class Writer:
+    def __init__(self, tokenizer, context):
+        self.tokenizer, self.context = tokenizer, context
+        self.begin, self.end = tokenizer.token_to_id("<s>"), tokenizer.token_to_id("</s>")
+        self.tokens, self.counts, self.index, self.at = [], [], [], 0
+        self.cut = {p: 0 for p in PROTOCOLS}
+        self.counted = {p: 0 for p in PROTOCOLS}
+        self.sequences = {p: 0 for p in PROTOCOLS}
+
+    def add(self, protocol, text, spans, label):
+        """spans: [kind, start, bytes] of text, which is ASCII; the label is put before it."""
+        encoded = self.tokenizer.encode(label + text, add_special_tokens=False)
+        generated = numpy.zeros(len(label) + len(text) + 1, dtype=numpy.uint8)
+        for kind, start, count in spans:
+            if kind == "generated":
+                generated[len(label) + start:len(label) + start + count] = 1
+        ids = [self.begin] + encoded.ids
+        counts = [0] + [int(generated[at]) for at, _ in encoded.offsets]
+        newline = self.tokenizer.token_to_id("\n")
+        if len(ids) + 1 > self.context:  # ends at a line, without an end of sequence
+            ends = {newline, self.tokenizer.token_to_id("]\n")}
+            at = self.context
+            while at > 1 and ids[at - 1] not in ends:
+                at -= 1
+            ids, counts = ids[:at], counts[:at]
+            self.cut[protocol] += 1
+        else:
+            ids.append(self.end)
+            counts.append(1)
+        self.tokens.append(numpy.array(ids, dtype=numpy.uint16))
+        self.counts.append(numpy.array(counts, dtype=numpy.uint8))
+        self.index.append((self.at, len(ids), PROTOCOLS.index(protocol)))
+        self.at += len(ids)
+        self.counted[protocol] += sum(counts)
+        self.sequences[protocol] += 1
+
+
+def demonstrate(arguments, search):
+    command = [arguments.nightjar, "demonstrate", "countdown", "--search", search, "--count", str(arguments.problems),
+               "--seed", str(arguments.seed), "--order", arguments.order, "-o", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout:
+            yield json.loads(line)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit {process.returncode}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nightjar", required=True)
+    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--problems", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--order", default="enumeration", choices=["shuffled", "heuristic", "enumeration"])
+    parser.add_argument("--context", type=int, default=4096, help="tokens of the longest sequence that is kept whole")
+    parser.add_argument("-o", "--output", required=True)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    writer = Writer(Tokenizer.from_file(arguments.tokenizer), arguments.context)
+    for search in ("sosp", "apr", "apr-serial"):
+        for record in demonstrate(arguments, search):
+            label = label_of(record, rng)
+            writer.add(protocol_of(record), record["text"], record["spans"], label)
+    wanted = sum(writer.counted.values()) * SHARES[-1] / (1 - SHARES[-1])
+    while writer.counted["arithmetic"] < wanted:
+        text = arithmetic(rng)
+        writer.add("arithmetic", text, [["generated", 0, len(text)]], "")
+    os.makedirs(arguments.output, exist_ok=True)
+    numpy.save(os.path.join(arguments.output, "tokens.npy"), numpy.concatenate(writer.tokens))
+    numpy.save(os.path.join(arguments.output, "counts.npy"), numpy.concatenate(writer.counts))
+    numpy.save(os.path.join(arguments.output, "index.npy"), numpy.array(writer.index, dtype=numpy.int64))
+    said = {p: dict(sequences=writer.sequences[p], counted=writer.counted[p],
+                    cut=writer.cut[p] / max(1, writer.sequences[p])) for p in PROTOCOLS}
+    with open(os.path.join(arguments.output, "data.json"), "w", encoding="utf-8") as file:
+        json.dump(dict(problems=arguments.problems, seed=arguments.seed, order=arguments.order,
+                       context=arguments.context, tokens=writer.at, protocols=said), file, indent=1)
+    print(json.dumps(said, indent=1))
+
+
+if __name__ == "__main__":
+    main()
