@@ -111,3 +111,26 @@ void json_quote(text *out, const char *bytes, size_t count) {
   }
   text_char(out, '"');
 }
+
+const json_t *json_path_get(const json_t *object, const char *path) {
+  for (;;) {
+    size_t bytes = strcspn(path, ".");
+    object = json_object_getn(object, path, bytes);
+    if (!object || !path[bytes]) return object;
+    path += bytes + 1;
+  }
+}
+
+int json_path_put(json_t *object, const char *path, json_t *value) {
+  for (;;) {
+    size_t bytes = strcspn(path, ".");
+    if (!path[bytes]) return json_object_setn(object, path, bytes, value) == 0;
+    json_t *inner = json_object_getn(object, path, bytes);
+    if (!inner) {
+      inner = json_object();
+      if (!inner || json_object_setn_new(object, path, bytes, inner)) return 0;
+    }
+    object = inner;
+    path += bytes + 1;
+  }
+}

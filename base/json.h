@@ -27,6 +27,13 @@ MUST_CHECK status json_read(json_t **out, const char *bytes, size_t count, const
    writes comes back as it was written). */
 MUST_CHECK status json_canonical(const json_t *value, text *out, detail *err);
 
+/* The value at a dotted path of keys ("limit.context") below an object, borrowed; NULL where there
+   is none. */
+const json_t *json_path_get(const json_t *object, const char *path);
+/* Puts a value there, with the objects on the way; takes a reference of its own. 0: memory is out.
+ */
+MUST_CHECK int json_path_put(json_t *object, const char *path, json_t *value);
+
 /* Appends a JSON string literal for bytes that need not be UTF-8 (bad bytes become U+FFFD). */
 void json_quote(text *out, const char *bytes, size_t count);
 

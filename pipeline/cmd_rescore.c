@@ -1,6 +1,7 @@
 /* nightjar rescore: judges a job's stored answers again, without generating. */
 #include "pipeline/command.h"
 #include "pipeline/jobs.h"
+#include "pipeline/judge.h"
 #include "pipeline/plan.h"
 #include "reports/report.h"
 
@@ -14,7 +15,7 @@ static status rescore_run(const invocation *in, store *s, const planned_run *r, 
   }
   for (int i = 0; i < r->checker_count; i++) {
     int64_t judged = 0, changed = 0;
-    status st = plan_rescore(s, r, r->checkers[i], 1, &judged, &changed, err);
+    status st = judge_run(s, r, r->checkers[i], 1, &judged, &changed, err);
     if (st) return st;
     if (in->json) {
       text_put(out, "{\"run\":");

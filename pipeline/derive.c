@@ -55,9 +55,8 @@ static status read_stem(const planned_run *r, hash *out, detail *err) {
 }
 
 static status read_extent(const planned_run *r, extent *out, detail *err) {
-  const json_t *n = json_object_get(r->parameters, "n");
   const json_t *given = json_object_get(r->parameters, "limit");
-  out->threads = n ? json_integer_value(n) : 1;
+  out->threads = r->rules.threads;
   for (size_t i = 0; i < LIMITS; i++) {
     const json_t *limit = json_object_get(given, limits[i]);
     out->limit[i] = limit ? json_integer_value(limit) : INT64_MAX;

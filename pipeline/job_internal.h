@@ -82,11 +82,6 @@ MUST_CHECK status option_read(const job_reader *r, const option *o, const yaml_n
 MUST_CHECK status checker_read(const job_reader *r, const yaml_node *node, const char **out);
 /* Appends the conditions of one entry to the job. */
 MUST_CHECK status entry_read(job_reader *r, const yaml_node *entry);
-/* The value at a dotted path, or NULL; and putting one there, with the objects on the way. put
-   takes its own reference to value; 0 when memory is out. */
-const json_t *path_get(const json_t *object, const char *path);
-MUST_CHECK int path_put(json_t *object, const char *path, json_t *value);
-
 /* A path or a list of paths. */
 MUST_CHECK status models_read(const job_reader *r, const yaml_node *node, model_list *out);
 /* Mappings `engine` and `record`; NULL: absent. */

@@ -33,31 +33,6 @@ typedef struct entry {
   size_t parameter_count, points;
 } entry;
 
-/* ---- dotted paths --------------------------------------------------------------------------- */
-
-const json_t *path_get(const json_t *object, const char *path) {
-  for (;;) {
-    size_t bytes = strcspn(path, ".");
-    object = json_object_getn(object, path, bytes);
-    if (!object || !path[bytes]) return object;
-    path += bytes + 1;
-  }
-}
-
-int path_put(json_t *object, const char *path, json_t *value) {
-  for (;;) {
-    size_t bytes = strcspn(path, ".");
-    if (!path[bytes]) return json_object_setn(object, path, bytes, value) == 0;
-    json_t *inner = json_object_getn(object, path, bytes);
-    if (!inner) {
-      inner = json_object();
-      if (!inner || json_object_setn_new(object, path, bytes, inner)) return 0;
-    }
-    object = inner;
-    path += bytes + 1;
-  }
-}
-
 static const option *option_find(const mode *m, const char *path) {
   for (size_t i = 0; i < m->option_count; i++) {
     if (strcmp(m->options[i].key, path) == 0) return &m->options[i];
@@ -231,7 +206,7 @@ static void put_value(text *out, const json_t *value, size_t place) {
 /* One parameter's value; what is swept is an axis and a part of the name. */
 static int place_value(const parameter *p, size_t place, job_condition *c, text *name) {
   json_t *value = json_copy(json_array_get(p->values, place));
-  int good = value && path_put(c->parameters, p->option->key, value);
+  int good = value && json_path_put(c->parameters, p->option->key, value);
   if (good && p->swept) {
     good = json_object_set(c->axes, p->option->key, value) == 0;
     text_format(name, " %s=", p->option->key);
@@ -285,7 +260,7 @@ static status read_axis(const job_reader *r, const entry *e, const yaml_node *ch
   char shown[YAML_SHOWN_BYTES];
   if (c->model && strcmp(child->key, "model") == 0) return read_model_axis(r, child, c);
   const option *o = option_find(e->mode, child->key);
-  const json_t *held = o ? path_get(c->parameters, o->key) : NULL;
+  const json_t *held = o ? json_path_get(c->parameters, o->key) : NULL;
   if (!held) {
     return fault_at(r->err, E_INPUT, r->source->name, child->key_line,
                     "axes: \"%s\" is no parameter of this entry", yaml_shown(child->key, shown));

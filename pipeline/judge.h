@@ -1,36 +1,20 @@
-/* Verdicts on samples, made or stored: by an answer, or by a vote over its threads' answers. */
+/* Verdicts on samples, just made or stored: by an answer, or by a vote over its threads' answers.
+ */
 #ifndef PIPELINE_JUDGE_H
 #define PIPELINE_JUDGE_H
 
 #include "base/arena.h"
 #include "pipeline/plan.h"
 
-enum { JUDGE_BYTES_MAX = 64 << 20 }; /* enough of an arena for one sample */
+/* Judges what a sample answered by one of its run's checkers. verdicts: [1 + a->thread_count], of
+   which *made are filled: the sample's, and where its threads vote one for each of them behind it.
+   What a vote is worth is the mean over the keys that are tied for most votes. memory is for voters
+   alone, and not reset. E_MEMORY; errors of the checker. Any thread. */
+MUST_CHECK status judge_sample(const planned_run *r, const checker *c, const store_answer *a,
+                               arena *memory, store_verdict *verdicts, int *made, detail *err);
 
-/* What a checker reads of a sample; all borrowed. */
-typedef struct judge_input {
-  const char *target;
-  const char *answer; /* NULL: none */
-  const char *trace;  /* of the first thread */
-  size_t trace_bytes;
-} judge_input;
-
-/* What a vote is counted from. */
-typedef struct judge_thread {
-  int32_t ordinal;
-  const char *role;
-  const char *answer, *vote_key; /* NULL: none */
-} judge_thread;
-
-/* verdicts: [1 + count]; *made is how many. The first is the sample's. Where its threads vote each
-   has a verdict of its own behind it, and the sample's score is what the vote is worth: of tied
-   keys the mean. Errors of the checker. */
-MUST_CHECK status judge_sample(const planned_run *r, const checker *c, const judge_input *in,
-                               const judge_thread *threads, int count, arena *memory,
-                               store_verdict *verdicts, int *made, detail *err);
-/* The same of rows for the store. */
-MUST_CHECK status judge_made(const planned_run *r, const checker *c, const judge_input *in,
-                             const store_thread *rows, int count, arena *memory,
-                             store_verdict *verdicts, int *made, detail *err);
+/* Judges a run's stored samples by one checker; see store_rescore. */
+MUST_CHECK status judge_run(store *s, const planned_run *r, const checker *c, int all,
+                            int64_t *judged, int64_t *changed, detail *err);
 
 #endif

@@ -16,8 +16,16 @@ static int64_t half_of_memory(void) {
   return pages > 0 && bytes > 0 ? (int64_t)pages * bytes / 2 : (int64_t)1 << 30;
 }
 
-static int64_t page_bytes(const model_config *c, int fp32) {
-  return (int64_t)2 * c->layers * c->kv_heads * c->head_size * PAGE_KEYS * (fp32 ? 4 : 2);
+/* Of the cache, by the forward pass's own arithmetic. */
+static int64_t page_bytes(const model_config *c, const engine_options *o) {
+  return forward_size(c, &(forward_options){.backend = o->backend,
+                                            .compute = o->compute,
+                                            .rows = 1,
+                                            .outputs = 1,
+                                            .pages = 1,
+                                            .page_keys = PAGE_KEYS,
+                                            .positions = o->positions})
+      .cache;
 }
 
 static int larger(int a, int b) {
@@ -34,7 +42,7 @@ static int pages_of_one(const engine_options *o) {
 static int choose_pages(const plan *p, const model_config *c, const engine_options *o) {
   int64_t a_thread = pages_of_one(o), all = a_thread * o->slots;
   int64_t given = p->job->engine.kv_memory_bytes;
-  int64_t pages = (given ? given : half_of_memory()) / page_bytes(c, p->job->engine.fp32);
+  int64_t pages = (given ? given : half_of_memory()) / page_bytes(c, o);
   if (pages > all) pages = all;
   if (pages < a_thread && !given) pages = a_thread;
   return pages < INT32_MAX ? (int)pages : INT32_MAX;
@@ -45,17 +53,13 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
   const job_engine *given = &p->job->engine;
   const model_config *c = model_config_of(m->model);
   int threads_of_one = 1;
-  engine_options o = {.backend = strcmp(given->backend, "auto") ? given->backend : "cpu",
-                      .compute = given->fp32 ? COMPUTE_FP32 : COMPUTE_BF16,
-                      .threads = threads < KERNELS_THREADS_MAX ? threads : KERNELS_THREADS_MAX,
-                      .positions = FINGERPRINT_POSITIONS,
-                      .page_keys = PAGE_KEYS,
-                      .policy = ENGINE_FILL_MEMORY,
-                      .preemption = ENGINE_RECOMPUTE};
+  engine_options o = job_engine_options(given);
+  o.threads = threads < KERNELS_THREADS_MAX ? threads : KERNELS_THREADS_MAX;
+  o.positions = FINGERPRINT_POSITIONS;
+  o.page_keys = PAGE_KEYS;
   for (size_t i = 0; i < count; i++) {
-    const json_t *n = json_object_get(runs[i]->parameters, "n");
     o.positions = larger(o.positions, runs[i]->rules.positions);
-    if (n) threads_of_one = larger(threads_of_one, (int)json_integer_value(n));
+    threads_of_one = larger(threads_of_one, runs[i]->rules.threads);
   }
   if (o.positions > c->context) o.positions = c->context;
   o.slots = alone ? threads_of_one : given->slots ? given->slots : SLOTS;
@@ -113,9 +117,9 @@ static status check_run(store *s, const planned_run *r, const hash *here, detail
 }
 
 status model_engine_check(const job_model *m, const engine_options *o, detail *err) {
-  int needed = pages_of_one(o), fp32 = o->compute == COMPUTE_FP32;
+  int needed = pages_of_one(o);
   if (o->pages >= needed) return OK;
-  int64_t bytes = needed * page_bytes(model_config_of(m->model), fp32);
+  int64_t bytes = needed * page_bytes(model_config_of(m->model), o);
   return fault(
       err, E_INPUT,
       "engine.kv_memory holds %d pages of %d tokens, and one thread of %s may need %d, for "

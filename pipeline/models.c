@@ -175,15 +175,9 @@ status job_model_class(const engine_options *options, text *out, detail *err) {
   return text_state(out, err);
 }
 
-/* A member of a group that is there or is made, unless it is set. */
-static int settle_one(json_t *parameters, const char *group, const char *key, json_t *value) {
-  json_t *inner = json_object_get(parameters, group);
-  int good = value != NULL;
-  if (good && !inner) {
-    inner = json_object();
-    good = inner && json_object_set_new(parameters, group, inner) == 0;
-  }
-  if (good && !json_object_get(inner, key)) return json_object_set_new(inner, key, value) == 0;
+/* Puts a value whose reference it takes, unless there is one already. */
+static int settle_one(json_t *parameters, const char *path, json_t *value) {
+  int good = value && (json_path_get(parameters, path) || json_path_put(parameters, path, value));
   json_decref(value);
   return good;
 }
@@ -192,12 +186,12 @@ status job_model_settle(const job_model *m, const json_t *parameters, json_t **o
   const model_generation *g = model_generation_of(m->model);
   json_t *settled = json_deep_copy(parameters);
   int good = settled != NULL;
-  good = good && settle_one(settled, "sampling", "temperature", json_real(g->temperature));
-  good = good && settle_one(settled, "sampling", "top_k", json_integer(g->top_k));
-  good = good && settle_one(settled, "sampling", "top_p", json_real(g->top_p));
-  good = good && settle_one(settled, "sampling", "min_p", json_real(g->min_p));
+  good = good && settle_one(settled, "sampling.temperature", json_real(g->temperature));
+  good = good && settle_one(settled, "sampling.top_k", json_integer(g->top_k));
+  good = good && settle_one(settled, "sampling.top_p", json_real(g->top_p));
+  good = good && settle_one(settled, "sampling.min_p", json_real(g->min_p));
   good = good &&
-         settle_one(settled, "limit", "context", json_integer(model_config_of(m->model)->context));
+         settle_one(settled, "limit.context", json_integer(model_config_of(m->model)->context));
   if (!good) {
     json_decref(settled);
     return fault(err, E_MEMORY, "no memory for parameters");

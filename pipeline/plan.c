@@ -311,7 +311,7 @@ status plan_commit(plan *p, store *s, logger *messages, detail *err) {
     const planned_run *r = &p->runs[i];
     for (int k = 0; !st && !r->fresh && k < r->checker_count; k++) {
       int64_t judged = 0, changed = 0;
-      st = plan_rescore(s, r, r->checkers[k], 0, &judged, &changed, err);
+      st = judge_run(s, r, r->checkers[k], 0, &judged, &changed, err);
       if (judged) {
         log_info(messages, "%s: %lld stored samples judged by %s %d", r->first->name,
                  (long long)judged, r->checkers[k]->name, r->checkers[k]->version);
@@ -360,64 +360,4 @@ status plan_explain(const plan *p, store *s, text *out, detail *err) {
   }
   json_decref(known);
   return st;
-}
-
-/* ---- judging --------------------------------------------------------------------------------- */
-
-status plan_judge(const planned_run *r, const checker *c, const char *target, const char *answer,
-                  const char *trace, size_t trace_bytes, store_verdict *out, detail *err) {
-  checker_input in = {.target = target,
-                      .answer = answer,
-                      .trace = trace,
-                      .trace_bytes = trace_bytes,
-                      .parameters = r->parameters};
-  checker_verdict v;
-  int64_t failures = memory_failures();
-  status s = c->judge(&in, &v, err);
-  /* A verdict of what memory cut short is no verdict; checkers themselves are pure. */
-  if (!s && memory_failures() != failures) s = fault(err, E_MEMORY, "no memory to judge a sample");
-  if (s) return s;
-  *out = (store_verdict){.thread = -1,
-                         .checker = c->name,
-                         .reason = v.reason,
-                         .version = c->version,
-                         .correct = v.correct,
-                         .score = v.score};
-  return OK;
-}
-
-typedef struct judge_context {
-  const planned_run *run;
-  const checker *checker;
-  arena *memory; /* of one sample */
-} judge_context;
-
-/* Of a store that may come from anybody: the ordinals are those that it said. */
-static status judge_stored(void *context, const store_answer *a, store_verdict *verdicts,
-                           int *count, detail *err) {
-  const judge_context *c = context;
-  arena_reset(c->memory);
-  judge_thread *threads = arena_take(c->memory, (size_t)a->thread_count + 1, sizeof *threads);
-  if (!threads) return arena_full(c->memory, err);
-  for (int i = 0; i < a->thread_count; i++) {
-    const store_answer_thread *t = &a->threads[i];
-    threads[i] = (judge_thread){
-        .ordinal = t->ordinal, .role = t->role, .answer = t->answer, .vote_key = t->vote_key};
-  }
-  judge_input in = {
-      .target = a->target, .answer = a->answer, .trace = a->trace, .trace_bytes = a->trace_bytes};
-  return judge_sample(c->run, c->checker, &in, threads, a->thread_count, c->memory, verdicts, count,
-                      err);
-}
-
-status plan_rescore(store *s, const planned_run *r, const checker *c, int all, int64_t *judged,
-                    int64_t *changed, detail *err) {
-  judge_context context = {.run = r, .checker = c};
-  status failed = arena_open(&context.memory, JUDGE_BYTES_MAX, err);
-  if (!failed) {
-    failed = store_rescore(s, r->run, c->name, c->version, all, judge_stored, &context, judged,
-                           changed, err);
-  }
-  arena_close(context.memory);
-  return failed;
 }

@@ -70,14 +70,4 @@ size_t plan_left(const plan *p, const job_model *of, planned_run **runs);
 /* Says for each condition whether its run is there and, where not, which field makes it new. */
 MUST_CHECK status plan_explain(const plan *p, store *s, text *out, detail *err);
 
-/* The verdict of one of the run's checkers on a sample: answer may be NULL; trace is the root's.
-   Any thread. */
-MUST_CHECK status plan_judge(const planned_run *r, const checker *c, const char *target,
-                             const char *answer, const char *trace, size_t trace_bytes,
-                             store_verdict *out, detail *err);
-
-/* Judges a run's stored samples by one checker; see store_rescore. */
-MUST_CHECK status plan_rescore(store *s, const planned_run *r, const checker *c, int all,
-                               int64_t *judged, int64_t *changed, detail *err);
-
 #endif

@@ -111,10 +111,9 @@ static status mean_of_run(store *s, int64_t run, double *mean, detail *err) {
 /* As long as the threads of other runs of this model and mode, unless a limit says less. */
 static status mean_of_mode(store *s, const planned_run *r, double *mean, detail *err) {
   int64_t tokens = 0, most = r->rules.tokens_thread;
-  const json_t *n = json_object_get(r->parameters, "n");
   status st = store_expected_tokens(s, &r->model->hash, r->first->mode->name, 0, &tokens, err);
   if (most && tokens > most) tokens = most;
-  if (!st && tokens) *mean = (double)tokens * (n ? (double)json_integer_value(n) : 1);
+  if (!st && tokens) *mean = (double)tokens * r->rules.threads;
   return st;
 }
 

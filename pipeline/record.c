@@ -135,17 +135,6 @@ static const char *limit_met(const runner_thread *threads, int count) {
   return met;
 }
 
-static int64_t first_token(const runner_sample *s) {
-  int count;
-  const runner_thread *threads = runner_sample_threads(s, &count);
-  int64_t first = -1;
-  for (int i = 0; i < count; i++) {
-    int64_t own = threads[i].first_token_ns;
-    if (own >= 0 && (first < 0 || own < first)) first = own;
-  }
-  return first;
-}
-
 status record_row(const record_place *at, const runner_sample *s, int64_t offset_ns, arena *memory,
                   store_sample *out, detail *err) {
   int count, winner = runner_sample_winner(s);
@@ -161,7 +150,7 @@ status record_row(const record_place *at, const runner_sample *s, int64_t offset
                         .vote_key = winner < 0 ? NULL : threads[winner].vote_key,
                         .queued_ns = at->queued_ns,
                         .started_ns = runner_sample_started_ns(s) + offset_ns,
-                        .first_token_ns = at_store(first_token(s), offset_ns),
+                        .first_token_ns = at_store(runner_sample_first_token_ns(s), offset_ns),
                         .ended_ns = runner_sample_ended_ns(s) + offset_ns,
                         .batch_samples = runner_sample_in_flight(s),
                         .derived = at->derived,
@@ -177,25 +166,45 @@ status record_row(const record_place *at, const runner_sample *s, int64_t offset
   return failed;
 }
 
+/* The row as a checker reads it, now or when it is judged again. */
+static status answer_of(const store_sample *row, const char *target, arena *memory,
+                        store_answer *out, detail *err) {
+  store_answer_thread *threads = arena_take(memory, (size_t)row->thread_count, sizeof *threads);
+  if (!threads) return arena_full(memory, err);
+  for (int32_t i = 0; i < row->thread_count; i++) {
+    const store_thread *t = &row->threads[i];
+    threads[i] = (store_answer_thread){.ordinal = i,
+                                       .role = t->role,
+                                       .finish = t->finish,
+                                       .answer = t->answer,
+                                       .vote_key = t->vote_key};
+  }
+  *out = (store_answer){.target = target,
+                        .answer = row->answer,
+                        .vote_key = row->vote_key,
+                        .status = row->status,
+                        .trace = row->threads[0].text,
+                        .trace_bytes = row->threads[0].text_bytes,
+                        .threads = threads,
+                        .thread_count = row->thread_count};
+  return OK;
+}
+
 static status put(store *into, const record_place *at, const char *target, const store_sample *row,
                   arena *memory, detail *err) {
   const planned_run *r = at->run;
   int verdict_count = 0;
+  store_answer said;
   store_verdict *verdicts =
       arena_take(memory, (size_t)(1 + row->thread_count) * PLAN_CHECKERS_MAX, sizeof *verdicts);
   if (!verdicts) return arena_full(memory, err);
-  judge_input in = {.target = target,
-                    .answer = row->answer,
-                    .trace = row->threads[0].text,
-                    .trace_bytes = row->threads[0].text_bytes};
-  for (int i = 0; i < r->checker_count; i++) {
+  status failed = answer_of(row, target, memory, &said, err);
+  for (int i = 0; !failed && i < r->checker_count; i++) {
     int made = 0;
-    status failed = judge_made(r, r->checkers[i], &in, row->threads, row->thread_count, memory,
-                               verdicts + verdict_count, &made, err);
-    if (failed) return failed;
+    failed = judge_sample(r, r->checkers[i], &said, memory, verdicts + verdict_count, &made, err);
     verdict_count += made;
   }
-  return store_put(into, row, verdicts, (size_t)verdict_count, err);
+  return failed ? failed : store_put(into, row, verdicts, (size_t)verdict_count, err);
 }
 
 /* What is known of a sample that failed. */

@@ -240,6 +240,15 @@ int64_t runner_sample_started_ns(const runner_sample *s) {
   return s->started_ns;
 }
 
+int64_t runner_sample_first_token_ns(const runner_sample *s) {
+  int64_t first = -1;
+  for (int i = 0; i < s->count; i++) {
+    int64_t own = s->threads[i].first_token_ns;
+    if (own >= 0 && (first < 0 || own < first)) first = own;
+  }
+  return first;
+}
+
 int64_t runner_sample_ended_ns(const runner_sample *s) {
   return s->ended_ns;
 }

@@ -17,7 +17,7 @@
 #include "pipeline/models.h"
 #include "solvers/mode.h"
 
-enum { RUNNER_ENDS_MAX = 16, RUNNER_SUPPRESSED_MAX = 64 };
+enum { RUNNER_SUPPRESSED_MAX = OPTION_TEXTS_MAX };
 
 /* What the samples of one run have in common, resolved to tokens. */
 typedef struct runner_rules {
@@ -25,10 +25,11 @@ typedef struct runner_rules {
   const json_t *parameters; /* as job_model_settle made them; borrowed */
   protocol *protocol;       /* owned */
   const tokenizer *tokenizer;
-  uint32_t begin[MODEL_BEGIN_MAX], ends[RUNNER_ENDS_MAX], suppressed[RUNNER_SUPPRESSED_MAX];
+  uint32_t begin[MODEL_BEGIN_MAX], ends[CONFIG_END_IDS_MAX], suppressed[RUNNER_SUPPRESSED_MAX];
   int begin_count, end_count, suppressed_count;
   float temperature, top_p, min_p;
   int top_k;
+  int threads;                         /* that a sample of the mode begins with */
   int64_t tokens_total, tokens_thread; /* limits; 0: none */
   int64_t context; /* tokens of the longest thread, a finisher's apart: declared, or what the model
                       leaves beside a finisher */
@@ -97,7 +98,8 @@ const runner_thread *runner_sample_threads(const runner_sample *s, int *count);
 int runner_sample_winner(const runner_sample *s);
 /* OK; or why the sample failed, which is no fault of what it is run with. */
 status runner_sample_state(const runner_sample *s, detail *why);
-int64_t runner_sample_started_ns(const runner_sample *s); /* by clock_monotonic_ns */
+int64_t runner_sample_started_ns(const runner_sample *s);     /* by clock_monotonic_ns */
+int64_t runner_sample_first_token_ns(const runner_sample *s); /* of any thread; -1: there is none */
 int64_t runner_sample_ended_ns(const runner_sample *s);
 double runner_sample_in_flight(const runner_sample *s); /* samples with it, mean over its steps */
 void runner_sample_free(runner_sample *s);              /* NULL is a no-op */
@@ -135,8 +137,8 @@ MUST_CHECK status runner_derive(runner_sample **out, const runner_sample *from,
 /* ---- accounts ---------------------------------------------------------------------------------
  */
 
-/* Every count that docs/modes.md defines. Numbers that are not known are STORE_NONE there and -1
-   here. */
+/* The counts of docs/modes.md, in tokens of the model where nothing else is said there. -1: not
+   known, as tokens_ref of free text and nodes of what is no search. */
 typedef struct runner_costs {
   int64_t tokens_generated, tokens_injected, tokens_prompt, tokens_finisher, tokens_total;
   int64_t tokens_ref;
@@ -144,10 +146,10 @@ typedef struct runner_costs {
   int64_t context_peak, wait_steps;
   double flops;
   int64_t kv_token_steps;
-  int64_t nodes_explored, nodes_duplicate; /* -1: no search */
+  int64_t nodes_explored, nodes_duplicate;
 } runner_costs;
 
-/* E_MEMORY. */
+/* Of a sample that did not fail; c: of the model that made it. E_MEMORY. */
 MUST_CHECK status runner_account(const runner_sample *s, const model_config *c, runner_costs *out,
                                  detail *err);
 /* 64 bits over a thread's tokens and the log-probabilities of those that it sampled. */

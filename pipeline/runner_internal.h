@@ -84,8 +84,6 @@ MUST_CHECK status sample_new(runner_sample **out, runner *r, const runner_task *
 MUST_CHECK status sample_start(runner_sample *s, detail *err);
 /* What the generator said of one thread. */
 MUST_CHECK status sample_take(runner_sample *s, int thread, const engine_event *ev, detail *err);
-/* The sample is of no use: its threads go, and why says what was wrong. */
-void sample_fail(runner_sample *s, status code, const char *why);
 
 /* ---- runner_text.c --------------------------------------------------------------------------- */
 

@@ -4,12 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-static const json_t *find(const json_t *parameters, const char *group, const char *key) {
-  return json_object_get(group ? json_object_get(parameters, group) : parameters, key);
-}
-
-static int64_t integer_of(const json_t *parameters, const char *group, const char *key) {
-  return json_integer_value(find(parameters, group, key));
+static int64_t integer_of(const json_t *parameters, const char *path) {
+  return json_integer_value(json_path_get(parameters, path));
 }
 
 static status read_sampling(runner_rules *r, detail *err) {
@@ -29,7 +25,7 @@ static status read_sampling(runner_rules *r, detail *err) {
 
 /* The tokenizer's own beginning, or as many begin tokens as the condition says. */
 static status read_begin(runner_rules *r, const job_model *of, detail *err) {
-  const json_t *given = find(r->parameters, NULL, "begin");
+  const json_t *given = json_path_get(r->parameters, "begin");
   int64_t id = model_generation_of(of->model)->begin_id;
   if (!given) {
     r->begin_count = of->begin_count;
@@ -71,9 +67,10 @@ static status read_suppressed(runner_rules *r, const job_model *of, detail *err)
 /* A finisher needs its place behind the longest context, so that it is there when it is needed. */
 static status read_limits(runner_rules *r, const job_model *of, detail *err) {
   int64_t model_context = model_config_of(of->model)->context;
-  r->tokens_total = integer_of(r->parameters, "limit", "tokens_total");
-  r->tokens_thread = integer_of(r->parameters, "limit", "tokens_thread");
-  r->context = integer_of(r->parameters, "limit", "context");
+  r->threads = json_path_get(r->parameters, "n") ? (int)integer_of(r->parameters, "n") : 1;
+  r->tokens_total = integer_of(r->parameters, "limit.tokens_total");
+  r->tokens_thread = integer_of(r->parameters, "limit.tokens_thread");
+  r->context = integer_of(r->parameters, "limit.context");
   r->finisher_tokens =
       protocol_has_finisher(r->protocol) ? protocol_finisher_tokens(r->protocol) : 0;
   int64_t kept = r->finisher_tokens ? r->finisher_tokens + RUNNER_FINISHER_FED_MAX : 0;
@@ -82,7 +79,7 @@ static status read_limits(runner_rules *r, const job_model *of, detail *err) {
                  "limit.context is %lld%s, and model %s was made for %lld tokens: write limit: "
                  "{context: %lld} or less",
                  (long long)r->context,
-                 find(r->parameters, NULL, "preset") ? ", as its preset has it" : "", of->name,
+                 json_path_get(r->parameters, "preset") ? ", as its preset has it" : "", of->name,
                  (long long)model_context, (long long)model_context);
   }
   if (kept >= model_context) {
@@ -97,7 +94,7 @@ static status read_limits(runner_rules *r, const job_model *of, detail *err) {
 
 /* What a condition writes itself is refused before a sample needs it. */
 static status check_finisher(const runner_rules *r, detail *err) {
-  const json_t *words = find(r->parameters, "finisher", "text");
+  const json_t *words = json_path_get(r->parameters, "finisher.text");
   token_list fed = {0};
   if (!words) return OK;
   status failed =
@@ -113,7 +110,6 @@ static status check_finisher(const runner_rules *r, detail *err) {
 
 static void read_ends(runner_rules *r, const job_model *of) {
   const model_generation *generation = model_generation_of(of->model);
-  _Static_assert((int)RUNNER_ENDS_MAX >= (int)CONFIG_END_IDS_MAX, "room for all end ids");
   r->end_count = generation->end_count;
   memcpy(r->ends, generation->end_ids, (size_t)r->end_count * sizeof *r->ends);
 }

@@ -9,7 +9,8 @@ static int is_the_samples(status s) {
   return s == E_INPUT || s == E_LIMIT;
 }
 
-void sample_fail(runner_sample *s, status code, const char *why) {
+/* The sample is of no use: its threads go, and why says what was wrong. */
+static void sample_fail(runner_sample *s, status code, const char *why) {
   for (int i = 0; i < s->count; i++)
     runner_withdraw(s, i);
   s->is_over = 1;

@@ -1,6 +1,7 @@
 #include "pipeline/sample.h"
 
 #include "base/memory.h"
+#include "pipeline/judge.h"
 #include "pipeline/same.h"
 
 #include <string.h>
@@ -52,9 +53,13 @@ static status judge(workpiece *piece, const sample_work *w, detail *err) {
   if (!s) s = text_state(&piece->vote_key, err);
   /* A key that is built of expressions which memory cut short would be another one, or none. */
   if (!s && memory_failures() != failures) s = fault(err, E_MEMORY, "no memory to judge a sample");
+  store_answer said = {.target = w->target,
+                       .answer = answer,
+                       .trace = text_string(root),
+                       .trace_bytes = root->bytes};
   for (int i = 0; !s && i < w->run->checker_count; i++) {
-    s = plan_judge(w->run, w->run->checkers[i], w->target, answer, text_string(root), root->bytes,
-                   &piece->verdicts[i], err);
+    int made;
+    s = judge_sample(w->run, w->run->checkers[i], &said, NULL, &piece->verdicts[i], &made, err);
   }
   return s;
 }

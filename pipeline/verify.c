@@ -135,17 +135,6 @@ static status compare_model(verification *v, const entry *e, const stored_sample
   return failed;
 }
 
-static int64_t first_token_ns(const runner_sample *s) {
-  int count;
-  const runner_thread *threads = runner_sample_threads(s, &count);
-  int64_t first = INT64_MAX;
-  for (int i = 0; i < count; i++) {
-    if (threads[i].first_token_ns >= 0 && threads[i].first_token_ns < first)
-      first = threads[i].first_token_ns;
-  }
-  return first == INT64_MAX ? STORE_NONE : first - runner_sample_started_ns(s);
-}
-
 /* pass -1: a warming up that nobody looks at. */
 static status check_model(verification *v, entry *e, const stored_sample *stored, int pass,
                           text *lines, int *count, detail *err) {
@@ -153,10 +142,11 @@ static status check_model(verification *v, entry *e, const stored_sample *stored
   status failed = compute(v, e, stored, &made, err);
   if (!failed && pass >= 0) failed = compare_model(v, e, stored, made, lines, count, err);
   if (!failed && pass >= 0 && keeps_times(v)) {
+    int64_t began = runner_sample_started_ns(made), first = runner_sample_first_token_ns(made);
     store_alone alone = {.sample = e->id,
                          .pass = pass,
-                         .total_ns = runner_sample_ended_ns(made) - runner_sample_started_ns(made),
-                         .first_token_ns = first_token_ns(made)};
+                         .total_ns = runner_sample_ended_ns(made) - began,
+                         .first_token_ns = first < 0 ? STORE_NONE : first - began};
     failed = store_alone_put(v->store, &alone, err);
   }
   runner_sample_free(made);

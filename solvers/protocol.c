@@ -20,40 +20,11 @@ static const protocol_table *find_table(const char *name) {
 
 /* ---- parameters ------------------------------------------------------------------------------ */
 
-/* The part of a path up to its first dot, and what follows that dot (NULL: nothing). */
-static const char *path_head(const char *path, char head[64]) {
-  const char *dot = strchr(path, '.');
-  size_t bytes = dot ? (size_t)(dot - path) : strlen(path);
-  REQUIRE(bytes < 64);
-  memcpy(head, path, bytes);
-  head[bytes] = 0;
-  return dot ? dot + 1 : NULL;
-}
-
-const json_t *parameter_get(const json_t *parameters, const char *path) {
-  char head[64];
-  while (path && parameters) {
-    path = path_head(path, head);
-    parameters = json_object_get(parameters, head);
-  }
-  return parameters;
-}
-
-/* Puts value, whose reference it takes; the paths of settings have one dot at most. */
-static status parameter_put(json_t *parameters, const char *path, json_t *value, detail *err) {
-  char head[64];
-  const char *rest = path_head(path, head);
-  int failed = 0;
-  if (rest && !json_object_get(parameters, head)) {
-    failed = json_object_set_new(parameters, head, json_object());
-  }
-  json_t *in = rest ? json_object_get(parameters, head) : parameters;
-  if (failed) {
-    json_decref(value);
-  } else {
-    failed = json_object_set_new(in, rest ? rest : head, value);
-  }
-  return failed ? fault(err, E_MEMORY, "no memory for a condition's parameters") : OK;
+/* Puts value, whose reference it takes; NULL: memory was out already. */
+static status put_setting(json_t *parameters, const char *path, json_t *value, detail *err) {
+  int good = value && json_path_put(parameters, path, value);
+  json_decref(value);
+  return good ? OK : fault(err, E_MEMORY, "no memory for a condition's parameters");
 }
 
 static status find_named(const json_t *parameters, const protocol_table **out, detail *err) {
@@ -66,7 +37,7 @@ static status find_named(const json_t *parameters, const protocol_table **out, d
 
 static status refuse_unused(const protocol_table *t, const json_t *parameters, detail *err) {
   for (const protocol_unused *u = t->unused; u->key; u++) {
-    if (!parameter_get(parameters, u->key)) continue;
+    if (!json_path_get(parameters, u->key)) continue;
     return fault(err, E_INPUT, "'%s' is not used by protocol %s: %s; remove it", u->key, t->name,
                  u->why);
   }
@@ -76,10 +47,10 @@ static status refuse_unused(const protocol_table *t, const json_t *parameters, d
 static status apply_preset(const protocol_table *t, json_t *parameters, detail *err) {
   status s = OK;
   for (const protocol_setting *v = t->preset; !s && v->key; v++) {
-    if (parameter_get(parameters, v->key)) continue;
+    if (json_path_get(parameters, v->key)) continue;
     json_t *value =
         v->type == OPTION_REAL ? json_real(v->value) : json_integer((json_int_t)v->value);
-    s = parameter_put(parameters, v->key, value, err);
+    s = put_setting(parameters, v->key, value, err);
   }
   return s;
 }
@@ -93,7 +64,7 @@ status protocol_resolve(json_t *parameters, detail *err) {
   protocol_close(p);
   if (json_object_get(parameters, "preset")) s = apply_preset(t, parameters, err);
   if (!s && !json_object_get(parameters, "vote_key")) {
-    s = parameter_put(parameters, "vote_key", json_string("canonical"), err);
+    s = put_setting(parameters, "vote_key", json_string("canonical"), err);
   }
   return s;
 }
@@ -118,8 +89,8 @@ status protocol_open(protocol **out, const json_t *parameters, detail *err) {
   p->table = t;
   const char *key = json_string_value(json_object_get(parameters, "vote_key"));
   p->votes_literally = key && !strcmp(key, "literal");
-  p->finisher_tokens = (int)json_integer_value(parameter_get(parameters, "finisher.tokens"));
-  p->label_tokens = json_integer_value(parameter_get(parameters, "label.tokens"));
+  p->finisher_tokens = (int)json_integer_value(json_path_get(parameters, "finisher.tokens"));
+  p->label_tokens = json_integer_value(json_path_get(parameters, "label.tokens"));
   s = arena_open(&p->memory, KEPT_BYTES_MAX, err);
   if (!s && t->take) s = t->take(p, parameters, err);
   if (s) {

@@ -82,14 +82,14 @@ static status keep_stops(protocol *p, const json_t *stops, detail *err) {
 }
 
 static status take(protocol *p, const json_t *parameters, detail *err) {
-  status s = protocol_keep(p, parameter_get(parameters, "prompt"), &p->template, err);
+  status s = protocol_keep(p, json_path_get(parameters, "prompt"), &p->template, err);
   if (!s) s = check_template(p->template, err);
   if (!s) {
-    s = protocol_keep(p, parameter_get(parameters, "finisher.text"), &p->finisher_text, err);
+    s = protocol_keep(p, json_path_get(parameters, "finisher.text"), &p->finisher_text, err);
   }
   if (!s) s = check_finisher(p, parameters, err);
-  if (!s) s = open_answer(p, parameter_get(parameters, "answer"), err);
-  return s ? s : keep_stops(p, parameter_get(parameters, "stop"), err);
+  if (!s) s = open_answer(p, json_path_get(parameters, "answer"), err);
+  return s ? s : keep_stops(p, json_path_get(parameters, "stop"), err);
 }
 
 static status put_prompt(const protocol *p, const char *question, const char *target, text *out,

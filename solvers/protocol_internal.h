@@ -53,8 +53,7 @@ struct protocol {
 
 extern const protocol_table protocol_countdown_sos, protocol_countdown_sosp, protocol_generic;
 
-/* The parameter at a dotted path, NULL where there is none; its text, copied (NULL: none). */
-const json_t *parameter_get(const json_t *parameters, const char *path);
+/* A parameter's text, copied; NULL: there is none. */
 MUST_CHECK status protocol_keep(protocol *p, const json_t *value, const char **out, detail *err);
 
 #endif

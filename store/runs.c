@@ -16,11 +16,6 @@ status store_run_find(store *s, const char *identity_json, int64_t *run, detail 
 }
 
 /* NULL binds NULL. */
-static void bind_hash(call *k, const hash *h) {
-  blob bytes = {.data = h ? h->bytes : NULL, .bytes = HASH_BYTES};
-  call_blob_or_null(k, &bytes);
-}
-
 status store_run_fingerprint(store *s, int64_t run, hash *out, int *found, detail *err) {
   int there;
   *found = 0;
@@ -80,10 +75,10 @@ static status add_run(store *s, const store_run_new *r, detail *err) {
   call_text(&k, r->mode);
   call_text(&k, r->protocol);
   call_text(&k, r->parameters_json);
-  bind_hash(&k, r->model);
+  blob model = {.data = r->model ? r->model->bytes : NULL, .bytes = HASH_BYTES};
+  call_blob_or_null(&k, &model);
   call_text(&k, r->token_unit);
   call_text(&k, r->determinism_class);
-  bind_hash(&k, r->fingerprint);
   call_int(&k, r->seed);
   return call_run(&k, err);
 }

@@ -46,7 +46,7 @@
   X(RUN_FIND, "SELECT id FROM run WHERE identity = ?")                                             \
   X(RUN_ADD,                                                                                       \
     "INSERT INTO run (identity, identity_json, task_set, mode, protocol, parameters, model_hash, " \
-    "token_unit, determinism_class, fingerprint, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")  \
+    "token_unit, determinism_class, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                  \
   X(RUN_FINGERPRINT, "SELECT fingerprint FROM run WHERE id = ?")                                   \
   X(RUN_MARK, "UPDATE run SET fingerprint = ? WHERE id = ? AND fingerprint IS NULL")               \
   X(MODEL_ADD, "INSERT INTO model (hash, name, architecture, parameters, context, vocabulary, "    \

@@ -121,18 +121,16 @@ typedef struct store_run_new {
   const char *identity_json; /* canonical */
   int64_t task_set;
   const char *mode, *protocol, *parameters_json, *token_unit, *determinism_class;
-  const hash *model;       /* NULL: none */
-  const hash *fingerprint; /* of the engine that makes it; NULL: none. No part of the identity */
+  const hash *model; /* NULL: none */
   int64_t seed;
 } store_run_new;
 
-/* Finds or makes the run with this identity. One that is there keeps its fingerprint, or its lack
-   of one. */
+/* Finds or makes the run with this identity. */
 MUST_CHECK status store_run(store *s, const store_run_new *r, int64_t *run, int *made, detail *err);
 /* The run with this identity, or 0. */
 MUST_CHECK status store_run_find(store *s, const char *identity_json, int64_t *run, detail *err);
-/* *found is 0 where the run has none. E_INPUT: no such run; E_STORE: what stands there is no hash.
- */
+/* The fingerprint of the engine that makes the run's samples, no part of its identity. *found is 0
+   where it has none yet. E_INPUT: no such run; E_STORE: what stands there is no hash. */
 MUST_CHECK status store_run_fingerprint(store *s, int64_t run, hash *out, int *found, detail *err);
 /* Gives a run that has no fingerprint this one; another that it has stays. */
 MUST_CHECK status store_run_mark(store *s, int64_t run, const hash *fingerprint, detail *err);

@@ -335,6 +335,28 @@ START_TEST(json_canonical_form) {
 }
 END_TEST
 
+START_TEST(json_paths_lead_through_objects) {
+  json_t *object = json_pack("{s:{s:i}, s:s}", "limit", "context", 64, "name", "x");
+  json_t *value = json_integer(7);
+  ck_assert_int_eq(json_integer_value(json_path_get(object, "limit.context")), 64);
+  ck_assert_str_eq(json_string_value(json_path_get(object, "name")), "x");
+  ck_assert(json_is_object(json_path_get(object, "limit")));
+  static const char *const nowhere[] = {"limi", "limit.", "limit.contex", "name.x", "context", ""};
+  for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++)
+    ck_assert_ptr_null(json_path_get(object, nowhere[i]));
+  ck_assert(json_path_put(object, "sampling.top_k", value));
+  ck_assert(json_path_put(object, "limit.tokens_total", value));
+  ck_assert(json_path_put(object, "name", value));
+  ck_assert_uint_eq(value->refcount, 4);
+  char *all = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT);
+  ck_assert_str_eq(all, "{\"limit\":{\"context\":64,\"tokens_total\":7},\"name\":7,"
+                        "\"sampling\":{\"top_k\":7}}");
+  free(all);
+  json_decref(value);
+  json_decref(object);
+}
+END_TEST
+
 /* Whatever the bytes, the literal parses; what is valid UTF-8 comes back as it was. */
 START_TEST(json_quote_takes_any_bytes) {
   hash task = hash_of("quote", 5);
@@ -412,6 +434,7 @@ int main(void) {
   tcase_add_test(all, json_refuses_with_a_line);
   tcase_add_test(all, strangers_are_named);
   tcase_add_test(all, json_canonical_form);
+  tcase_add_test(all, json_paths_lead_through_objects);
   tcase_add_test(all, json_quote_takes_any_bytes);
   tcase_add_test(all, log_writes_lines_and_rare_progress);
   tcase_add_test(all, clocks_move_forward);

@@ -66,11 +66,11 @@ static void add_vote_run(store *s, int64_t set, const char *fingerprint) {
                      .token_unit = "tok-1",
                      .determinism_class = "cpu-1 bf16",
                      .model = &model,
-                     .fingerprint = &bits,
                      .seed = 42};
   int64_t run;
   int made;
   ck_ok(store_run(s, &r, &run, &made, &err));
+  ck_ok(store_run_mark(s, run, &bits, &err));
   ck_ok(store_job_put(s, "night", "{\"name\":\"night\"}", &err));
   store_condition c = {.job = "night",
                        .name = "pool",
