@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh clone to a table: installs what is missing, builds, makes 1,000 Countdown tasks, runs
-# jobs/quickstart.yaml and prints which search was best at which budget. May be run again: what is
-# there stays. Options are handed to `nightjar run` (for example --max-wall 30s).
+# From a fresh clone to a table: installs what is missing, builds, makes 200 Countdown tasks, runs
+# jobs/quickstart.yaml (the published searches, and the model that ships) and prints which was best at
+# which budget. May be run again: what is there stays. Options are handed to `nightjar run` (for example --max-wall 30s).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,8 +23,8 @@ rm -f build-release.log
 "$program" --version
 built=$SECONDS
 
-step "1,000 Countdown tasks of the test partition"
-"$program" tasks make countdown --name countdown-test --count 1000 --seed 1 --db "$db"
+step "200 Countdown tasks of the test partition"
+"$program" tasks make countdown --name countdown-200 --count 200 --seed 1 --db "$db"
 
 step "jobs/quickstart.yaml"
 "$program" run jobs/quickstart.yaml --db "$db" "$@"
@@ -42,7 +42,7 @@ cat <<END
   packages $((installed - started)) s, build $((built - installed)) s, tasks and run $((ran - built)) s, all $((SECONDS - started)) s
 
 == next
-  $program trace 'apr beam=4/0/0' --db $db
+  $program trace 'model/0/0' --db $db
   $program compare apr sos+ --axis tokens_ref --at 4096 --db $db
   sqlite3 $db "SELECT condition, round(100*accuracy, 1), round(tokens_ref) FROM accuracy ORDER BY 2 DESC LIMIT 5"
 END

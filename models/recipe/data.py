@@ -41,20 +41,35 @@ def protocol_of(record):
     return record["search"]
 
 
+def operation(rng, numbers):
+    """A legal operation on two of the numbers, its text up to the equals sign, its result, and the numbers it leaves."""
+    a, b = sorted(rng.sample(range(len(numbers)), 2))
+    x, y = numbers[a], numbers[b]
+    big, small = max(x, y), min(x, y)
+    legal = [(x, "+", y, x + y), (x, "*", y, x * y), (big, "-", small, big - small)]
+    if small and big % small == 0:
+        legal.append((big, "/", small, big // small))
+    x, sign, y, result = rng.choice(legal)
+    return f"{x}{sign}{y}=", result, [n for i, n in enumerate(numbers) if i not in (a, b)] + [result]
+
+
 def arithmetic(rng):
-    """Lines of steps on small numbers, each followed by the state that it leaves."""
-    lines = []
-    for _ in range(rng.randint(8, 24)):
-        numbers = [rng.randint(1, 99) for _ in range(rng.randint(2, 4))]
-        a, b = rng.sample(range(len(numbers)), 2)
-        x, y = numbers[min(a, b)], numbers[max(a, b)]
-        big, small = max(x, y), min(x, y)
-        step = rng.choice([(x, "+", y, x + y), (x, "*", y, x * y), (big, "-", small, big - small)] +
-                          ([(big, "/", small, big // small)] if small and big % small == 0 else []))
-        rest = [n for i, n in enumerate(numbers) if i not in (a, b)] + [step[3]]
-        left = ", ".join(map(str, rest))
-        lines.append(f"Exploring Operation: {step[0]}{step[1]}{step[2]}={step[3]}, Resulting Numbers: [{left}]\n")
-    return "".join(lines)
+    """Operations alone: as lines of a search, and half of the texts bare, where products are most frequent, since a search
+    shows few of each. Only what follows from the operands counts."""
+    text, spans, bare = "", [], rng.random() < 0.5
+    for _ in range(rng.randint(12, 36)):
+        if bare and rng.random() < 0.6:
+            x, y = rng.randint(2, 99), rng.randint(2, 99)
+            asked, shown = f"{x}*{y}=", str(x * y)
+        elif bare:
+            asked, result, _ = operation(rng, [rng.randint(1, rng.choice((99, 99, 999))), rng.randint(1, 99)])
+            shown = str(result)
+        else:
+            asked, result, rest = operation(rng, [rng.randint(1, 99) for _ in range(rng.randint(2, 4))])
+            asked, shown = "Exploring Operation: " + asked, f"{result}, Resulting Numbers: [{', '.join(map(str, rest))}]"
+        spans.append(["generated", len(text) + len(asked), len(shown) + 1])
+        text += asked + shown + "\n"
+    return text, spans
 
 
 class Writer:
@@ -122,8 +137,7 @@ def main():
             writer.add(protocol_of(record), record["text"], record["spans"], label)
     wanted = sum(writer.counted.values()) * SHARES[-1] / (1 - SHARES[-1])
     while writer.counted["arithmetic"] < wanted:
-        text = arithmetic(rng)
-        writer.add("arithmetic", text, [["generated", 0, len(text)]], "")
+        writer.add("arithmetic", *arithmetic(rng), "")
     os.makedirs(arguments.output, exist_ok=True)
     numpy.save(os.path.join(arguments.output, "tokens.npy"), numpy.concatenate(writer.tokens))
     numpy.save(os.path.join(arguments.output, "counts.npy"), numpy.concatenate(writer.counts))

@@ -25,9 +25,10 @@ def main():
     parser.add_argument("-o", "--output", required=True)
     arguments = parser.parse_args()
     os.makedirs(arguments.output, exist_ok=True)
-    model = Model(Config())
-    model.load_state_dict(torch.load(arguments.weights, weights_only=True)["model"])
     vocabulary = tokenizer.build()["model"]["vocab"]
+    kept = torch.load(arguments.weights, weights_only=True)
+    model = Model(Config(**kept["shape"]), [vocabulary[str(n)] for n in range(1000)])
+    model.load_state_dict(kept["model"])
     begin, end, pad = (vocabulary[name] for name in (tokenizer.BEGIN, tokenizer.END, tokenizer.PAD))
     write(arguments.output, "config.json", model.c.hugging_face(begin, end, pad))
     write(arguments.output, "generation_config.json", dict(bos_token_id=begin, eos_token_id=end, pad_token_id=pad))

@@ -1,11 +1,19 @@
-"""The Llama family in plain PyTorch, small enough to train on two cores; names are those of transformers."""
+"""The Llama family in plain PyTorch, small enough to train on two cores; names are those of transformers.
+
+The rows of the integers 0 to 999 in the embedding, which is also the head, are a free part plus a learned map of fixed
+features (residues as points on circles, magnitude), so that what is learned of one number serves its neighbours and those
+of the same residue (compare Fourier number embeddings, arXiv:2502.09741). The two are added up for export: the model that
+ships is a plain Llama.
+"""
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 
 class Config:
-    def __init__(self, vocabulary=1376, hidden=192, layers=8, heads=6, kv_heads=2, head_size=32, feed_forward=512,
+    def __init__(self, vocabulary=1376, hidden=256, layers=4, heads=4, kv_heads=2, head_size=64, feed_forward=768,
                  context=8192, theta=10000.0, epsilon=1e-6):
         self.__dict__.update({k: v for k, v in locals().items() if k != "self"})
 
@@ -16,6 +24,19 @@ class Config:
                     max_position_embeddings=self.context, rope_theta=self.theta, rms_norm_eps=self.epsilon,
                     hidden_act="silu", attention_bias=False, mlp_bias=False, tie_word_embeddings=True,
                     torch_dtype="bfloat16", bos_token_id=begin, eos_token_id=end, pad_token_id=pad)
+
+
+PERIODS = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15, 20, 25, 50, 100, 200, 500, 1000, 2000]
+LOG_WAVES = 12
+
+
+def number_features():
+    """[1000, features], each row of length one."""
+    n = torch.arange(1000, dtype=torch.float64)
+    magnitude = torch.log(n + 1) / math.log(1000)
+    angles = [2 * math.pi * n / p for p in PERIODS] + [math.pi * k * magnitude for k in range(1, LOG_WAVES + 1)]
+    rows = torch.stack([wave(angle) for angle in angles for wave in (torch.cos, torch.sin)], dim=1)
+    return (rows / len(angles) ** 0.5).float()
 
 
 class Norm(nn.Module):
@@ -57,17 +78,24 @@ class Layer(nn.Module):
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         group = c.heads // c.kv_heads
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        with torch.autocast("cpu", enabled=False):  # fused attention of fp32 is the faster one on a CPU
+            y = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True).to(q.dtype)
         x = x + self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
         y = self.post_attention_layernorm(x)
         return x + self.down_proj(functional.silu(self.gate_proj(y)) * self.up_proj(y))
 
 
 class Model(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, numbers):
+        """numbers: the ids of 0 to 999."""
         super().__init__()
         self.c = c
+        features = number_features()
+        spread = torch.zeros(c.vocabulary, features.shape[1])
+        spread[torch.tensor(numbers)] = features
+        self.register_buffer("features", spread, persistent=False)
         self.embed_tokens = nn.Embedding(c.vocabulary, c.hidden)
+        self.numbers = nn.Linear(features.shape[1], c.hidden, bias=False)
         self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
         self.norm = Norm(c.hidden, c.epsilon)
         for p in self.parameters():
@@ -81,8 +109,12 @@ class Model(nn.Module):
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
-    def forward(self, tokens):  # [batch, length] -> hidden states
-        x = self.embed_tokens(tokens)
+    def table(self):
+        """The embedding as it is used: [vocabulary, hidden]."""
+        return self.embed_tokens.weight + functional.linear(self.features, self.numbers.weight)
+
+    def forward(self, tokens, table):  # [batch, length] -> hidden states
+        x = functional.embedding(tokens, table)
         length = tokens.shape[1]
         cos, sin = self.cos[:length].to(x.dtype), self.sin[:length].to(x.dtype)
         for layer in self.layers:
@@ -91,14 +123,15 @@ class Model(nn.Module):
 
     def loss(self, tokens, targets, counts):
         """Mean over the tokens that count; targets [batch, length], counts in 0 and 1."""
-        hidden = self.forward(tokens)
+        table = self.table()
+        hidden = self.forward(tokens, table)
         chosen = counts.bool()
-        logits = functional.linear(hidden[chosen], self.embed_tokens.weight)
+        logits = functional.linear(hidden[chosen], table)
         return functional.cross_entropy(logits.float(), targets[chosen])
 
     def tensors(self):
         """By transformers' names, in bf16."""
-        out = {"model.embed_tokens.weight": self.embed_tokens.weight, "model.norm.weight": self.norm.weight}
+        out = {"model.embed_tokens.weight": self.table(), "model.norm.weight": self.norm.weight}
         for i, layer in enumerate(self.layers):
             for name, p in layer.named_parameters():
                 place = "" if "layernorm" in name else "self_attn." if name[0] in "qkvo" else "mlp."
