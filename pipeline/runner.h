@@ -3,10 +3,14 @@
    sample is a function of the sample alone, whatever else is in flight and in whatever order the
    generator's events come.
 
-   Logical time: all threads of a sample that are spawned at its start begin at step 0; a thread's
-   n-th sampled token stands at step n (from 1). A limit on the tokens of all threads cuts at the
-   last step at which they are within it; so what a thread wrote is not told to the mode before that
-   step is known.
+   Logical time: solvers/mode.h. A limit on the tokens of all threads cuts at the last step at which
+   they are within it: a prompt of a child and what a thread is fed count from the step behind the
+   one at which they came, a root's prompt from the start. What a thread wrote is not told to the
+   mode before it is known that it stands within, and what comes behind the cut (children, joined
+   text) never was: a child has no token then. Where a limit is set or the mode asks for it, ends
+   are told in the order of their steps.
+
+   What does not fit into a thread's context is not fed: the thread ends there with limit "context".
 
    One thread of the program uses a runner. It borrows the generator, the rules and what they
    borrow. */
@@ -47,7 +51,12 @@ void runner_rules_close(runner_rules *r); /* a zeroed one is a no-op */
 
 /* ---- a sample as it was made ----------------------------------------------------------------- */
 
-typedef enum runner_span_kind { THREAD_PROMPT, THREAD_GENERATED, THREAD_FED } runner_span_kind;
+typedef enum runner_span_kind {
+  THREAD_PROMPT,
+  THREAD_GENERATED,
+  THREAD_CUT, /* generated, and cut from the context when the thread was fed */
+  THREAD_FED
+} runner_span_kind;
 
 /* Tokens of one origin, in the order in which the thread holds them. */
 typedef struct runner_span {
@@ -55,17 +64,29 @@ typedef struct runner_span {
   int is_finisher;
   size_t start, count;           /* in tokens of the thread */
   size_t text_start, text_bytes; /* in bytes of its text */
-  int64_t step; /* generated: logical step of the first token, the next ones following; else: the
-                   step after which it was fed */
+  int64_t step; /* generated or cut: logical step of the first token, the next ones following; else:
+                   the step after which it was fed */
+  int round;    /* fed: which round of the thread's children it joins; -1: none */
 } runner_span;
 
 typedef struct runner_thread {
-  char path[16];    /* keys its random numbers */
-  const char *role; /* a constant */
-  uint32_t *tokens; /* [count] */
+  char path[32];      /* keys its random numbers: "0.2" is the third child of thread 0 */
+  const char *role;   /* a constant */
+  int parent;         /* -1: none */
+  int round;          /* which spawn of its parent, from 0; -1: it has no parent */
+  int twin;           /* the thread that was computed in its place; -1: none */
+  const char *why;    /* MODE_REFUSE's; NULL: it ran */
+  int64_t spawned_at; /* its parent's generated tokens then, and when it was joined; -1: not so */
+  int64_t joined_at;
+  int64_t start, finish; /* logical steps: when it began, and its last token */
+  int64_t waited;        /* steps from its finish to the join; 0: it was not joined */
+  uint32_t *tokens;      /* [count], what was cut among them */
   size_t count, capacity;
+  size_t held; /* of them in its context; the most that ever were */
+  size_t held_most;
   float *logprobs, *filtered; /* [count] of generated tokens; 0 elsewhere */
   text text;                  /* what the tokens say, special ones left out */
+  text context;               /* the same without what was cut; empty where nothing was */
   runner_span *spans;         /* [span_count] without empty ones */
   int span_count, span_capacity;
   int64_t prompt, generated, fed; /* tokens; a finisher's included */
@@ -73,9 +94,10 @@ typedef struct runner_thread {
   int64_t cached;                 /* of its prompt, tokens that were stored already; measured */
   mode_end end;                   /* the last */
   int32_t which;                  /* MODE_END_STOP: of the stop strings */
-  size_t stop_at;                 /* MODE_END_STOP: its first byte in text */
-  const char *limit;             /* "tokens_total", "tokens_thread", "context"; NULL: it met none */
-  const char *answer, *vote_key; /* NULL: none */
+  size_t stop_at;                 /* MODE_END_STOP: its first byte in text (context where cut) */
+  const char *limit; /* "tokens_total", "tokens_thread", "context", "children", "rounds";
+                        NULL: it met none */
+  const char *answer, *vote_key;    /* NULL: none */
   int64_t first_token_ns, ended_ns; /* by the runner's clock; first_token_ns -1: none was sampled */
 } runner_thread;
 
@@ -96,6 +118,8 @@ const runner_task *runner_sample_task(const runner_sample *s);
 const runner_thread *runner_sample_threads(const runner_sample *s, int *count);
 /* The thread whose answer is the sample's; -1: nobody's. */
 int runner_sample_winner(const runner_sample *s);
+/* Rounds of spawning, of all threads together. */
+int runner_sample_rounds(const runner_sample *s);
 /* OK; or why the sample failed, which is no fault of what it is run with. */
 status runner_sample_state(const runner_sample *s, detail *why);
 int64_t runner_sample_started_ns(const runner_sample *s);     /* by clock_monotonic_ns */

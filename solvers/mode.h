@@ -3,9 +3,12 @@
    texts and never tokens, touches no file, clock or tensor, and the same events give the same
    commands, so that a mode is tested by a script of events.
 
-   Threads are numbered by the mode from 0 in the order in which it spawns them. What happens to
-   several threads at one logical step is told in the order of their numbers; across steps a mode
-   may hear of threads in any order, and must end with the same answer.
+   Threads are numbered by the mode from 0 in the order in which it spawns them. Time is logical: a
+   thread that is spawned at the start begins at step 0, a child at the step at which its parent
+   ended, and its n-th token stands n steps later; a parent that is fed goes on at the last step of
+   the children that it spawned since it was fed before, else where it ended. What happens to
+   several threads at one step is told in the order of their numbers; across steps a mode may hear
+   of threads in any order, and must end with the same answer, unless it asks for order.
 
    A machine belongs to one sample and one thread of the program at a time. */
 #ifndef SOLVERS_MODE_H
@@ -34,7 +37,8 @@ typedef struct mode_event {
   mode_thread thread; /* these of MODE_ENDED; all borrowed for the call */
   mode_end end;
   int32_t which;       /* MODE_END_STOP: index of the stop string */
-  const char *text;    /* all that the thread holds: prompt, what it wrote, what it was fed */
+  const char *text;    /* all that the thread holds: prompt, what it wrote and what it was fed,
+                          without what was cut */
   size_t text_bytes;   /* whole characters; need not be all that its tokens will say */
   size_t prompt_bytes; /* of them, its prompt */
   size_t fed_at;       /* where what it wrote since it was last fed begins */
@@ -42,8 +46,12 @@ typedef struct mode_event {
 } mode_event;
 
 typedef enum mode_command_kind {
-  MODE_SPAWN,  /* thread, role, text: its prompt. Its sampling begins */
-  MODE_FEED,   /* thread, text, is_finisher: it goes on behind this text */
+  MODE_SPAWN,  /* thread, parent, role, text: its prompt. Its sampling begins */
+  MODE_REFUSE, /* thread, parent, role, why: a thread that is there to be counted and never runs;
+                  nothing is told of it */
+  MODE_FEED,   /* thread, text, is_finisher, cuts and keep: it goes on behind this text */
+  MODE_STOP,   /* thread: it ends at the step of what is being told, what it wrote later is gone,
+                  and nothing more is told of it. Of modes that ask for order */
   MODE_ANSWER, /* thread, text, vote_key (either may be NULL): what the thread answers; once each */
   MODE_DONE    /* thread: whose answer is the sample's; MODE_NOBODY: there is none. The last */
 } mode_command_kind;
@@ -53,10 +61,21 @@ typedef enum mode_command_kind {
 typedef struct mode_command {
   mode_command_kind kind;
   mode_thread thread; /* SPAWN: the number that the new thread gets, the next one */
-  const char *role;   /* a constant: "root", "voter" */
-  const char *text;   /* [text_bytes] */
+  mode_thread parent; /* SPAWN, REFUSE: whose child it is, which rests; MODE_NOBODY: nobody's */
+  mode_thread twin; /* SPAWN of a child: an earlier child of the same parent, spawned since that was
+                       fed, with the same prompt; at temperature 0 it writes the same and is not
+                       computed again. MODE_NOBODY: it has none */
+  const char *role; /* a constant: "root", "voter", "child" */
+  const char *why;  /* REFUSE: a constant, "refused" by a limit or "unknown" node; a limit is the
+                       parent's that asked for too much, and named in limit */
+  const char *limit; /* REFUSE: a constant, "children" or "rounds"; else NULL */
+  const char *text;  /* [text_bytes] */
   size_t text_bytes;
   const char *vote_key;
+  int cuts; /* FEED: 1: of the thread's text only the first keep bytes stay in its context,
+               no fewer than stood there when it was fed before. What is cut was sampled all the
+               same */
+  size_t keep;
   int is_finisher; /* FEED: a forced request for the answer. Limits no longer count; it may sample
                       as many tokens as the condition gives a finisher */
 } mode_command;
@@ -81,6 +100,9 @@ typedef struct mode_machine {
   void (*close)(void *state); /* NULL is a no-op */
   /* E_MEMORY, and what emit returned. */
   MUST_CHECK status (*on)(void *state, const mode_event *e, const mode_output *out, detail *err);
+  /* 1: ends are told in the order of their logical steps, so that what the mode does may hang on
+     which was first. NULL: never. */
+  int (*asks_for_order)(const json_t *parameters);
 } mode_machine;
 
 #endif

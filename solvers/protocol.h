@@ -4,6 +4,8 @@
 
      countdown-sos   Stream of Search: one search, which ends at its first goal line
      countdown-sosp  SoS+: after the first goal line the solution is restated from the root
+     countdown-apr   APR: a search that calls for children and goes on with what they return
+     countdown-apr-serial  the same search written in one context: APR's control
      generic         a prompt template and an answer pattern, for other questions
 
    A protocol is opened for a run with its resolved parameters and is only read then: any threads
@@ -12,6 +14,7 @@
      preset           "published": the settings of the published evaluation, where nothing else is
                       said. generic has none
      label.tokens     countdown-sosp: "Token Budget: n " before the prompt, as SoS+ was trained
+     label.children   countdown-apr: "Sub Call Budget: n " before the parent's prompt
      prompt           generic: the template; "{question}" stands for the task's question, "{{" and
                       "}}" for braces
      answer           generic: a pattern (base/pattern.h). Its last match is the answer, its first
@@ -25,6 +28,7 @@
 #ifndef SOLVERS_PROTOCOL_H
 #define SOLVERS_PROTOCOL_H
 
+#include "base/arena.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -72,6 +76,36 @@ int protocol_finisher_tokens(const protocol *p);
    the text of a countdown-sosp thread may hold its whole answer when it meets its limit. */
 MUST_CHECK status protocol_finisher(const protocol *p, const char *target, const char *bytes,
                                     size_t count, text *out, detail *err);
+
+/* ---- threads that call for children -----------------------------------------------------------
+ */
+
+typedef struct protocol_child {
+  const char *node;   /* as the call names it: "0,1" */
+  const char *prompt; /* [prompt_bytes]; NULL: the thread has not shown such a node */
+  size_t prompt_bytes;
+} protocol_child;
+
+typedef struct protocol_call {
+  size_t at;                /* the thread's text before this byte is kept; the call itself is cut */
+  int count;                /* may be 0: a call that names nobody */
+  protocol_child *children; /* [count] in the order of the call */
+} protocol_call;
+
+int protocol_calls(const protocol *p); /* whether its threads may call for children */
+/* What is fed in place of a stop string and what follows it, where the thread does not end there:
+   the model wrote what only a join writes, and is made to call. NULL: the string ends it. */
+const char *protocol_rewrite(const protocol *p, int which);
+/* Reads the call at the end of a thread's text, from memory; *found 0: it ends without one. */
+MUST_CHECK status protocol_read_call(const protocol *p, const char *bytes, size_t count,
+                                     arena *memory, protocol_call *out, int *found, detail *err);
+/* Appends what a child that wrote this text returns; *found 0: no solution. */
+MUST_CHECK status protocol_returned(const protocol *p, const char *bytes, size_t count, text *out,
+                                    int *found, detail *err);
+/* Appends what the caller is fed: returned is [call->count], NULL where there is no solution.
+   level: the children's, from 1. */
+MUST_CHECK status protocol_join(const protocol *p, const protocol_call *call,
+                                const char *const *returned, int level, text *out, detail *err);
 
 /* The length of a thread's text in Llama-2 tokens without begin and end of sequence; -1 where that
    cannot be said without that tokenizer's file (text outside the language of Countdown traces). */
