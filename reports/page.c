@@ -398,6 +398,7 @@ static status put_job(const page *p, detail *err) {
   if (!failed) put_legend(p);
   if (!failed) failed = page_enforced(p, conditions, count, err);
   if (!failed) failed = page_draws(p, err);
+  if (!failed) failed = page_spawning(p, err);
   if (!failed) failed = page_latency_table(p, conditions, count, head.models[0] != 0, err);
   if (!failed) failed = page_throughput(p, err);
   if (!failed) failed = put_power(p, err);

@@ -55,6 +55,9 @@ MUST_CHECK status page_budgets(const page *p, const page_condition *conditions, 
 /* pass@k and cons@k of the conditions that have several draws a task; nothing without any. */
 MUST_CHECK status page_draws(const page *p, detail *err);
 
+/* Children and rounds of the conditions that may spawn; nothing without any. */
+MUST_CHECK status page_spawning(const page *p, detail *err);
+
 /* Fills in batch and alone, as the view latency has them, and how many samples are derived. */
 MUST_CHECK status page_latencies(const page *p, page_condition *conditions, size_t count,
                                  detail *err);

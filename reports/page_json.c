@@ -1,6 +1,7 @@
 #include "reports/page_internal.h"
 #include "store/query.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The views' own names are the keys: what is printed is what a query would give. */
@@ -36,6 +37,13 @@
   "json_object('condition', condition, 'checker', checker, 'kind', kind, 'k', k, 'tasks', tasks, " \
   "'draws', draws, 'accuracy', accuracy, 'se', se, 'subsets', subsets, 'stale', stale)"
 
+#define ROW_OF_SPAWNING                                                                            \
+  "json_object('condition', condition, 'label_children', label_children, 'rounds', rounds, "       \
+  "'children', children, 'samples', samples, 'accuracy', accuracy, 'children_refused', "           \
+  "children_refused, 'children_unknown', children_unknown, 'tokens_ref', tokens_ref, "             \
+  "'tokens_total', tokens_total, 'seq_critical_path', seq_critical_path, "                         \
+  "'seq_longest_sequence', seq_longest_sequence, 'wait_steps', wait_steps)"
+
 #define ROW_OF_CONDITION                                                                           \
   "json_object('condition', c.name, 'mode', r.mode, 'protocol', r.protocol, 'model', m.name, "     \
   "'architecture', m.architecture, 'parameters', m.parameters, 'determinism_class', "              \
@@ -48,7 +56,8 @@
   "threads_running, 'threads_waiting', threads_waiting, 'preempted', preempted, 'step_share', "    \
   "step_share, 'record_share', record_share)"
 
-static const char page_query[] =
+/* In two parts: a literal may have 4,095 bytes. */
+static const char page_query_head[] =
     "SELECT json_object('job', j.name, 'conditions', "
     "(SELECT json_group_array(" ROW_OF_CONDITION ") FROM condition c JOIN run r ON r.id = c.run "
     "LEFT JOIN model m ON m.hash = r.model_hash WHERE c.job = j.name), 'accuracy', "
@@ -56,11 +65,14 @@ static const char page_query[] =
     ") FROM accuracy WHERE job = j.name), 'comparison', "
     "(SELECT json_group_array(" ROW_OF_COMPARISON ") FROM comparison WHERE job = j.name), "
     "'accuracy_by_budget', "
-    "(SELECT json_group_array(" ROW_OF_BUDGET ") FROM accuracy_by_budget WHERE job = j.name), "
+    "(SELECT json_group_array(" ROW_OF_BUDGET ") FROM accuracy_by_budget WHERE job = j.name), ";
+static const char page_query_tail[] =
     "'pass_at_k', "
     "(SELECT json_group_array(" ROW_OF_PASS ") FROM pass_at_k WHERE job = j.name), "
     "'cons_at_k', "
     "(SELECT json_group_array(" ROW_OF_CONS ") FROM cons_at_k WHERE job = j.name), "
+    "'spawning', "
+    "(SELECT json_group_array(" ROW_OF_SPAWNING ") FROM spawning WHERE job = j.name), "
     "'latency', "
     "(SELECT json_group_array(" ROW_OF_LATENCY ") FROM latency WHERE job = j.name), "
     "'throughput', "
@@ -108,7 +120,9 @@ static status put_jobs(store *s, const char *job, text *out, detail *err) {
   query *q = NULL;
   int row = 0;
   size_t count = 0;
-  status failed = query_open(&q, s, page_query, err);
+  char sql[sizeof page_query_head + sizeof page_query_tail];
+  (void)snprintf(sql, sizeof sql, "%s%s", page_query_head, page_query_tail);
+  status failed = query_open(&q, s, sql, err);
   if (failed) return failed;
   query_bind_text(q, 1, job);
   text_put(out, "{\"jobs\":[");

@@ -158,7 +158,7 @@ CREATE TABLE thread (
   tokens_generated INTEGER,               -- [P]
   tokens_seen INTEGER,                    -- [P] attended that others wrote; 0 without sharing
   answer TEXT,                            -- [P] what a child returned, a voter answered
-  finish TEXT NOT NULL,                   -- [P] 'end', 'limit', 'stop', 'finisher'
+  finish TEXT NOT NULL,                   -- [P] 'end', 'limit', 'stop', 'finisher', ...
   logical_start INTEGER,                  -- [P]
   logical_end INTEGER,                    -- [P]
   wait_steps INTEGER,                     -- [P] between its end and the join

@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 3 };
+enum { STORE_APPLICATION_ID = 0x4e4a4152 /* "NJAR" */, STORE_VERSION = 4 };
 enum { STORE_QUEUE_BYTES = 64 << 20, STORE_REPEATS_MAX = 1000000 };
 
 typedef struct store store;

@@ -1,4 +1,4 @@
--- The store's views, version 3: the public interface. docs/schema.md explains every column. They
+-- The store's views, version 4: the public interface. docs/schema.md explains every column. They
 -- need nothing but the stock sqlite3 shell, and change only with the store's version number.
 --
 -- A condition's samples are those of its run that its job asks for: the first tasks, repeats from
@@ -16,12 +16,18 @@ WITH parameter AS MATERIALIZED (
            AS temperature,
          (SELECT value FROM json_each(parameters, '$.label') WHERE key = 'tokens')
            AS label_tokens,
+         (SELECT value FROM json_each(parameters, '$.label') WHERE key = 'children')
+           AS label_children,
          (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'tokens_total')
            AS limit_tokens_total,
          (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'tokens_thread')
            AS limit_tokens_thread,
          (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'context')
            AS limit_context,
+         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'children')
+           AS limit_children,
+         (SELECT value FROM json_each(parameters, '$.limit') WHERE key = 'rounds')
+           AS limit_rounds,
          (SELECT value FROM json_each(parameters, '$.finisher') WHERE key = 'tokens')
            AS finisher_tokens,
          (SELECT value FROM json_each(parameters) WHERE key = 'search') AS search,
@@ -33,8 +39,9 @@ WITH parameter AS MATERIALIZED (
   FROM run
 )
 SELECT s.id, c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal, p.model,
-       r.mode, r.protocol, p.n, p.temperature, p.label_tokens, p.limit_tokens_total,
-       p.limit_tokens_thread, p.limit_context, p.finisher_tokens,
+       r.mode, r.protocol, p.n, p.temperature, p.label_tokens, p.label_children,
+       p.limit_tokens_total, p.limit_tokens_thread, p.limit_context, p.limit_children,
+       p.limit_rounds, p.finisher_tokens,
        p.search, p.heuristic, p.search_order, p.beam, p.child_beam, p.promising,
        r.parameters, r.token_unit,
        w.name || '@' || w.version AS task_set, t.split, t.name AS task, t.ordinal AS task_ordinal,
@@ -536,3 +543,18 @@ CREATE VIEW failures AS
 SELECT id, job, condition, task, task_ordinal, repeat, attempts, error
 FROM samples
 WHERE status = 'failed';
+
+-- Of conditions whose threads may spawn children: one row for each number of rounds and children
+-- that samples came to.
+CREATE VIEW spawning AS
+SELECT job, condition, family, condition_ordinal, label_children, rounds, children,
+       count(*) AS samples, avg(score) AS accuracy,
+       sum(children_refused) AS children_refused,
+       sum((SELECT count(*) FROM thread h WHERE h.sample = s.id AND h.finish = 'unknown'))
+         AS children_unknown,
+       avg(tokens_ref) AS tokens_ref, avg(tokens_total) AS tokens_total,
+       avg(seq_critical_path) AS seq_critical_path,
+       avg(seq_longest_sequence) AS seq_longest_sequence, avg(wait_steps) AS wait_steps
+FROM samples s
+WHERE status <> 'failed' AND (mode = 'spawn_join' OR search = 'apr')
+GROUP BY job, condition_ordinal, rounds, children;

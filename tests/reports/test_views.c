@@ -249,6 +249,63 @@ START_TEST(pass_at_k_is_unbiased) {
 }
 END_TEST
 
+/* A sample that came to this many rounds and children; two more were asked for in vain, one of an
+   unknown node. */
+static void tiny_spawn(store *s, int task, int repeat, int right, int rounds, int children) {
+  tiny_sample(s, 1, task, repeat, 'd', right, 10);
+  run_sql(s,
+          "UPDATE sample SET rounds = %d, children = %d, children_refused = 2, wait_steps = 30 "
+          "WHERE id = (SELECT max(id) FROM sample);"
+          "INSERT INTO thread (sample, ordinal, path, role, finish, bits_hash, queued_ns, "
+          "started_ns, ended_ns) SELECT max(id), 8, '0.8', 'child', 'unknown', 0, 0, 0, 0 FROM "
+          "sample; INSERT INTO thread (sample, ordinal, path, role, finish, bits_hash, queued_ns, "
+          "started_ns, ended_ns) SELECT max(id), 9, '0.9', 'child', 'refused', 0, 0, 0, 0 FROM "
+          "sample",
+          rounds, children);
+}
+
+START_TEST(spawning_is_told_apart_by_rounds_and_children) {
+  detail err;
+  store *s = tiny_store(3, NULL, "[]");
+  tiny_condition(s, 1, "a", "a", 2);
+  tiny_condition(s, 2, "b", "b", 1);
+  tiny_mode(s, 1, "spawn_join",
+            "{\"label\":{\"children\":4},\"limit\":{\"children\":5,\"rounds\":6}}");
+  tiny_spawn(s, 0, 0, 1, 1, 3);
+  tiny_spawn(s, 0, 1, 0, 1, 3);
+  tiny_spawn(s, 1, 0, 1, 2, 5);
+  tiny_spawn(s, 1, 1, 1, 0, 0);
+  tiny_sample(s, 2, 0, 0, 'd', 1, 10); /* a mode that never spawns has no row */
+  run_sql(s, "UPDATE run SET parameters = '{}' WHERE id = 2");
+  ck_assert_str_eq(value_of(s, "SELECT group_concat(condition || rounds || children || ':' || "
+                               "samples, ' ') FROM spawning"),
+                   "a00:1 a13:2 a25:1");
+#define SPAWNING(column) "SELECT " column " FROM spawning WHERE rounds = 1"
+  ck_near(number_of(s, SPAWNING("accuracy")), 0.5);
+  ck_near(number_of(s, SPAWNING("label_children")), 4);
+  ck_near(number_of(s, SPAWNING("children_refused")), 4);
+  ck_near(number_of(s, SPAWNING("children_unknown")), 2);
+  ck_near(number_of(s, SPAWNING("wait_steps")), 30);
+  ck_near(number_of(s, SPAWNING("tokens_ref")), 10);
+  ck_near(number_of(s, "SELECT limit_children + 10 * limit_rounds FROM samples LIMIT 1"), 65);
+
+  text page;
+  text_open(&page, 1 << 20);
+  report_options o = {0};
+  ck_ok(report_text(s, &o, &page, &err));
+  const char *row = strstr(text_string(&page), "Children (means a sample");
+  ck_assert_ptr_nonnull(row);
+  ck_assert_ptr_nonnull(strstr(row, "  a              4       2.8     5    1.00        4        4  "
+                                    "   30  100.0 (1)  50.0 (2)  100.0 (1)\n"));
+  text_clear(&page);
+  run_sql(s, "UPDATE run SET mode = 'serial'");
+  ck_ok(report_text(s, &o, &page, &err));
+  ck_assert_ptr_null(strstr(text_string(&page), "Children (means"));
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 START_TEST(a_vote_s_draws_are_its_voters) {
   detail err;
   store *s = tiny_store(2, NULL, "[]");
@@ -451,6 +508,7 @@ int main(void) {
   tcase_add_test(views, percentiles_are_nearest_ranks);
   tcase_add_test(views, a_condition_shows_what_its_job_asks_for);
   tcase_add_test(views, pass_at_k_is_unbiased);
+  tcase_add_test(views, spawning_is_told_apart_by_rounds_and_children);
   tcase_add_test(views, a_vote_s_draws_are_its_voters);
   tcase_add_test(views, clusters_widen_the_error_of_draws);
   tcase_add_test(views, consensus_says_when_it_is_stale);

@@ -9,7 +9,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* A store as that version wrote it: 4 tasks, 3 conditions, 24 samples, a comparison. */
+/* A store as that version wrote it: 4 tasks, 3 conditions, 24 samples, a comparison; from version 3
+   on 8 of the samples are a model's. */
 static const char *unpack(int version) {
   static char path[256];
   char packed[64], bytes[65536];
@@ -52,22 +53,23 @@ static const char schema_sql[] =
 
 /* Every row of every table that a version before has, as its columns were that are still there. */
 static const char *rows_of(const char *db, const char *shape) {
-  static const char *const tables[] = {"task_set", "task",      "process",    "run",
-                                       "job",      "condition", "sample",     "verdict",
-                                       "thread",   "trace",     "comparison", "t_quantile"};
   static char rows[1 << 20];
+  char names[1024];
   size_t used = 0;
-  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+  (void)snprintf(names, sizeof names, "%s",
+                 program_sqlite(shape, "SELECT group_concat(name, ' ') FROM (SELECT name FROM "
+                                       "sqlite_schema WHERE type = 'table' ORDER BY name)"));
+  for (char *rest = names, *table; (table = strsep(&rest, " "));) {
     char sql[2048];
     (void)snprintf(
         sql, sizeof sql,
         "SELECT group_concat('quote(' || name || ')', ' || '','' || ') FROM pragma_table_info('%s')"
         " WHERE name NOT LIKE 'forwards%%'",
-        tables[i]);
+        table);
     const char *columns = program_sqlite(shape, sql);
-    (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY 1", columns, tables[i]);
+    (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY 1", columns, table);
     int bytes =
-        snprintf(rows + used, sizeof rows - used, "%s\n%s\n", tables[i], program_sqlite(db, sql));
+        snprintf(rows + used, sizeof rows - used, "%s\n%s\n", table, program_sqlite(db, sql));
     ck_assert(bytes > 0 && (size_t)bytes < sizeof rows - used);
     used += (size_t)bytes;
   }
@@ -151,6 +153,17 @@ START_TEST(what_was_added_is_checked) {
 }
 END_TEST
 
+START_TEST(samples_of_a_model_go_on) {
+  const char *old = unpack(3);
+  close_store(open_store("old.db", STORE_WRITE));
+  ck_assert_str_eq(program_sqlite(old, "SELECT count(*), sum(threads), min(label_children IS NULL) "
+                                       "FROM samples WHERE mode = 'vote' AND model = 'm'"),
+                   "8|24|1");
+  ck_assert_str_eq(program_sqlite(old, "SELECT sum(samples * rounds), sum(samples) FROM spawning"),
+                   "9|8");
+}
+END_TEST
+
 START_TEST(views_that_a_user_added_stay) {
   const char *old = unpack(1);
   (void)program_sqlite(old, "CREATE VIEW mine AS SELECT count(*) AS n FROM samples");
@@ -226,6 +239,7 @@ int main(void) {
   tcase_add_test(all, a_reader_brings_it_up_too);
   tcase_add_test(all, so_does_a_merge_of_it);
   tcase_add_test(all, what_was_added_is_checked);
+  tcase_add_test(all, samples_of_a_model_go_on);
   tcase_add_test(all, views_that_a_user_added_stay);
   tcase_add_test(all, views_that_are_broken_stay_so);
   tcase_add_test(all, one_that_fails_stays_as_it_was);

@@ -1,0 +1,77 @@
+#include "reports/page_internal.h"
+#include "store/query.h"
+
+#include <string.h>
+
+/* Rounds that samples are told apart by: none, one, more. */
+enum { ROUND_KINDS = 3 };
+
+static const char spawning_sql[] =
+    "SELECT condition, label_children, 1.0 * sum(samples * children) / sum(samples), "
+    "max(children), 1.0 * sum(samples * rounds) / sum(samples), "
+    "sum(children_refused) - sum(children_unknown), sum(children_unknown), "
+    "sum(samples * wait_steps) / sum(samples), "
+    "sum(samples) FILTER (WHERE rounds = 0), "
+    "sum(samples * accuracy) FILTER (WHERE rounds = 0), "
+    "sum(samples) FILTER (WHERE rounds = 1), "
+    "sum(samples * accuracy) FILTER (WHERE rounds = 1), "
+    "sum(samples) FILTER (WHERE rounds > 1), "
+    "sum(samples * accuracy) FILTER (WHERE rounds > 1) "
+    "FROM spawning WHERE job = ? GROUP BY condition_ordinal ORDER BY condition_ordinal";
+
+static void put_header(const page *p, table *t) {
+  static const char *const names[] = {"condition", "asked",   "children", "most",
+                                      "rounds",    "refused", "unknown",  "waits",
+                                      "none: %",   "one: %",  "more: %"};
+  table_next(t, page_paint(p, "\x1b[2m"));
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    table_cell(t, "%s", names[i]);
+}
+
+static void put_row(table *t, const query *q) {
+  table_next(t, NULL);
+  table_cell(t, "%s", query_text(q, 0));
+  if (query_is_null(q, 1)) {
+    table_cell(t, "-");
+  } else {
+    table_cell(t, "%lld", (long long)query_int(q, 1));
+  }
+  table_cell(t, "%.1f", query_real(q, 2));
+  table_cell(t, "%lld", (long long)query_int(q, 3));
+  table_cell(t, "%.2f", query_real(q, 4));
+  table_cell(t, "%lld", (long long)query_int(q, 5));
+  table_cell(t, "%lld", (long long)query_int(q, 6));
+  table_cell(t, "%.0f", query_real(q, 7));
+  for (int i = 0; i < ROUND_KINDS; i++) {
+    int64_t samples = query_int(q, 8 + 2 * i);
+    if (samples) {
+      table_cell(t, "%.1f (%lld)", 100 * query_real(q, 9 + 2 * i) / (double)samples,
+                 (long long)samples);
+    } else {
+      table_cell(t, "-");
+    }
+  }
+}
+
+status page_spawning(const page *p, detail *err) {
+  query *q = NULL;
+  int row = 0, rows = 0;
+  table t;
+  status failed = query_open(&q, p->s, spawning_sql, err);
+  if (failed) return failed;
+  query_bind_text(q, 1, p->all->job);
+  table_open(&t, p->memory, "Lrrrrrrrrrr");
+  put_header(p, &t);
+  for (; !(failed = query_next(q, &row, err)) && row; rows++)
+    put_row(&t, q);
+  query_close(q);
+  if (failed || !rows) return failed;
+  page_title(p, "Children (means a sample; accuracy in %% by rounds of spawning, of how many)");
+  failed = table_write(&t, p->width, p->out, err);
+  if (failed) return failed;
+  page_note(p, "asked: what the prompt asks for. refused: children beyond a limit; unknown: of "
+               "nodes that the parent had not shown; both joined as no solution. waits: steps that "
+               "children which had ended waited for the last of their round. The view spawning has "
+               "a row for each number of rounds and children.");
+  return OK;
+}
