@@ -8,21 +8,20 @@ enum { ROUND_KINDS = 3 };
 
 static const char spawning_sql[] =
     "SELECT condition, label_children, 1.0 * sum(samples * children) / sum(samples), "
-    "max(children), 1.0 * sum(samples * rounds) / sum(samples), "
+    "1.0 * sum(samples * rounds) / sum(samples), "
     "sum(children_refused) - sum(children_unknown), sum(children_unknown), "
     "sum(samples * wait_steps) / sum(samples), "
+    "100 * sum(samples * accuracy) FILTER (WHERE rounds = 0) / "
     "sum(samples) FILTER (WHERE rounds = 0), "
-    "sum(samples * accuracy) FILTER (WHERE rounds = 0), "
+    "100 * sum(samples * accuracy) FILTER (WHERE rounds = 1) / "
     "sum(samples) FILTER (WHERE rounds = 1), "
-    "sum(samples * accuracy) FILTER (WHERE rounds = 1), "
-    "sum(samples) FILTER (WHERE rounds > 1), "
-    "sum(samples * accuracy) FILTER (WHERE rounds > 1) "
+    "100 * sum(samples * accuracy) FILTER (WHERE rounds > 1) / "
+    "sum(samples) FILTER (WHERE rounds > 1) "
     "FROM spawning WHERE job = ? GROUP BY condition_ordinal ORDER BY condition_ordinal";
 
 static void put_header(const page *p, table *t) {
-  static const char *const names[] = {"condition", "asked",   "children", "most",
-                                      "rounds",    "refused", "unknown",  "waits",
-                                      "none: %",   "one: %",  "more: %"};
+  static const char *const names[] = {"condition", "asked", "children", "rounds", "refused",
+                                      "unknown",   "waits", "0: %",     "1: %",   "2+: %"};
   table_next(t, page_paint(p, "\x1b[2m"));
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     table_cell(t, "%s", names[i]);
@@ -37,18 +36,15 @@ static void put_row(table *t, const query *q) {
     table_cell(t, "%lld", (long long)query_int(q, 1));
   }
   table_cell(t, "%.1f", query_real(q, 2));
-  table_cell(t, "%lld", (long long)query_int(q, 3));
-  table_cell(t, "%.2f", query_real(q, 4));
+  table_cell(t, "%.2f", query_real(q, 3));
+  table_cell(t, "%lld", (long long)query_int(q, 4));
   table_cell(t, "%lld", (long long)query_int(q, 5));
-  table_cell(t, "%lld", (long long)query_int(q, 6));
-  table_cell(t, "%.0f", query_real(q, 7));
-  for (int i = 0; i < ROUND_KINDS; i++) {
-    int64_t samples = query_int(q, 8 + 2 * i);
-    if (samples) {
-      table_cell(t, "%.1f (%lld)", 100 * query_real(q, 9 + 2 * i) / (double)samples,
-                 (long long)samples);
-    } else {
+  table_cell(t, "%.0f", query_real(q, 6));
+  for (int i = 7; i < 7 + ROUND_KINDS; i++) {
+    if (query_is_null(q, i)) {
       table_cell(t, "-");
+    } else {
+      table_cell(t, "%.1f", query_real(q, i));
     }
   }
 }
@@ -60,13 +56,13 @@ status page_spawning(const page *p, detail *err) {
   status failed = query_open(&q, p->s, spawning_sql, err);
   if (failed) return failed;
   query_bind_text(q, 1, p->all->job);
-  table_open(&t, p->memory, "Lrrrrrrrrrr");
+  table_open(&t, p->memory, "Lrrrrrrrrr");
   put_header(p, &t);
   for (; !(failed = query_next(q, &row, err)) && row; rows++)
     put_row(&t, q);
   query_close(q);
   if (failed || !rows) return failed;
-  page_title(p, "Children (means a sample; accuracy in %% by rounds of spawning, of how many)");
+  page_title(p, "Children (means a sample; accuracy by rounds of spawning)");
   failed = table_write(&t, p->width, p->out, err);
   if (failed) return failed;
   page_note(p, "asked: what the prompt asks for. refused: children beyond a limit; unknown: of "

@@ -74,7 +74,8 @@ static void put_condition(store *s, store_condition *c, int64_t set, int index) 
   static char names[4][32], identities[4][64];
   int made;
   (void)snprintf(names[index], sizeof names[index], "%s beam=%d", c->family, index);
-  (void)snprintf(identities[index], sizeof identities[index], "{\"beam\":%d}", index);
+  (void)snprintf(identities[index], sizeof identities[index], "{\"beam\":%d,\"search\":\"%s\"}",
+                 index, c->family);
   store_run_new run = {.identity_json = identities[index],
                        .task_set = set,
                        .mode = "symbolic",
