@@ -10,6 +10,9 @@
 enum { LAYOUT_BYTES_MAX = 1 << 20 };
 
 static const char *finish_of(const runner_thread *t) {
+  if (t->why) return t->why;
+  if (t->is_stopped) return "stopped";
+  if (!t->prompt) return "limit"; /* it left no room for its prompt */
   if (t->finisher) return "finisher";
   switch (t->end) {
   case MODE_END_TOKEN: return "end";
@@ -22,8 +25,10 @@ static const char *finish_of(const runner_thread *t) {
 
 /* Each span with its place in the tokens and in the text, and its logical step. */
 static status layout_of(const runner_thread *t, arena *memory, const char **out, detail *err) {
-  static const char *const kinds[] = {
-      [THREAD_PROMPT] = "prompt", [THREAD_GENERATED] = "generated", [THREAD_FED] = "fed"};
+  static const char *const kinds[] = {[THREAD_PROMPT] = "prompt",
+                                      [THREAD_GENERATED] = "generated",
+                                      [THREAD_CUT] = "cut",
+                                      [THREAD_FED] = "fed"};
   text json;
   text_open(&json, LAYOUT_BYTES_MAX);
   for (int i = 0; i < t->span_count; i++) {
@@ -53,7 +58,7 @@ static status copy_logprobs(const runner_thread *t, arena *memory, store_thread 
   if (!kept) return arena_full(memory, err);
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *s = &t->spans[i];
-    if (s->kind != THREAD_GENERATED) continue;
+    if (s->kind != THREAD_GENERATED && s->kind != THREAD_CUT) continue;
     memcpy(kept + out->logprob_count, t->logprobs + s->start, s->count * sizeof *kept);
     out->logprob_count += s->count;
   }
@@ -66,23 +71,29 @@ static int64_t at_store(int64_t ns, int64_t offset) {
   return ns < 0 ? STORE_NONE : ns + offset;
 }
 
+static int64_t or_none(int64_t value) {
+  return value < 0 ? STORE_NONE : value;
+}
+
+/* last: the sample's last logical step. */
 static status fill_thread(store_thread *out, const runner_thread *t, const store_sample *s,
-                          int64_t longest, int64_t offset, arena *memory, detail *err) {
+                          int64_t last, int64_t offset, arena *memory, detail *err) {
   *out = (store_thread){.path = t->path,
                         .role = t->role,
                         .finish = finish_of(t),
                         .answer = t->answer,
                         .vote_key = t->vote_key,
-                        .parent = -1,
+                        .parent = t->parent,
                         .worker = -1,
-                        .round = -1,
-                        .spawn_token = STORE_NONE,
-                        .join_token = STORE_NONE,
+                        .round = t->round,
+                        .spawn_token = or_none(t->spawned_at),
+                        .join_token = or_none(t->joined_at),
                         .tokens_prompt = t->prompt,
                         .tokens_fed = t->fed,
                         .tokens_generated = t->generated,
-                        .logical_end = t->generated,
-                        .wait_steps = longest - t->generated,
+                        .logical_start = t->start,
+                        .logical_end = t->finish,
+                        .wait_steps = t->parent < 0 ? last - t->finish : t->waited,
                         .bits_hash = runner_bits(t),
                         .tokens_cached = t->cached,
                         .queued_ns = s->queued_ns,
@@ -97,8 +108,15 @@ static status fill_thread(store_thread *out, const runner_thread *t, const store
   return layout_of(t, memory, &out->layout_json, err);
 }
 
-static int64_t or_none(int64_t value) {
-  return value < 0 ? STORE_NONE : value;
+/* Those that ran, and those that never had a prompt. */
+static void count_children(const runner_sample *s, store_costs *out) {
+  int count;
+  const runner_thread *threads = runner_sample_threads(s, &count);
+  for (int i = 0; i < count; i++) {
+    if (threads[i].parent < 0) continue;
+    out->children += threads[i].prompt > 0;
+    out->children_refused += threads[i].prompt == 0;
+  }
 }
 
 static status costs_of(const runner_sample *s, const planned_run *r, store_costs *out,
@@ -121,7 +139,9 @@ static status costs_of(const runner_sample *s, const planned_run *r, store_costs
                        .flops = c.flops,
                        .kv_token_steps = c.kv_token_steps,
                        .nodes_explored = or_none(c.nodes_explored),
-                       .nodes_duplicate = or_none(c.nodes_duplicate)};
+                       .nodes_duplicate = or_none(c.nodes_duplicate),
+                       .rounds = runner_sample_rounds(s)};
+  count_children(s, out);
   return OK;
 }
 

@@ -19,6 +19,7 @@ void runner_close(runner *r) {
   for (runner_sample *s; (s = runner_drop(r));)
     runner_sample_free(s);
   memory_free(r->links);
+  memory_free(r->live);
   memory_free(r);
 }
 
@@ -65,6 +66,21 @@ static void forget(runner *r, thread_id id) {
   r->sampling--;
 }
 
+/* The tokens that a thread holds; borrowed until the next call. */
+static status live_tokens(runner *r, const runner_thread *t, const uint32_t **out, detail *err) {
+  *out = t->tokens;
+  if (t->held == t->count) return OK;
+  if (t->held > r->live_capacity) {
+    uint32_t *grown = memory_grow(r->live, t->held * sizeof *grown);
+    if (!grown) return fault(err, E_MEMORY, "no memory for %zu tokens of a thread", t->held);
+    r->live = grown;
+    r->live_capacity = t->held;
+  }
+  thread_live(t, r->live);
+  *out = r->live;
+  return OK;
+}
+
 status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
   runner *r = s->runner;
   const runner_rules *rules = s->task.rules;
@@ -72,8 +88,7 @@ status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
   stream *own = &s->streams[thread];
   int stops;
   const char *const *strings = protocol_stops(rules->protocol, &stops);
-  thread_request request = {.tokens = t->tokens,
-                            .count = (int)t->count,
+  thread_request request = {.count = (int)t->held,
                             .most_tokens = most < INT32_MAX ? (int)most : INT32_MAX,
                             .expected_tokens = s->task.expected_tokens,
                             .temperature = rules->temperature,
@@ -89,6 +104,7 @@ status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
                             .stops = strings,
                             .stop_count = stops};
   status failed = make_room(r, err);
+  if (!failed) failed = live_tokens(r, t, &request.tokens, err);
   if (!failed) failed = r->generator.submit(r->generator.self, &request, &own->id, err);
   if (failed) {
     own->state = STREAM_HELD; /* it is not in the generator */
@@ -111,6 +127,15 @@ void runner_withdraw(runner_sample *s, int thread) {
   own->state = STREAM_HELD;
 }
 
+void runner_hand_over(runner_sample *s, int from, int to) {
+  stream *own = &s->streams[from];
+  runner_link *link = find_link(s->runner, own->id);
+  REQUIRE(link && link->sample == s);
+  link->thread = to;
+  s->streams[to].id = own->id;
+  own->id = 0;
+}
+
 /* ---- samples --------------------------------------------------------------------------------- */
 
 static void take_off(runner *r, runner_sample *s) {
@@ -126,6 +151,7 @@ static void take_off(runner *r, runner_sample *s) {
 static void land(runner *r, runner_sample *s) {
   for (int i = 0; i < s->count; i++)
     runner_withdraw(s, i);
+  sample_number(s);
   if (s->previous) s->previous->next = s->next;
   if (s->next) s->next->previous = s->previous;
   if (r->flying == s) r->flying = s->next;
@@ -210,8 +236,10 @@ int64_t runner_under_way(const runner *r) {
 void runner_sample_free(runner_sample *s) {
   if (!s) return;
   if (s->state) s->task.rules->mode->machine->close(s->state);
-  for (int i = 0; i < s->count; i++)
+  for (int i = 0; i < s->count; i++) {
     thread_release(&s->threads[i]);
+    memory_free(s->streams[i].turns);
+  }
   memory_free(s->threads);
   memory_free(s->streams);
   arena_close(s->memory);
@@ -229,6 +257,21 @@ const runner_thread *runner_sample_threads(const runner_sample *s, int *count) {
 
 int runner_sample_winner(const runner_sample *s) {
   return s->winner;
+}
+
+/* Threads that are the first of their parent's round to have begun. */
+int runner_sample_rounds(const runner_sample *s) {
+  int rounds = 0;
+  for (int i = 0; i < s->count; i++) {
+    const runner_thread *t = &s->threads[i];
+    int is_first = t->parent >= 0 && t->prompt;
+    for (int k = t->parent + 1; is_first && k < i; k++) {
+      const runner_thread *other = &s->threads[k];
+      is_first = other->parent != t->parent || other->round != t->round || !other->prompt;
+    }
+    rounds += is_first;
+  }
+  return rounds;
 }
 
 status runner_sample_state(const runner_sample *s, detail *why) {

@@ -10,7 +10,9 @@
    text) never was: a child has no token then. Where a limit is set or the mode asks for it, ends
    are told in the order of their steps.
 
-   What does not fit into a thread's context is not fed: the thread ends there with limit "context".
+   What does not fit into a thread's context with a token behind it is not fed (a root's prompt and
+   a finisher's words apart): the thread has waited for its children, and ends there with limit
+   "context". A thread that may sample no more ends so with limit "tokens_thread".
 
    One thread of the program uses a runner. It borrows the generator, the rules and what they
    borrow. */
@@ -75,7 +77,8 @@ typedef struct runner_thread {
   int parent;         /* -1: none */
   int round;          /* which spawn of its parent, from 0; -1: it has no parent */
   int twin;           /* the thread that was computed in its place; -1: none */
-  const char *why;    /* MODE_REFUSE's; NULL: it ran */
+  const char *why;    /* MODE_REFUSE's; NULL: it ran, or a limit left no room for its prompt */
+  int is_stopped;     /* by MODE_STOP, or with the sample; end and which are those before that */
   int64_t spawned_at; /* its parent's generated tokens then, and when it was joined; -1: not so */
   int64_t joined_at;
   int64_t start, finish; /* logical steps: when it began, and its last token */
@@ -91,7 +94,8 @@ typedef struct runner_thread {
   int span_count, span_capacity;
   int64_t prompt, generated, fed; /* tokens; a finisher's included */
   int64_t finisher;               /* of generated and fed, a finisher's */
-  int64_t cached;                 /* of its prompt, tokens that were stored already; measured */
+  int64_t cached;                 /* of its prompt, tokens that were stored already; measured. Of a
+                                     twin, all that were computed in its place */
   mode_end end;                   /* the last */
   int32_t which;                  /* MODE_END_STOP: of the stop strings */
   size_t stop_at;                 /* MODE_END_STOP: its first byte in text (context where cut) */

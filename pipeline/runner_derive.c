@@ -8,7 +8,9 @@
 
 typedef struct replayed {
   const runner_thread *from; /* NULL: this slot is free */
+  const stream *turns;       /* of it */
   size_t at;                 /* the next token to give out */
+  int64_t sampled;           /* tokens that it sampled before that one */
   int64_t left;
   thread_id id;
 } replayed;
@@ -22,29 +24,19 @@ typedef struct replay {
   int is_dry; /* a token was asked for that was not sampled */
 } replay;
 
-static const runner_thread *find_thread(const replay *r, random_key key) {
+/* -1: the other sample has no such thread. */
+static int find_thread(const replay *r, random_key key) {
   for (int i = 0; i < r->of->count; i++) {
     random_key own = r->of->streams[i].key;
-    if (own.word[0] == key.word[0] && own.word[1] == key.word[1]) return &r->of->threads[i];
+    if (own.word[0] == key.word[0] && own.word[1] == key.word[1]) return i;
   }
-  return NULL;
+  return -1;
 }
 
-/* How many of a thread's first tokens it sampled. */
-static uint64_t sampled_of(const runner_thread *t, size_t count) {
-  uint64_t sampled = 0;
+static int was_sampled(const runner_thread *t, size_t at) {
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *span = &t->spans[i];
-    if (span->kind != THREAD_GENERATED || span->start >= count) continue;
-    sampled += count - span->start < span->count ? count - span->start : span->count;
-  }
-  return sampled;
-}
-
-static int was_generated(const runner_thread *t, size_t at) {
-  for (int i = 0; i < t->span_count; i++) {
-    const runner_span *span = &t->spans[i];
-    if (at >= span->start && at < span->start + span->count) return span->kind == THREAD_GENERATED;
+    if (at >= span->start && at < span->start + span->count) return span_is_sampled(span);
   }
   return 0;
 }
@@ -61,26 +53,41 @@ static status grow(replay *r, detail *err) {
   return OK;
 }
 
-/* The same tokens, and as many of them sampled: a thread that wrote what another is fed has drawn
-   more random numbers. */
-static int is_known(const runner_thread *t, const thread_request *request) {
-  size_t count = (size_t)request->count;
-  return t && count <= t->count && sampled_of(t, count) == request->sampled_before &&
-         !memcmp(t->tokens, request->tokens, count * sizeof *t->tokens);
+/* Whether the thread held just these tokens when it had sampled as many: one that wrote what
+   another is fed has drawn more random numbers. *next: which of its tokens it sampled then. */
+static int is_known(const runner_thread *t, const thread_request *request, size_t *next) {
+  size_t held = 0, count = (size_t)request->count;
+  uint64_t sampled = 0;
+  *next = t->count;
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *span = &t->spans[i];
+    if (span_is_sampled(span) && sampled == request->sampled_before) {
+      *next = span->start;
+      break;
+    }
+    if (span_is_sampled(span)) sampled += span->count;
+    if (span->kind == THREAD_CUT) continue;
+    if (span->count > count - held ||
+        memcmp(t->tokens + span->start, request->tokens + held, span->count * sizeof *t->tokens))
+      return 0;
+    held += span->count;
+  }
+  return held == count && sampled == request->sampled_before;
 }
 
 static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {
   replay *r = self;
   status failed = grow(r, err);
   if (failed) return failed;
-  const runner_thread *from = find_thread(r, request->key);
-  if (!is_known(from, request)) {
-    r->is_dry = 1;
-    from = NULL;
+  int thread = find_thread(r, request->key);
+  replayed own = {.sampled = (int64_t)request->sampled_before, .left = request->most_tokens};
+  if (thread >= 0 && is_known(&r->of->threads[thread], request, &own.at)) {
+    own.from = &r->of->threads[thread];
+    own.turns = &r->of->streams[thread];
   }
-  *out = ++r->last;
-  r->threads[r->count++] = (replayed){
-      .from = from, .at = (size_t)request->count, .left = request->most_tokens, .id = *out};
+  r->is_dry |= !own.from;
+  own.id = *out = ++r->last;
+  r->threads[r->count++] = own;
   return OK;
 }
 
@@ -91,13 +98,17 @@ static void release(void *self, thread_id id) {
   }
 }
 
-/* The end that the thread came to with its last token, where it was no limit. */
-static void natural_end(const runner_thread *t, engine_event *ev) {
-  ev->which = t->which;
-  if (t->end == MODE_END_TOKEN) ev->end = ENGINE_END_ID;
-  if (t->end == MODE_END_STOP) {
-    ev->end = ENGINE_STOP_STRING;
-    ev->text_bytes = t->text.bytes - t->stop_at; /* so the stop lies as far from the end */
+/* The end that the thread came to with this token, where it was no limit. */
+static void natural_end(const replayed *own, engine_event *ev) {
+  for (int i = 0; i < own->turns->turn_count; i++) {
+    const turn_end *turn = &own->turns->turns[i];
+    if (turn->generated != own->sampled) continue;
+    if (turn->end == MODE_END_TOKEN) ev->end = ENGINE_END_ID;
+    if (turn->end == MODE_END_STOP) ev->end = ENGINE_STOP_STRING;
+    if (turn->end == MODE_END_STOP)
+      ev->text_bytes = turn->tail; /* so it lies as far from the end */
+    ev->which = turn->which;
+    return;
   }
 }
 
@@ -110,7 +121,7 @@ static status step(void *self, const engine_event **events, int *count, detail *
     replayed *own = &r->threads[i];
     const runner_thread *t = own->from;
     if (!t) continue;
-    if (own->at == t->count || !was_generated(t, own->at)) {
+    if (own->at == t->count || !was_sampled(t, own->at)) {
       r->is_dry = 1;
       return OK;
     }
@@ -120,8 +131,9 @@ static status step(void *self, const engine_event **events, int *count, detail *
                          .logprob = t->logprobs[own->at],
                          .filtered_logprob = t->filtered[own->at]};
     own->at++;
+    own->sampled++;
     if (--own->left == 0) ev->end = ENGINE_MOST_TOKENS;
-    if (own->at == t->count) natural_end(t, ev);
+    natural_end(own, ev);
     if (ev->end != ENGINE_GOES_ON) own->from = NULL;
   }
   return OK;

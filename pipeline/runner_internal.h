@@ -1,6 +1,8 @@
 /* Private to the runner: a sample while it is made. runner.c keeps the samples and runs the steps,
-   runner_sample.c carries out a mode's commands and tells it what happened, runner_text.c turns
-   texts into tokens and back, runner_derive.c makes samples from others. */
+   runner_sample.c tells a mode what happened, runner_commands.c carries out what it answers,
+   runner_order.c knows logical time and where a limit on all threads cuts, runner_text.c turns
+   texts into tokens and back, runner_thread.c keeps a thread's tokens, runner_derive.c makes
+   samples from others. */
 #ifndef PIPELINE_RUNNER_INTERNAL_H
 #define PIPELINE_RUNNER_INTERNAL_H
 
@@ -11,21 +13,42 @@
 typedef enum stream_state {
   STREAM_READY,   /* to be submitted when the mode has said all that it has to say */
   STREAM_SAMPLES, /* in the generator */
+  STREAM_MIRRORS, /* a twin: takes what another thread samples */
   STREAM_HELD,    /* ended, or cut; the mode has not been told */
-  STREAM_RESTS    /* the mode has been told */
+  STREAM_RESTS    /* the mode has been told, or nothing will be told */
 } stream_state;
+
+/* How a thread's sampling ended since it was fed. */
+typedef struct turn_end {
+  int64_t generated; /* its tokens by then */
+  mode_end end;
+  int32_t which;     /* MODE_END_STOP: of the stop strings */
+  size_t tail;       /* MODE_END_STOP: bytes from the string's first to the last that was written */
+  const char *limit; /* NULL: none was met */
+} turn_end;
 
 /* What is only known of a thread while its sample is made. */
 typedef struct stream {
   stream_state state;
   thread_id id; /* STREAM_SAMPLES */
   random_key key;
+  int ordinal;         /* among its parent's children, or among those without a parent */
+  int mirrors;         /* STREAM_MIRRORS: whom */
   const char *most_is; /* the limit that ends it when it has sampled what was asked for */
   size_t written;      /* bytes that the generator has decoded since it was fed */
-  size_t stop_at;      /* MODE_END_STOP: in these */
   int fed_span;        /* the first span behind what it was fed last */
+  size_t fed_token;    /* where that begins in its tokens, */
+  size_t cut_token;    /* and what was cut for it: up to there; the same: nothing was */
+  int64_t fed_step;    /* the step after which it was fed; -1: it was not, or by a finisher */
+  int children;        /* of all its rounds, refused ones among them */
+  int round;           /* of the children that it spawns, or spawned last */
+  int has_round;       /* it has called for children since it was fed */
   int is_finishing;
   int is_broken; /* the generator could not sample behind what the thread holds */
+  int is_short;  /* the limit on all threads left no room for a token that it would sample */
+  turn_end last;
+  turn_end *turns; /* [turn_count] that the mode was told of */
+  int turn_count, turn_capacity;
 } stream;
 
 struct runner_sample {
@@ -40,9 +63,14 @@ struct runner_sample {
   int count, capacity;
   int is_over; /* the mode has said MODE_DONE, or it failed */
   int winner;
-  int64_t prompts, sampled; /* tokens of all threads, a finisher's left out */
-  int64_t taken;            /* events of its threads */
-  int is_settled;           /* which of them the limit on all leaves is known */
+  int keeps_order;     /* ends are told in the order of their steps */
+  int has_twins;       /* one mirrored another at least */
+  int may_stop;        /* the mode asked for that, and so may end threads at a step */
+  int64_t now;         /* the step of what is being told */
+  int64_t root_tokens; /* prompts of the threads without a parent */
+  int64_t tokens;      /* that a limit on all threads counts, with those that are known to come */
+  int64_t taken;       /* events of its threads */
+  int is_settled;      /* which of its tokens the limit on all threads leaves is known */
   status failed;
   detail why;
   int64_t started_ns, ended_ns;
@@ -65,6 +93,8 @@ struct runner {
   int is_down;        /* a step of the generator failed: no call of it may follow */
   runner_link *links; /* [link_count] */
   size_t link_count, link_capacity, links_gone;
+  uint32_t *live; /* [live_capacity] scratch: what a thread holds */
+  size_t live_capacity;
   int64_t dropped; /* characters */
   int64_t steps;
   double in_flight_sum; /* over all steps */
@@ -76,6 +106,8 @@ struct runner {
 MUST_CHECK status runner_submit(runner_sample *s, int thread, int64_t most, detail *err);
 /* Takes a thread out of the generator. */
 void runner_withdraw(runner_sample *s, int thread);
+/* The generator's thread goes on as another one of the sample, which mirrored it. */
+void runner_hand_over(runner_sample *s, int from, int to);
 
 /* ---- runner_sample.c ------------------------------------------------------------------------- */
 
@@ -85,18 +117,56 @@ MUST_CHECK status sample_start(runner_sample *s, detail *err);
 /* What the generator said of one thread. */
 MUST_CHECK status sample_take(runner_sample *s, int thread, const engine_event *ev, detail *err);
 
+/* ---- runner_commands.c ----------------------------------------------------------------------- */
+
+/* A mode_output's emit; context is the sample. */
+MUST_CHECK status sample_carry_out(void *context, const mode_command *c, detail *err);
+
+/* ---- runner_order.c -------------------------------------------------------------------------- */
+
+/* A thread has ended, and those with it that mirror it; the mode is told when its turn comes. */
+void sample_hold(runner_sample *s, int thread, mode_end end, const char *limit);
+/* Whom the mode is told of next; -1: nobody yet. Cuts at the limit on all threads once it is known
+   where. */
+int sample_next(runner_sample *s);
+/* Ends a thread at the step of what is being told, for good. */
+void sample_stop(runner_sample *s, int thread);
+/* Numbers threads by when they were spawned in logical time, whenever the mode heard of it. */
+void sample_number(runner_sample *s);
+
 /* ---- runner_text.c --------------------------------------------------------------------------- */
 
 /* Appends a text's tokens: of a prompt with the run's begin tokens before it, or of what is fed
    behind other text. Errors of encoder_encode. */
 MUST_CHECK status text_to_tokens(const runner_rules *r, const char *bytes, size_t count,
                                  int is_prompt, token_list *out, detail *err);
-/* Decodes a thread's tokens into its text and its spans' places in it. */
+/* Decodes a thread's tokens into its text, its spans' places in it, and its context. */
 MUST_CHECK status thread_decode(const runner_rules *r, runner_thread *t, detail *err);
-/* Adds tokens of one origin; logprobs and filtered are [count], or NULL for zeros. */
-MUST_CHECK status thread_add(runner_thread *t, runner_span_kind kind, int is_finisher, int64_t step,
+/* Where in its context's text the first held of its tokens end. */
+MUST_CHECK status thread_place(const runner_rules *r, const runner_thread *t, size_t held,
+                               size_t *out, detail *err);
+/* How many of the tokens that it holds say no more than the first keep bytes of its context, and
+   of how many bytes they are. At least floor; tokens without text behind the last are left out. */
+MUST_CHECK status thread_keep(const runner_rules *r, const runner_thread *t, size_t floor,
+                              size_t keep, size_t *held, size_t *bytes, detail *err);
+
+/* ---- runner_thread.c ------------------------------------------------------------------------- */
+
+/* What the mode knows as the thread's text. */
+const text *thread_text(const runner_thread *t);
+int span_is_sampled(const runner_span *span); /* generated, whether or not it was cut */
+/* Adds tokens of one origin (kind, is_finisher, step and round of like): to the last span where
+   they go on with it, or as one of their own. logprobs and filtered are [count], or NULL for zeros.
+ */
+MUST_CHECK status thread_add(runner_thread *t, const runner_span *like, int goes_on,
                              const uint32_t *tokens, const float *logprobs, const float *filtered,
                              size_t count, detail *err);
+/* What span at holds from a token on leaves the context. */
+MUST_CHECK status thread_cut(runner_thread *t, int at, size_t token, detail *err);
+/* Undoes that, and drops all tokens from one on: the thread is as it was before it was fed. */
+void thread_unfeed(runner_thread *t, size_t cut_token, size_t fed_token);
+void thread_drop(runner_thread *t, size_t count);        /* all but its first tokens */
+void thread_live(const runner_thread *t, uint32_t *out); /* [held] the tokens in its context */
 void thread_release(runner_thread *t);
 
 #endif

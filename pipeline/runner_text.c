@@ -64,70 +64,12 @@ status text_to_tokens(const runner_rules *r, const char *bytes, size_t count, in
   return failed;
 }
 
-/* ---- a thread's tokens ----------------------------------------------------------------------- */
+/* ---- tokens to texts ------------------------------------------------------------------------- */
 
-static status grow_tokens(runner_thread *t, size_t count, detail *err) {
-  if (count <= t->capacity) return OK;
-  size_t capacity = t->capacity ? t->capacity : 256;
-  while (capacity < count)
-    capacity *= 2;
-  uint32_t *tokens = memory_grow(t->tokens, capacity * sizeof *tokens);
-  if (tokens) t->tokens = tokens;
-  float *logprobs = tokens ? memory_grow(t->logprobs, capacity * sizeof *logprobs) : NULL;
-  if (logprobs) t->logprobs = logprobs;
-  float *filtered = logprobs ? memory_grow(t->filtered, capacity * sizeof *filtered) : NULL;
-  if (filtered) t->filtered = filtered;
-  if (!filtered) return fault(err, E_MEMORY, "no memory for %zu tokens of a thread", capacity);
-  t->capacity = capacity;
-  return OK;
-}
-
-/* The span that tokens of this origin belong to: the last one, or a new one. */
-static status find_span(runner_thread *t, runner_span_kind kind, int is_finisher, int64_t step,
-                        runner_span **out, detail *err) {
-  runner_span *last = t->span_count ? &t->spans[t->span_count - 1] : NULL;
-  if (last && last->kind == kind && last->is_finisher == is_finisher) {
-    *out = last;
-    return OK;
-  }
-  if (t->span_count == t->span_capacity) {
-    int capacity = t->span_capacity ? 2 * t->span_capacity : 4;
-    runner_span *grown = memory_grow(t->spans, (size_t)capacity * sizeof *grown);
-    if (!grown) return fault(err, E_MEMORY, "no memory for a thread's spans");
-    t->spans = grown;
-    t->span_capacity = capacity;
-  }
-  *out = &t->spans[t->span_count++];
-  **out = (runner_span){.kind = kind, .is_finisher = is_finisher, .start = t->count, .step = step};
-  return OK;
-}
-
-status thread_add(runner_thread *t, runner_span_kind kind, int is_finisher, int64_t step,
-                  const uint32_t *tokens, const float *logprobs, const float *filtered,
-                  size_t count, detail *err) {
-  runner_span *span = NULL;
-  if (!count) return OK;
-  status failed = grow_tokens(t, t->count + count, err);
-  if (!failed) failed = find_span(t, kind, is_finisher, step, &span, err);
-  if (failed) return failed;
-  memcpy(t->tokens + t->count, tokens, count * sizeof *tokens);
-  for (size_t i = 0; i < count; i++) {
-    t->logprobs[t->count + i] = logprobs ? logprobs[i] : 0;
-    t->filtered[t->count + i] = filtered ? filtered[i] : 0;
-  }
-  t->count += count;
-  span->count += count;
-  if (kind == THREAD_PROMPT) t->prompt += (int64_t)count;
-  if (kind == THREAD_GENERATED) t->generated += (int64_t)count;
-  if (kind == THREAD_FED) t->fed += (int64_t)count;
-  if (is_finisher) t->finisher += (int64_t)count;
-  return OK;
-}
-
-static status decode(const runner_rules *r, const runner_thread *t, size_t count, text *out,
+static status decode(const runner_rules *r, const uint32_t *tokens, size_t count, text *out,
                      detail *err) {
   text_clear(out);
-  return tokenizer_decode(r->tokenizer, (const int32_t *)t->tokens, count, DECODE_SKIP_SPECIAL, out,
+  return tokenizer_decode(r->tokenizer, (const int32_t *)tokens, count, DECODE_SKIP_SPECIAL, out,
                           err);
 }
 
@@ -150,7 +92,7 @@ static status place_spans(const runner_rules *r, runner_thread *t, detail *err) 
     runner_span *span = &t->spans[i];
     size_t to = t->text.bytes;
     if (i < t->span_count - 1) {
-      failed = decode(r, t, span->start + span->count, &head, err);
+      failed = decode(r, t->tokens, span->start + span->count, &head, err);
       to = place_in(&t->text, head.bytes);
     }
     if (to < from) to = from;
@@ -162,15 +104,108 @@ static status place_spans(const runner_rules *r, runner_thread *t, detail *err) 
   return failed;
 }
 
-status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
-  status failed = decode(r, t, t->count, &t->text, err);
-  return failed ? failed : place_spans(r, t, err);
+/* What it holds, to be given back by memory_free. */
+static status copy_live(const runner_thread *t, uint32_t **out, detail *err) {
+  *out = memory_take((t->held + 1) * sizeof **out);
+  if (!*out) return fault(err, E_MEMORY, "no memory for %zu tokens of a thread", t->held);
+  thread_live(t, *out);
+  return OK;
 }
 
-void thread_release(runner_thread *t) {
-  memory_free(t->tokens);
-  memory_free(t->logprobs);
-  memory_free(t->filtered);
-  memory_free(t->spans);
-  text_close(&t->text);
+static status decode_context(const runner_rules *r, runner_thread *t, detail *err) {
+  uint32_t *live = NULL;
+  text_clear(&t->context);
+  if (t->held == t->count) return OK;
+  status failed = copy_live(t, &live, err);
+  if (!failed) failed = decode(r, live, t->held, &t->context, err);
+  memory_free(live);
+  return failed;
+}
+
+status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
+  status failed = decode(r, t->tokens, t->count, &t->text, err);
+  if (!failed) failed = place_spans(r, t, err);
+  return failed ? failed : decode_context(r, t, err);
+}
+
+status thread_place(const runner_rules *r, const runner_thread *t, size_t held, size_t *out,
+                    detail *err) {
+  const text *whole = thread_text(t);
+  uint32_t *live = NULL;
+  text head;
+  text_open(&head, TOKENIZER_TEXT_MAX);
+  status failed = copy_live(t, &live, err);
+  if (!failed) failed = decode(r, live, held, &head, err);
+  if (!failed) *out = held < t->held ? place_in(whole, head.bytes) : whole->bytes;
+  memory_free(live);
+  text_close(&head);
+  return failed;
+}
+
+/* ---- what stays of a context ------------------------------------------------------------------
+ */
+
+/* A thread's tokens while it is sought how many of them stay. */
+typedef struct keeping {
+  const runner_rules *rules;
+  const text *whole;
+  const uint32_t *live;
+  text head; /* of the tokens that were looked at last */
+} keeping;
+
+static status look(keeping *k, size_t held, detail *err) {
+  return decode(k->rules, k->live, held, &k->head, err);
+}
+
+/* A decoder that waits for what comes may say less of more tokens; then this may be fewer than the
+   most, and what they leave of the text is fed again. */
+static status find_kept(keeping *k, size_t low, size_t high, size_t keep, size_t *out,
+                        detail *err) {
+  status failed = OK;
+  while (!failed && low < high) {
+    size_t middle = low + (high - low + 1) / 2;
+    failed = look(k, middle, err);
+    if (k->head.bytes <= keep) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  *out = low;
+  return failed;
+}
+
+/* Whether what was looked at last begins the context as it reads. */
+static int begins(const keeping *k, size_t keep) {
+  return k->head.bytes <= keep &&
+         !memcmp(text_string(&k->head), text_string(k->whole), k->head.bytes);
+}
+
+static status keep_most(keeping *k, size_t floor, size_t most, size_t keep, size_t *held,
+                        size_t *bytes, detail *err) {
+  size_t at = 0;
+  status failed = find_kept(k, floor, most, keep, &at, err);
+  if (!failed) failed = look(k, at, err);
+  while (!failed && at > floor && !begins(k, keep))
+    failed = look(k, --at, err);
+  *bytes = k->head.bytes < keep ? k->head.bytes : keep;
+  for (*held = at; !failed && at > floor && k->head.bytes == *bytes; *held = at) {
+    failed = look(k, at - 1, err);
+    if (k->head.bytes == *bytes) at--;
+  }
+  return failed;
+}
+
+status thread_keep(const runner_rules *r, const runner_thread *t, size_t floor, size_t keep,
+                   size_t *held, size_t *bytes, detail *err) {
+  uint32_t *live = NULL;
+  keeping k = {.rules = r, .whole = thread_text(t)};
+  REQUIRE(keep <= k.whole->bytes && floor <= t->held);
+  text_open(&k.head, TOKENIZER_TEXT_MAX);
+  status failed = copy_live(t, &live, err);
+  k.live = live;
+  if (!failed) failed = keep_most(&k, floor, t->held, keep, held, bytes, err);
+  memory_free(live);
+  text_close(&k.head);
+  return failed;
 }

@@ -66,6 +66,8 @@ status independent_spawn(const independent *s, const char *role, const mode_outp
   for (uint32_t i = 0; !failed && i < s->count; i++) {
     mode_command c = {.kind = MODE_SPAWN,
                       .thread = i,
+                      .parent = MODE_NOBODY,
+                      .twin = MODE_NOBODY,
                       .role = role,
                       .text = s->prompt,
                       .text_bytes = s->prompt_bytes};

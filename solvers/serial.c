@@ -22,7 +22,7 @@ static status serial_on(void *state, const mode_event *e, const mode_output *out
   return independent_done(s->threads[0].has_answer ? 0 : MODE_NOBODY, out, err);
 }
 
-static const mode_machine machine = {serial_open, serial_close, serial_on};
+static const mode_machine machine = {.open = serial_open, .close = serial_close, .on = serial_on};
 
 const mode serial_mode = {.name = "serial",
                           .rules = "serial-1",

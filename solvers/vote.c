@@ -75,7 +75,7 @@ static status vote_on(void *state, const mode_event *e, const mode_output *out, 
   return count_votes(s, out, err);
 }
 
-static const mode_machine machine = {vote_open, vote_close, vote_on};
+static const mode_machine machine = {.open = vote_open, .close = vote_close, .on = vote_on};
 
 const mode vote_mode = {.name = "vote",
                         .rules = "vote-1",

@@ -479,7 +479,7 @@ static status taped_on(void *state, const mode_event *e, const mode_output *out,
 }
 
 START_TEST(events_played_again_give_the_same_commands) {
-  static const mode_machine taped = {taped_open, taped_close, taped_on};
+  static const mode_machine taped = {.open = taped_open, .close = taped_close, .on = taped_on};
   runner_rules r = family_rules(3, ",\"finisher\":{\"tokens\":30}", 1500);
   mode own = *r.mode;
   tape.inner = own.machine;
