@@ -270,3 +270,84 @@ runner_sample *scripted_run(const runner_rules *rules, const char *question, con
   scripted_close(s);
   return out;
 }
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+runner_costs scripted_costs(const runner_sample *s) {
+  static const model_config shape = {.layers = 2,
+                                     .hidden = 8,
+                                     .heads = 2,
+                                     .kv_heads = 1,
+                                     .head_size = 4,
+                                     .feed_forward = 16,
+                                     .vocabulary = 300,
+                                     .context = 4096};
+  detail err;
+  runner_costs c;
+  ck_ok(runner_account(s, &shape, &c, &err));
+  return c;
+}
+
+static void same_text(const char *a, const char *b) {
+  ck_assert(!a == !b && (!a || !strcmp(a, b)));
+}
+
+static void same_tree(const runner_thread *a, const runner_thread *b) {
+  ck_assert_str_eq(a->path, b->path);
+  ck_assert_str_eq(a->role, b->role);
+  ck_assert_int_eq(a->parent, b->parent);
+  ck_assert_int_eq(a->round, b->round);
+  ck_assert_int_eq(a->twin, b->twin);
+  same_text(a->why, b->why);
+  ck_assert_int_eq(a->is_stopped, b->is_stopped);
+  ck_assert_int_eq(a->spawned_at, b->spawned_at);
+  ck_assert_int_eq(a->joined_at, b->joined_at);
+  ck_assert_int_eq(a->start, b->start);
+  ck_assert_int_eq(a->finish, b->finish);
+  ck_assert_int_eq(a->waited, b->waited);
+}
+
+static void same_span(const runner_span *a, const runner_span *b) {
+  ck_assert_int_eq(a->kind, b->kind);
+  ck_assert_int_eq(a->is_finisher, b->is_finisher);
+  ck_assert_uint_eq(a->start, b->start);
+  ck_assert_uint_eq(a->count, b->count);
+  ck_assert_uint_eq(a->text_start, b->text_start);
+  ck_assert_uint_eq(a->text_bytes, b->text_bytes);
+  ck_assert_int_eq(a->step, b->step);
+  ck_assert_int_eq(a->round, b->round);
+}
+
+static void same_thread(const runner_thread *a, const runner_thread *b) {
+  same_tree(a, b);
+  ck_assert_uint_eq(a->count, b->count);
+  ck_assert_uint_eq(a->held, b->held);
+  ck_assert_uint_eq(a->held_most, b->held_most);
+  ck_assert_uint_eq(runner_bits(a), runner_bits(b));
+  ck_assert_int_eq(a->prompt, b->prompt);
+  ck_assert_int_eq(a->generated, b->generated);
+  ck_assert_int_eq(a->fed, b->fed);
+  ck_assert_int_eq(a->finisher, b->finisher);
+  ck_assert_int_eq(a->end, b->end);
+  ck_assert_uint_eq(a->stop_at, b->stop_at);
+  ck_assert_int_eq(a->span_count, b->span_count);
+  for (int i = 0; i < a->span_count; i++)
+    same_span(&a->spans[i], &b->spans[i]);
+  same_text(a->limit, b->limit);
+  same_text(a->answer, b->answer);
+  same_text(a->vote_key, b->vote_key);
+  ck_assert_str_eq(text_string(&a->text), text_string(&b->text));
+  ck_assert_str_eq(text_string(&a->context), text_string(&b->context));
+}
+
+void scripted_same(const runner_sample *a, const runner_sample *b) {
+  int count, other;
+  const runner_thread *x = runner_sample_threads(a, &count), *y = runner_sample_threads(b, &other);
+  ck_assert_int_eq(count, other);
+  ck_assert_int_eq(runner_sample_winner(a), runner_sample_winner(b));
+  ck_assert_int_eq(runner_sample_rounds(a), runner_sample_rounds(b));
+  for (int i = 0; i < count; i++)
+    same_thread(&x[i], &y[i]);
+  runner_costs c = scripted_costs(a), d = scripted_costs(b);
+  ck_assert(!memcmp(&c, &d, sizeof c));
+}

@@ -41,4 +41,10 @@ void scripted_rules_close(runner_rules *r);
 runner_sample *scripted_run(const runner_rules *rules, const char *question, const char *target,
                             const script_line *lines, int count, uint64_t seed);
 
+/* What it cost a model of 2 layers, whose products have (8*8 + 2 * 4*8 + 8*8 + 3 * 8*16) = 576
+   parameters each, and 300 * 8 of the vocabulary. */
+runner_costs scripted_costs(const runner_sample *s);
+/* Everything that a schedule must not change. */
+void scripted_same(const runner_sample *a, const runner_sample *b);
+
 #endif

@@ -21,29 +21,12 @@ static const char TARGET[] = "{\"nums\":[1,2],\"target\":3}";
   "\n" STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP   \
       STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP
 
-/* Products of 2 layers: (8*8 + 2 * 4*8 + 8*8 + 3 * 8*16) = 576 each, and 300 * 8 of the vocabulary.
- */
-static const model_config shape = {.layers = 2,
-                                   .hidden = 8,
-                                   .heads = 2,
-                                   .kv_heads = 1,
-                                   .head_size = 4,
-                                   .feed_forward = 16,
-                                   .vocabulary = 300,
-                                   .context = 4096};
-
 #define SOSP "{\"protocol\":\"countdown-sosp\""
 
 static runner_rules rules_of(const char *mode_name, const char *parameters) {
   runner_rules r;
   scripted_rules(&r, mode_name, parameters, 4096);
   return r;
-}
-
-static runner_costs account(const runner_sample *s) {
-  runner_costs c;
-  ck_ok(runner_account(s, &shape, &c, &err));
-  return c;
 }
 
 static const runner_thread *thread_of(const runner_sample *s, int at, int of) {
@@ -85,7 +68,7 @@ START_TEST(serial_to_its_end) {
   ck_assert_str_eq(t->answer, STEP "3,3 equal: Goal Reached");
   ck_assert_str_eq(t->vote_key, "(1+2)");
 
-  runner_costs c = account(s);
+  runner_costs c = scripted_costs(s);
   ck_assert_int_eq(c.tokens_prompt, 40);
   ck_assert_int_eq(c.tokens_generated, 152);
   ck_assert_int_eq(c.tokens_injected, 0);
@@ -126,7 +109,7 @@ START_TEST(serial_with_a_finisher) {
   ck_assert_str_eq(t->limit, "tokens_thread");
   ck_assert_int_eq(runner_sample_winner(s), 0);
   ck_assert_str_eq(t->vote_key, "(1+2)");
-  runner_costs c = account(s);
+  runner_costs c = scripted_costs(s);
   ck_assert_int_eq(c.tokens_prompt, 40);
   ck_assert_int_eq(c.tokens_generated, 10 + 76);
   ck_assert_int_eq(c.tokens_injected, 83);
@@ -156,7 +139,7 @@ START_TEST(vote_of_three) {
   ck_assert_str_eq(thread_of(s, 2, 3)->path, "2");
   ck_assert_ptr_null(thread_of(s, 1, 3)->answer);
   ck_assert_str_eq(thread_of(s, 2, 3)->vote_key, "(1+2)");
-  runner_costs c = account(s);
+  runner_costs c = scripted_costs(s);
   ck_assert_int_eq(c.tokens_prompt, 3 * 40);
   ck_assert_int_eq(c.tokens_generated, 152 + 20 + 152);
   ck_assert_int_eq(c.tokens_injected, 0);
@@ -202,7 +185,7 @@ START_TEST(vote_within_a_budget) {
       ck_assert_int_eq(a->end, cases[i].first_end);
       ck_assert_int_eq(b->end, MODE_END_LIMIT);
       ck_assert_str_eq(b->limit, "tokens_total");
-      ck_assert_int_eq(account(s).tokens_total, 80 + cases[i].first + cases[i].second);
+      ck_assert_int_eq(scripted_costs(s).tokens_total, 80 + cases[i].first + cases[i].second);
       runner_sample_free(s);
     }
     scripted_rules_close(&r);
@@ -286,8 +269,8 @@ START_TEST(a_stop_ends_what_is_read) {
   ck_assert_uint_eq(t->stop_at, strlen("Q: 6 x 7?\nA: 42."));
   ck_assert_str_eq(t->answer, "42.");
   ck_assert_str_eq(t->vote_key, "42");
-  ck_assert_int_eq(account(s).tokens_ref, -1);
-  ck_assert_int_eq(account(s).nodes_explored, -1);
+  ck_assert_int_eq(scripted_costs(s).tokens_ref, -1);
+  ck_assert_int_eq(scripted_costs(s).nodes_explored, -1);
   runner_sample_free(s);
   scripted_rules_close(&r);
 }
@@ -304,36 +287,6 @@ START_TEST(a_task_that_cannot_be_put_fails_alone) {
 END_TEST
 
 /* ---- schedules ------------------------------------------------------------------------------- */
-
-static void same_thread(const runner_thread *a, const runner_thread *b) {
-  ck_assert_str_eq(a->path, b->path);
-  ck_assert_uint_eq(a->count, b->count);
-  ck_assert_uint_eq(runner_bits(a), runner_bits(b));
-  ck_assert_int_eq(a->prompt, b->prompt);
-  ck_assert_int_eq(a->generated, b->generated);
-  ck_assert_int_eq(a->fed, b->fed);
-  ck_assert_int_eq(a->finisher, b->finisher);
-  ck_assert_int_eq(a->end, b->end);
-  ck_assert_uint_eq(a->stop_at, b->stop_at);
-  ck_assert_int_eq(a->span_count, b->span_count);
-  for (int i = 0; i < a->span_count; i++)
-    ck_assert(!memcmp(&a->spans[i], &b->spans[i], sizeof a->spans[i]));
-  ck_assert(!a->limit == !b->limit && (!a->limit || !strcmp(a->limit, b->limit)));
-  ck_assert(!a->answer == !b->answer && (!a->answer || !strcmp(a->answer, b->answer)));
-  ck_assert(!a->vote_key == !b->vote_key && (!a->vote_key || !strcmp(a->vote_key, b->vote_key)));
-  ck_assert_str_eq(text_string(&a->text), text_string(&b->text));
-}
-
-static void same_sample(const runner_sample *a, const runner_sample *b) {
-  int count, other;
-  const runner_thread *x = runner_sample_threads(a, &count), *y = runner_sample_threads(b, &other);
-  ck_assert_int_eq(count, other);
-  ck_assert_int_eq(runner_sample_winner(a), runner_sample_winner(b));
-  for (int i = 0; i < count; i++)
-    same_thread(&x[i], &y[i]);
-  runner_costs c = account(a), d = account(b);
-  ck_assert(!memcmp(&c, &d, sizeof c));
-}
 
 static const script_line eight[] = {{"0", FOUND LONG}, {"1", NONE LONG}, {"2", LONG},
                                     {"3", FOUND LONG}, {"4", "|" LONG},  {"5", LONG},
@@ -360,7 +313,7 @@ START_TEST(no_schedule_changes_a_sample) {
     runner_sample *first = scripted_run(&r, "", TARGET, eight, 8, 0);
     for (uint64_t seed = 1; seed <= 25; seed++) {
       runner_sample *s = scripted_run(&r, "", TARGET, eight, 8, seed);
-      same_sample(first, s);
+      scripted_same(first, s);
       runner_sample_free(s);
     }
     runner_sample_free(first);
@@ -417,9 +370,9 @@ START_TEST(without_memory_there_is_no_other_sample) {
     ck_assert(failed == OK || failed == E_MEMORY);
     refused += failed == E_MEMORY;
     if (!failed) {
-      same_sample(whole, a);
+      scripted_same(whole, a);
       ck_assert_ptr_nonnull(b);
-      same_sample(part, b);
+      scripted_same(part, b);
     }
     runner_sample_free(a);
     runner_sample_free(b);
@@ -532,7 +485,7 @@ START_TEST(a_smaller_sample_is_cut_from_a_larger_one) {
     runner_sample *computed = scripted_run(&r, "", TARGET, eight, 8, i), *derived = NULL;
     ck_ok(runner_derive(&derived, from, &r, &err));
     ck_assert_ptr_nonnull(derived);
-    same_sample(computed, derived);
+    scripted_same(computed, derived);
     runner_sample_free(computed);
     runner_sample_free(derived);
     scripted_rules_close(&r);
@@ -541,7 +494,7 @@ START_TEST(a_smaller_sample_is_cut_from_a_larger_one) {
   runner_sample *computed = scripted_run(&one, "", TARGET, eight, 8, 0), *derived = NULL;
   ck_ok(runner_derive(&derived, from, &one, &err));
   ck_assert_ptr_nonnull(derived);
-  same_sample(computed, derived);
+  scripted_same(computed, derived);
   runner_sample_free(computed);
   runner_sample_free(derived);
   runner_sample_free(from);
@@ -575,7 +528,7 @@ START_TEST(what_was_not_sampled_is_not_made_up) {
   runner_sample *whole = scripted_run(&asks, "", TARGET, lines, 1, 0);
   ck_ok(runner_derive(&derived, whole, &less, &err));
   ck_assert_ptr_nonnull(derived);
-  same_sample(whole, derived);
+  scripted_same(whole, derived);
   runner_sample_free(derived);
   runner_sample_free(whole);
   runner_sample_free(from);
