@@ -1,43 +1,12 @@
 #include "solvers/countdown_check.h"
 
+#include "solvers/answer.h"
+#include "solvers/slice_internal.h"
+
 #include <string.h>
 
 static const char GOAL[] = "Goal Reached", STATE[] = "Current State",
                   STEP[] = "Exploring Operation";
-
-/* A piece of somebody's text. */
-typedef struct slice {
-  const char *at, *end;
-} slice;
-
-static const char *find(slice s, const char *wanted) {
-  size_t bytes = strlen(wanted);
-  return (size_t)(s.end - s.at) < bytes ? NULL
-                                        : memmem(s.at, (size_t)(s.end - s.at), wanted, bytes);
-}
-
-static const char *find_last(slice s, const char *wanted) {
-  const char *last = NULL;
-  for (const char *at; (at = find(s, wanted)) != NULL; s.at = at + 1)
-    last = at;
-  return last;
-}
-
-static int skip(slice *s, const char *wanted) {
-  size_t bytes = strlen(wanted);
-  if ((size_t)(s->end - s->at) < bytes || memcmp(s->at, wanted, bytes)) return 0;
-  s->at += bytes;
-  return 1;
-}
-
-/* The next line without its end; 0 when there is none. */
-static int next_line(slice *s, slice *line) {
-  if (s->at >= s->end) return 0;
-  const char *newline = memchr(s->at, '\n', (size_t)(s->end - s->at));
-  *line = (slice){s->at, newline ? newline : s->end};
-  s->at = newline ? newline + 1 : s->end;
-  return 1;
-}
 
 /* A decimal number of at most 15 digits. */
 static int read_number(slice *s, int64_t *out) {
@@ -55,7 +24,7 @@ static int read_operation(slice *s, countdown_operation *out) {
   if (!read_number(s, &out->left) || s->at >= s->end) return 0;
   out->sign = *s->at++;
   if (!strchr("+-*/", out->sign) || !out->sign) return 0;
-  return read_number(s, &out->right) && skip(s, "=") && read_number(s, &out->result);
+  return read_number(s, &out->right) && slice_skip(s, "=") && read_number(s, &out->result);
 }
 
 static int holds(const countdown_operation *o) {
@@ -81,11 +50,18 @@ static const char *line_end(const char *at, const char *end) {
   return newline ? newline : end;
 }
 
+/* Where what was restated begins, and the last goal; 0 where there are fewer than two. */
+static int find_recap(slice all, const char **start, const char **last) {
+  *last = slice_find_last(all, GOAL);
+  const char *before = *last ? slice_find_last((slice){all.at, *last}, GOAL) : NULL;
+  if (before) *start = before + strlen(GOAL);
+  return before != NULL;
+}
+
 static int recap_answer(slice all, text *out) {
-  const char *last = find_last(all, GOAL);
-  const char *before = last ? find_last((slice){all.at, last}, GOAL) : NULL;
-  if (!before) return 0;
-  slice recap = {before + strlen(GOAL), line_end(last, all.end)};
+  const char *start, *last;
+  if (!find_recap(all, &start, &last)) return 0;
+  slice recap = {start, line_end(last, all.end)};
   while (recap.at < recap.end && strchr(" \n\r\t", *recap.at))
     recap.at++;
   text_add(out, recap.at, (size_t)(recap.end - recap.at));
@@ -94,11 +70,11 @@ static int recap_answer(slice all, text *out) {
 
 /* The quoted operations of a state line, an operation a line. */
 static void put_operations(slice line, text *out) {
-  const char *list = find(line, "Operations: [");
+  const char *list = slice_find(line, "Operations: [");
   if (!list) return;
-  for (slice rest = {list, line.end}; (rest.at = find(rest, "'")) != NULL;) {
+  for (slice rest = {list, line.end}; (rest.at = slice_find(rest, "'")) != NULL;) {
     slice quoted = {++rest.at, rest.end};
-    const char *close = find(quoted, "'");
+    const char *close = slice_find(quoted, "'");
     if (!close) return;
     text_add(out, quoted.at, (size_t)(close - quoted.at));
     text_char(out, '\n');
@@ -107,15 +83,15 @@ static void put_operations(slice line, text *out) {
 }
 
 static int sos_answer(slice all, text *out) {
-  const char *goal = find(all, GOAL);
+  const char *goal = slice_find(all, GOAL);
   if (!goal) return 0;
   slice before = {all.at, goal};
-  const char *state = find_last(before, STATE), *step = find_last(before, STEP);
+  const char *state = slice_find_last(before, STATE), *step = slice_find_last(before, STEP);
   if (!state || !step) return 0;
   put_operations((slice){state, line_end(state, goal)}, out);
   slice operation = {step + strlen(STEP), line_end(step, goal)};
-  (void)skip(&operation, ": ");
-  const char *comma = find(operation, ",");
+  (void)slice_skip(&operation, ": ");
+  const char *comma = slice_find(operation, ",");
   if (comma) operation.end = comma;
   text_add(out, operation.at, (size_t)(operation.end - operation.at));
   text_char(out, '\n');
@@ -127,6 +103,14 @@ static int sos_answer(slice all, text *out) {
 int countdown_answer(countdown_protocol protocol, const char *bytes, size_t count, text *out) {
   slice all = {bytes, bytes + count};
   return protocol == PROTOCOL_SOS ? sos_answer(all, out) : recap_answer(all, out);
+}
+
+int countdown_returned(const char *bytes, size_t count, text *out) {
+  const char *start, *last;
+  if (!find_recap((slice){bytes, bytes + count}, &start, &last)) return 0;
+  answer_part returned = answer_trimmed(start, (size_t)(bytes + count - start));
+  text_add(out, returned.at, returned.bytes);
+  return 1;
 }
 
 /* ---- the strict rules ------------------------------------------------------------------------ */
@@ -195,7 +179,7 @@ static int list_follows(const hand *h, slice list) {
     }
     if (found < 0) return 0;
     used[found] = 1;
-    if (!skip(&list, ", ")) {
+    if (!slice_skip(&list, ", ")) {
       count++;
       break;
     }
@@ -205,21 +189,21 @@ static int list_follows(const hand *h, slice list) {
 
 /* One line of an answer: NULL where it is no step or a right one. */
 static const char *check_line(hand *h, slice line) {
-  int stated = skip(&line, "Exploring Operation: ");
+  int stated = slice_skip(&line, "Exploring Operation: ");
   if (!stated && (line.at >= line.end || *line.at < '0' || *line.at > '9')) return NULL;
   countdown_operation o;
   if (!read_operation(&line, &o)) return "malformed operation";
   const char *wrong = take_step(h, &o);
   if (wrong) return wrong;
   if (!stated) return line.at == line.end ? NULL : "malformed operation";
-  if (!skip(&line, ", Resulting Numbers: [")) return "malformed operation";
+  if (!slice_skip(&line, ", Resulting Numbers: [")) return "malformed operation";
   return list_follows(h, line) ? NULL : "list does not follow";
 }
 
 static const char *play(hand *h, slice answer, int *goal) {
   *goal = 0;
-  for (slice line; next_line(&answer, &line);) {
-    if (find(line, GOAL)) {
+  for (slice line; slice_next_line(&answer, &line);) {
+    if (slice_find(line, GOAL)) {
       *goal = 1;
       return NULL;
     }
@@ -270,7 +254,7 @@ static const char *check_operations(const countdown_problem *p, slice operations
   int64_t available[COUNTDOWN_NUMBERS_MAX + 64];
   int count = p->count;
   memcpy(available, p->number, (size_t)count * sizeof available[0]);
-  for (slice line; next_line(&operations, &line);) {
+  for (slice line; slice_next_line(&operations, &line);) {
     countdown_operation o;
     if (!read_operation(&line, &o) || line.at != line.end) return "malformed operation";
     if (!holds(&o)) return "bad arithmetic";
@@ -288,20 +272,20 @@ static const char *check_operations(const countdown_problem *p, slice operations
 
 static int64_t count_nodes(slice s) {
   int64_t nodes = 1;
-  for (const char *at; (at = find(s, STEP)) != NULL; s.at = at + 1)
+  for (const char *at; (at = slice_find(s, STEP)) != NULL; s.at = at + 1)
     nodes++;
   return nodes;
 }
 
 /* The text between the first two goals, where SoS+ looks for its operations; all of it for SoS. */
 static int lenient_range(countdown_protocol protocol, slice all, slice *range, const char **goal) {
-  *goal = protocol == PROTOCOL_SOS ? find(all, GOAL) : find_last(all, GOAL);
+  *goal = protocol == PROTOCOL_SOS ? slice_find(all, GOAL) : slice_find_last(all, GOAL);
   *range = (slice){all.at, *goal};
   if (protocol == PROTOCOL_SOS) return 1;
-  const char *first = find(all, "Goal Reached\n");
+  const char *first = slice_find(all, "Goal Reached\n");
   if (!first || first == *goal) return 0;
   range->at = first + strlen(GOAL);
-  const char *second = find(*range, "Goal Reached\n");
+  const char *second = slice_find(*range, "Goal Reached\n");
   if (second) range->end = second;
   return 1;
 }
@@ -310,17 +294,18 @@ countdown_judgement countdown_check_lenient(const countdown_problem *p, countdow
                                             const char *trace, size_t count) {
   static const int64_t max_nodes[COUNTDOWN_NUMBERS_MAX + 1] = {0, 0, 4, 48, 1152, 46080, 2764800};
   slice all = {trace, trace + count}, range;
-  const char *start = find(all, STATE), *goal;
+  const char *start = slice_find(all, STATE), *goal;
   if (!start) return (countdown_judgement){0, "no state"};
   all.at = start;
-  if (!find(all, GOAL)) return (countdown_judgement){0, "no answer"};
+  if (!slice_find(all, GOAL)) return (countdown_judgement){0, "no answer"};
   if (!lenient_range(protocol, all, &range, &goal)) return (countdown_judgement){0, "no recap"};
-  const char *state = find_last(range, STATE), *step = find_last((slice){all.at, goal}, STEP);
+  const char *state = slice_find_last(range, STATE),
+             *step = slice_find_last((slice){all.at, goal}, STEP);
   if (!state || !step) return (countdown_judgement){0, "no operation"};
 
   countdown_operation last;
   slice final = {step + strlen(STEP), line_end(step, goal)};
-  (void)skip(&final, ": ");
+  (void)slice_skip(&final, ": ");
   slice final_text = final;
   if (!read_operation(&final, &last)) return (countdown_judgement){0, "malformed operation"};
   if (last.result != p->target) return (countdown_judgement){0, "wrong value"};

@@ -17,6 +17,10 @@ typedef enum countdown_protocol {
    explored there, an operation a line, then the goal line. */
 int countdown_answer(countdown_protocol protocol, const char *bytes, size_t count, text *out);
 
+/* Appends what a child of APR returns and returns 1, or 0 for no solution: all that follows the
+   second-to-last "Goal Reached", trimmed. */
+int countdown_returned(const char *bytes, size_t count, text *out);
+
 typedef struct countdown_judgement {
   int correct;
   const char *reason; /* a constant: "correct", "no answer", "number not available", ... */
