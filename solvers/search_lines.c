@@ -287,11 +287,18 @@ void line_end_joined(writer *w) {
   whole_line(w, PIECE_END_JOINED, 0);
 }
 
+/* Which of the children, all of which are the root's. */
+static void put_ordinal(writer *w, int index) {
+  trace_number(&w->trace, index);
+  trace_put(&w->trace, PIECE_AT_LEVEL);
+  trace_number(&w->trace, 1);
+}
+
 void line_call(writer *w, int index, const node *n) {
   if (writer_ended(w)) return;
   line_begin(w);
   trace_put(&w->trace, PIECE_CALL);
-  trace_number(&w->trace, index);
+  put_ordinal(w, index);
   trace_put(&w->trace, PIECE_CALL_MOVE);
   put_id(w, n);
   put_newline(w);
@@ -302,7 +309,7 @@ void line_join(writer *w, int index, const node *n, int goal) {
   if (writer_ended(w)) return;
   line_begin(w);
   trace_put(&w->trace, goal ? PIECE_JOIN_GOAL : PIECE_JOIN_NONE);
-  trace_number(&w->trace, index);
+  put_ordinal(w, index);
   trace_put(&w->trace, PIECE_JOIN_AT);
   put_id(w, n);
   trace_put(&w->trace, PIECE_JOIN_CLOSE);

@@ -35,12 +35,14 @@
   X(EXIT_SUB, "Exit Sub Search at level ", 6)                                                      \
   X(CALLING, "<Calling Sub Searches>\n", 8)                                                        \
   X(CALL, "<Start Sub Search ", 5)                                                                 \
-  X(CALL_MOVE, " at level 1> Moving to Node #", 10)                                                \
+  X(AT_LEVEL, " at level ", 3)                                                                     \
+  X(CALL_MOVE, "> Moving to Node #", 6)                                                            \
   X(END_CALLING, "<End Calling Sub Searches>", 8)                                                  \
   X(JOINED, "<Sub Searches>\n", 6)                                                                 \
+  X(JOINED_ALONE, "<Sub Searches>", 5)                                                             \
   X(JOIN_GOAL, "<Goal Reached in Sub Search ", 9)                                                  \
   X(JOIN_NONE, "<No Solution in Sub Search ", 7)                                                   \
-  X(JOIN_AT, " at level 1 at Node #", 7)                                                           \
+  X(JOIN_AT, " at Node #", 3)                                                                      \
   X(JOIN_CLOSE, ">\n", 2)                                                                          \
   X(END_JOINED, "<End Sub Searches>\n", 7)
 
