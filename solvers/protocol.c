@@ -7,9 +7,11 @@
 enum { KEPT_BYTES_MAX = 1 << 20 };
 
 static const protocol_table *const tables[] = {&protocol_countdown_sos, &protocol_countdown_sosp,
-                                               &protocol_generic};
+                                               &protocol_countdown_apr,
+                                               &protocol_countdown_apr_serial, &protocol_generic};
 enum { TABLES = sizeof tables / sizeof tables[0] };
-const char *const protocol_names[TABLES + 1] = {"countdown-sos", "countdown-sosp", "generic", NULL};
+const char *const protocol_names[TABLES + 1] = {
+    "countdown-sos", "countdown-sosp", "countdown-apr", "countdown-apr-serial", "generic", NULL};
 
 static const protocol_table *find_table(const char *name) {
   for (size_t i = 0; name && i < TABLES; i++) {
@@ -31,8 +33,8 @@ static status find_named(const json_t *parameters, const protocol_table **out, d
   *out = find_table(json_string_value(json_object_get(parameters, "protocol")));
   if (*out) return OK;
   return fault(err, E_INPUT,
-               "a mode that asks a model needs 'protocol': countdown-sos, countdown-sosp or "
-               "generic");
+               "a mode that asks a model needs 'protocol': countdown-sos, countdown-sosp, "
+               "countdown-apr, countdown-apr-serial or generic");
 }
 
 static status refuse_unused(const protocol_table *t, const json_t *parameters, detail *err) {
@@ -91,6 +93,8 @@ status protocol_open(protocol **out, const json_t *parameters, detail *err) {
   p->votes_literally = key && !strcmp(key, "literal");
   p->finisher_tokens = (int)json_integer_value(json_path_get(parameters, "finisher.tokens"));
   p->label_tokens = json_integer_value(json_path_get(parameters, "label.tokens"));
+  const json_t *children = json_path_get(parameters, "label.children");
+  p->label_children = children ? json_integer_value(children) : -1;
   s = arena_open(&p->memory, KEPT_BYTES_MAX, err);
   if (!s && t->take) s = t->take(p, parameters, err);
   if (s) {
@@ -125,6 +129,11 @@ const char *protocol_kind_of(const char *name) {
   return t ? t->kind : NULL;
 }
 
+int protocol_calls_of(const char *name) {
+  const protocol_table *t = find_table(name);
+  return t && t->calling;
+}
+
 status protocol_prompt(const protocol *p, const char *question, const char *target, text *out,
                        detail *err) {
   status s = p->table->prompt(p, question, target, out, err);
@@ -136,17 +145,20 @@ const char *const *protocol_stops(const protocol *p, int *count) {
   return p->stops;
 }
 
+/* Answers go on as strings, so one that holds a zero byte ends there for everybody. */
+static status end_at_zero(text *out, size_t start, detail *err) {
+  status s = text_state(out, err);
+  if (!s) text_cut(out, start + strlen(text_string(out) + start));
+  return s;
+}
+
 status protocol_answer(const protocol *p, const char *bytes, size_t count, size_t from, text *out,
                        int *found, detail *err) {
   REQUIRE(from <= count);
   *found = 0;
   size_t start = out->bytes;
   status s = p->table->answer(p, bytes, count, from, out, found, err);
-  if (!s) s = text_state(out, err);
-  if (s) return s;
-  /* Answers go on as strings, so one that holds a zero byte ends there for everybody. */
-  text_cut(out, start + strlen(text_string(out) + start));
-  return OK;
+  return s ? s : end_at_zero(out, start, err);
 }
 
 status protocol_vote_key(const protocol *p, const char *target, const char *answer, text *out,
@@ -175,6 +187,39 @@ status protocol_finisher(const protocol *p, const char *target, const char *byte
   REQUIRE(protocol_has_finisher(p));
   status s = p->table->finisher(p, target, bytes, count, out, err);
   return s ? s : text_state(out, err);
+}
+
+/* ---- threads that call for children ---------------------------------------------------------- */
+
+int protocol_calls(const protocol *p) {
+  return p->table->calling != NULL;
+}
+
+const char *protocol_rewrite(const protocol *p, int which) {
+  return p->table->calling ? p->table->calling->rewrite(which) : NULL;
+}
+
+status protocol_read_call(const protocol *p, const char *bytes, size_t count, arena *memory,
+                          protocol_call *out, int *found, detail *err) {
+  *out = (protocol_call){0};
+  *found = 0;
+  if (!p->table->calling) return OK;
+  return p->table->calling->read_call(bytes, count, memory, out, found, err);
+}
+
+status protocol_returned(const protocol *p, const char *bytes, size_t count, text *out, int *found,
+                         detail *err) {
+  REQUIRE(p->table->calling);
+  size_t start = out->bytes;
+  *found = p->table->calling->returned(bytes, count, out);
+  return end_at_zero(out, start, err);
+}
+
+status protocol_join(const protocol *p, const protocol_call *call, const char *const *returned,
+                     int level, text *out, detail *err) {
+  REQUIRE(p->table->calling);
+  p->table->calling->join(call, returned, level, out);
+  return text_state(out, err);
 }
 
 int64_t protocol_ref_tokens(const protocol *p, const char *bytes, size_t count) {

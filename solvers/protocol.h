@@ -20,8 +20,8 @@
      answer           generic: a pattern (base/pattern.h). Its last match is the answer, its first
                       group where it has one; without it all that was written is
      stop             generic: strings that end a thread
-     finisher.text    generic: what is fed to ask for the answer; countdown-sosp has its own words,
-                      and countdown-sos nothing to ask for
+     finisher.text    generic: what is fed to ask for the answer; those of Countdown have their own
+                      words, and countdown-sos nothing to ask for
      finisher.tokens  how many tokens may be sampled behind it; without it there is no finisher
      vote_key         "canonical": the meaning of an answer (Countdown: the expression tree;
                       generic: a number's value); "literal": its text */
@@ -53,6 +53,8 @@ const char *protocol_rules(const protocol *p); /* "countdown-sosp-1": another wh
 const char *protocol_kind(const protocol *p);  /* of the task sets that it can put */
 /* The kind of a protocol by its name, before one is open; NULL: no such protocol. */
 const char *protocol_kind_of(const char *name);
+/* The same of whether its threads may call for children. */
+int protocol_calls_of(const char *name);
 
 /* Appends the prompt. E_INPUT: a target that is not of the protocol's kind; out's errors. */
 MUST_CHECK status protocol_prompt(const protocol *p, const char *question, const char *target,
@@ -60,8 +62,8 @@ MUST_CHECK status protocol_prompt(const protocol *p, const char *question, const
 const char *const *protocol_stops(const protocol *p, int *count);
 
 /* Reads the answer in a thread's text: appends it, and *found is 1, or appends nothing and *found
-   is 0. What stands before from gives no answer: it is the prompt, or, where the thread was asked
-   by a finisher, all that it held before. */
+   is 0. What stands before from gives no answer: it is the prompt; or, where the thread was fed
+   what its children returned, or was asked by a finisher, all that it held before. */
 MUST_CHECK status protocol_answer(const protocol *p, const char *bytes, size_t count, size_t from,
                                   text *out, int *found, detail *err);
 /* Appends what an answer's vote counts for; *found 0: it counts for nothing. answer may be NULL. */
@@ -72,13 +74,12 @@ MUST_CHECK status protocol_vote_key(const protocol *p, const char *target, const
  */
 int protocol_has_finisher(const protocol *p);
 int protocol_finisher_tokens(const protocol *p);
-/* Appends what is fed to a thread whose text is bytes; nothing where there is nothing to ask for:
-   the text of a countdown-sosp thread may hold its whole answer when it meets its limit. */
+/* Appends what is fed to a thread whose own text is bytes; nothing where there is nothing to ask
+   for: the text of a countdown-sosp thread may hold its whole answer when it meets its limit. */
 MUST_CHECK status protocol_finisher(const protocol *p, const char *target, const char *bytes,
                                     size_t count, text *out, detail *err);
 
-/* ---- threads that call for children -----------------------------------------------------------
- */
+/* ---- threads that call for children ---------------------------------------------------------- */
 
 typedef struct protocol_child {
   const char *node;   /* as the call names it: "0,1" */
@@ -99,7 +100,8 @@ const char *protocol_rewrite(const protocol *p, int which);
 /* Reads the call at the end of a thread's text, from memory; *found 0: it ends without one. */
 MUST_CHECK status protocol_read_call(const protocol *p, const char *bytes, size_t count,
                                      arena *memory, protocol_call *out, int *found, detail *err);
-/* Appends what a child that wrote this text returns; *found 0: no solution. */
+/* Appends what a child that wrote this text returns; *found 0: no solution. What its own children
+   returned to it is not to be in the text. */
 MUST_CHECK status protocol_returned(const protocol *p, const char *bytes, size_t count, text *out,
                                     int *found, detail *err);
 /* Appends what the caller is fed: returned is [call->count], NULL where there is no solution.

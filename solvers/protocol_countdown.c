@@ -7,42 +7,22 @@
 
 #include <string.h>
 
-/* All that sampling depends on, so that no setting of a model's own mixes into the published ones.
- */
-static const protocol_setting sos_preset[] = {{"sampling.temperature", OPTION_REAL, 0},
-                                              {"sampling.top_k", OPTION_INTEGER, 0},
-                                              {"sampling.top_p", OPTION_REAL, 1},
-                                              {"sampling.min_p", OPTION_REAL, 0},
-                                              {"begin", OPTION_INTEGER, 1},
-                                              {"limit.context", OPTION_INTEGER, 4096},
-                                              {NULL, 0, 0}};
+static const protocol_setting sos_preset[] = {PROTOCOL_PUBLISHED(0, 1)};
 /* The server put a begin token before the one that the evaluation wrote, as in training. */
-static const protocol_setting sosp_preset[] = {{"sampling.temperature", OPTION_REAL, 0},
-                                               {"sampling.top_k", OPTION_INTEGER, 50},
-                                               {"sampling.top_p", OPTION_REAL, 1},
-                                               {"sampling.min_p", OPTION_REAL, 0},
-                                               {"begin", OPTION_INTEGER, 2},
-                                               {"limit.context", OPTION_INTEGER, 4096},
-                                               {NULL, 0, 0}};
-
-#define OWN_LANGUAGE                                                                               \
-  {"prompt", "it puts a problem in the words that its models were trained on"},                    \
-      {"answer", "it reads the answer in its traces"}, {                                           \
-    "stop", "its traces end with an end of sequence"                                               \
-  }
+static const protocol_setting sosp_preset[] = {PROTOCOL_PUBLISHED(50, 2)};
 
 static const protocol_unused sos_unused[] = {
-    OWN_LANGUAGE,
+    PROTOCOL_OWN_LANGUAGE,
     {"label", "SoS was trained without a budget in its prompt (countdown-sosp has one)"},
     {"finisher", "it ends at its first goal line and restates nothing that could be asked for"},
     {NULL, NULL}};
 static const protocol_unused sosp_unused[] = {
-    OWN_LANGUAGE,
+    PROTOCOL_OWN_LANGUAGE,
+    {"label.children", "it calls for nobody (its label is 'label.tokens')"},
     {"finisher.text", "it asks by a goal line and the root's state; 'finisher.tokens' is enough"},
     {NULL, NULL}};
 
-/* "Current State: 27:[53, 22, 31, 26], Operations: []" */
-static void put_root(const countdown_problem *p, text *out) {
+void protocol_put_root(const countdown_problem *p, text *out) {
   trace_writer w = {out, 0};
   trace_put(&w, PIECE_STATE);
   trace_number(&w, p->target);
@@ -62,7 +42,7 @@ static status put_prompt(const protocol *p, const char *question, const char *ta
   status s = countdown_read(&problem, target, err);
   if (s) return s;
   if (p->label_tokens) text_format(out, "Token Budget: %lld ", (long long)p->label_tokens);
-  put_root(&problem, out);
+  protocol_put_root(&problem, out);
   return OK;
 }
 
@@ -74,15 +54,15 @@ static status sos_answer(const protocol *p, const char *bytes, size_t count, siz
   return OK;
 }
 
-static status sosp_answer(const protocol *p, const char *bytes, size_t count, size_t from,
-                          text *out, int *found, detail *err) {
+status protocol_recap_answer(const protocol *p, const char *bytes, size_t count, size_t from,
+                             text *out, int *found, detail *err) {
   (void)p, (void)err;
   *found = countdown_answer(PROTOCOL_RECAP, bytes + from, count - from, out);
   return OK;
 }
 
-static status put_vote_key(const char *target, const char *answer, text *out, int *found,
-                           detail *err) {
+status protocol_countdown_key(const char *target, const char *answer, text *out, int *found,
+                              detail *err) {
   countdown_problem problem;
   status s = countdown_read(&problem, target, err);
   if (s) return s;
@@ -95,8 +75,8 @@ static status put_vote_key(const char *target, const char *answer, text *out, in
 
 /* Says that the goal was reached and begins to restate the solution, so that what is sampled is the
    rest of that. Only a goal line that is sampled behind it completes an answer. */
-static status sosp_finisher(const protocol *p, const char *target, const char *bytes, size_t count,
-                            text *out, detail *err) {
+status protocol_recap_finisher(const protocol *p, const char *target, const char *bytes,
+                               size_t count, text *out, detail *err) {
   (void)p;
   countdown_problem problem;
   text held;
@@ -115,7 +95,7 @@ static status sosp_finisher(const protocol *p, const char *target, const char *b
   trace_put(&w, PIECE_EQUAL);
   trace_put(&w, PIECE_MOVE);
   text_put(out, "0\n");
-  put_root(&problem, out);
+  protocol_put_root(&problem, out);
   text_char(out, '\n');
   return OK;
 }
@@ -127,7 +107,7 @@ const protocol_table protocol_countdown_sos = {.name = "countdown-sos",
                                                .unused = sos_unused,
                                                .prompt = put_prompt,
                                                .answer = sos_answer,
-                                               .vote_key = put_vote_key,
+                                               .vote_key = protocol_countdown_key,
                                                .ref_tokens = trace_llama2_tokens};
 
 const protocol_table protocol_countdown_sosp = {.name = "countdown-sosp",
@@ -136,7 +116,7 @@ const protocol_table protocol_countdown_sosp = {.name = "countdown-sosp",
                                                 .preset = sosp_preset,
                                                 .unused = sosp_unused,
                                                 .prompt = put_prompt,
-                                                .answer = sosp_answer,
-                                                .vote_key = put_vote_key,
-                                                .finisher = sosp_finisher,
+                                                .answer = protocol_recap_answer,
+                                                .vote_key = protocol_countdown_key,
+                                                .finisher = protocol_recap_finisher,
                                                 .ref_tokens = trace_llama2_tokens};

@@ -72,11 +72,12 @@ static status open_answer(protocol *p, const json_t *source, detail *err) {
 static status keep_stops(protocol *p, const json_t *stops, detail *err) {
   size_t count = json_array_size(stops);
   if (!count) return OK;
-  p->stops = arena_take(p->memory, count, sizeof *p->stops);
-  if (!p->stops) return arena_full(p->memory, err);
+  const char **kept = arena_take(p->memory, count, sizeof *kept);
+  if (!kept) return arena_full(p->memory, err);
   status s = OK;
   for (size_t i = 0; !s && i < count; i++)
-    s = protocol_keep(p, json_array_get(stops, i), &p->stops[i], err);
+    s = protocol_keep(p, json_array_get(stops, i), &kept[i], err);
+  p->stops = kept;
   p->stop_count = (int)count;
   return s;
 }

@@ -3,8 +3,8 @@
 #ifndef SOLVERS_PROTOCOL_INTERNAL_H
 #define SOLVERS_PROTOCOL_INTERNAL_H
 
-#include "base/arena.h"
 #include "base/pattern.h"
+#include "solvers/countdown.h"
 #include "solvers/option.h"
 #include "solvers/protocol.h"
 
@@ -15,10 +15,35 @@ typedef struct protocol_setting {
   double value;
 } protocol_setting;
 
+/* All that sampling depends on, so that no setting of a model's own mixes into the published ones.
+ */
+#define PROTOCOL_PUBLISHED(top_k, begins)                                                          \
+  {"sampling.temperature", OPTION_REAL, 0}, {"sampling.top_k", OPTION_INTEGER, (top_k)},           \
+      {"sampling.top_p", OPTION_REAL, 1}, {"sampling.min_p", OPTION_REAL, 0},                      \
+      {"begin", OPTION_INTEGER, (begins)}, {"limit.context", OPTION_INTEGER, 4096}, {              \
+    NULL, 0, 0                                                                                     \
+  }
+
 /* A parameter that the protocol has no use for. */
 typedef struct protocol_unused {
   const char *key, *why;
 } protocol_unused;
+
+/* Of protocols that put problems in the language of Countdown traces. */
+#define PROTOCOL_OWN_LANGUAGE                                                                      \
+  {"prompt", "it puts a problem in the words that its models were trained on"},                    \
+      {"answer", "it reads the answer in its traces"}, {                                           \
+    "stop", "its traces end with an end of sequence"                                               \
+  }
+
+/* Of protocols whose threads call for children; as their namesakes in protocol.h. */
+typedef struct protocol_calling {
+  const char *(*rewrite)(int which);
+  MUST_CHECK status (*read_call)(const char *bytes, size_t count, arena *memory, protocol_call *out,
+                                 int *found, detail *err);
+  int (*returned)(const char *bytes, size_t count, text *out); /* 0: no solution */
+  void (*join)(const protocol_call *call, const char *const *returned, int level, text *out);
+} protocol_calling;
 
 typedef struct protocol_table {
   const char *name, *rules, *kind;
@@ -37,21 +62,39 @@ typedef struct protocol_table {
   MUST_CHECK status (*finisher)(const protocol *p, const char *target, const char *bytes,
                                 size_t count, text *out, detail *err);
   int64_t (*ref_tokens)(const char *bytes, size_t count); /* NULL: not known */
+  const protocol_calling *calling;                        /* NULL: its threads call for nobody */
 } protocol_table;
 
 struct protocol {
   const protocol_table *table;
   arena *memory; /* of the texts below */
   int votes_literally;
-  int finisher_tokens;  /* 0: no finisher */
-  int64_t label_tokens; /* 0: no label */
+  int finisher_tokens;    /* 0: no finisher */
+  int64_t label_tokens;   /* 0: no label */
+  int64_t label_children; /* -1: no label */
   const char *template, *finisher_text;
-  const char **stops;
+  const char *const *stops;
   int stop_count;
   pattern *answer; /* NULL: all that was written */
 };
 
-extern const protocol_table protocol_countdown_sos, protocol_countdown_sosp, protocol_generic;
+extern const protocol_table protocol_countdown_sos, protocol_countdown_sosp, protocol_countdown_apr,
+    protocol_countdown_apr_serial, protocol_generic;
+
+/* ---- what the protocols of Countdown traces share -------------------------------------------- */
+
+/* "Current State: 27:[53, 22, 31, 26], Operations: []" */
+void protocol_put_root(const countdown_problem *p, text *out);
+/* As those of the table: of traces that restate their solution. */
+MUST_CHECK status protocol_recap_answer(const protocol *p, const char *bytes, size_t count,
+                                        size_t from, text *out, int *found, detail *err);
+MUST_CHECK status protocol_recap_finisher(const protocol *p, const char *target, const char *bytes,
+                                          size_t count, text *out, detail *err);
+MUST_CHECK status protocol_countdown_key(const char *target, const char *answer, text *out,
+                                         int *found, detail *err);
+/* APR's read_call. */
+MUST_CHECK status protocol_apr_call(const char *bytes, size_t count, arena *memory,
+                                    protocol_call *out, int *found, detail *err);
 
 /* A parameter's text, copied; NULL: there is none. */
 MUST_CHECK status protocol_keep(protocol *p, const json_t *value, const char **out, detail *err);

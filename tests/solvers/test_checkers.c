@@ -320,6 +320,8 @@ START_TEST(the_lenient_rating_reads_protocols) {
   static const char *const cases[][2] = {
       {"{\"protocol\":\"countdown-sos\"}", "correct"},
       {"{\"protocol\":\"countdown-sosp\",\"search\":\"dfs\"}", "no recap"},
+      {"{\"protocol\":\"countdown-apr\"}", "no recap"},
+      {"{\"protocol\":\"countdown-apr-serial\"}", "no recap"},
       {"{\"search\":\"dfs\"}", "correct"},
       {"{\"search\":\"sosp\"}", "no recap"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

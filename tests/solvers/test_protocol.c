@@ -3,7 +3,7 @@
 #include "solvers/protocol.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 static detail err;
@@ -56,6 +56,12 @@ START_TEST(countdown_prompts_are_the_published_ones) {
             "Token Budget: 1024 " ROOT);
   prompt_is("{\"protocol\":\"countdown-sos\"}", "", "{\"nums\":[1,2],\"target\":3}",
             "Current State: 3:[1, 2], Operations: []");
+  prompt_is("{\"protocol\":\"countdown-apr\"}", "", TARGET, "Moving to Node #0\n" ROOT);
+  prompt_is("{\"protocol\":\"countdown-apr\",\"label\":{\"children\":10}}", "", TARGET,
+            "Sub Call Budget: 10 Moving to Node #0\n" ROOT);
+  prompt_is("{\"protocol\":\"countdown-apr\",\"label\":{\"children\":0}}", "", TARGET,
+            "Sub Call Budget: 0 Moving to Node #0\n" ROOT);
+  prompt_is("{\"protocol\":\"countdown-apr-serial\"}", "", TARGET, "Moving to Node #0\n" ROOT);
   protocol *p = open_protocol("{\"protocol\":\"countdown-sosp\"}");
   text out;
   text_open(&out, 1000);
@@ -89,7 +95,7 @@ END_TEST
 
 START_TEST(what_does_not_fit_is_refused) {
   refused("{}", "needs 'protocol'");
-  refused("{\"protocol\":\"countdown-apr\"}", "needs 'protocol'");
+  refused("{\"protocol\":\"countdown-tree\"}", "needs 'protocol'");
   refused("{\"protocol\":\"countdown-sos\",\"answer\":\"x\"}", "'answer' is not used");
   refused("{\"protocol\":\"countdown-sosp\",\"prompt\":\"{question}\"}", "'prompt' is not used");
   refused("{\"protocol\":\"countdown-sosp\",\"stop\":[\"x\"]}", "'stop' is not used");
@@ -97,9 +103,18 @@ START_TEST(what_does_not_fit_is_refused) {
   refused("{\"protocol\":\"countdown-sos\",\"finisher\":{\"tokens\":5}}", "first goal line");
   refused("{\"protocol\":\"countdown-sosp\",\"finisher\":{\"text\":\"x\",\"tokens\":5}}",
           "'finisher.text' is not used");
+  refused("{\"protocol\":\"countdown-sosp\",\"label\":{\"children\":2}}", "calls for nobody");
+  refused("{\"protocol\":\"countdown-sos\",\"label\":{\"children\":2}}", "trained without");
+  refused("{\"protocol\":\"countdown-apr\",\"label\":{\"tokens\":512}}", "'label.children'");
+  refused("{\"protocol\":\"countdown-apr\",\"stop\":[\"x\"]}", "'stop' is not used");
+  refused("{\"protocol\":\"countdown-apr\",\"finisher\":{\"text\":\"x\",\"tokens\":5}}",
+          "'finisher.text' is not used");
+  refused("{\"protocol\":\"countdown-apr-serial\",\"label\":{\"children\":2}}", "trained without");
+  refused("{\"protocol\":\"countdown-apr-serial\",\"answer\":\"x\"}", "'answer' is not used");
 #define GENERIC "{\"protocol\":\"generic\",\"prompt\":\"{question}\","
   refused(GENERIC "\"preset\":\"published\"}", "'preset' is not used");
   refused(GENERIC "\"label\":{\"tokens\":512}}", "'label' is not used");
+  refused(GENERIC "\"label\":{\"children\":0}}", "'label' is not used");
   refused(GENERIC "\"answer\":\"x\",\"finisher\":{\"tokens\":5}}", "give both or neither");
   refused(GENERIC "\"answer\":\"x\",\"finisher\":{\"text\":\"so\"}}", "give both or neither");
   refused(GENERIC "\"finisher\":{\"text\":\"so\",\"tokens\":5}}", "needs 'answer'");
@@ -107,6 +122,30 @@ START_TEST(what_does_not_fit_is_refused) {
   ck_assert_str_eq(protocol_kind_of("generic"), "question");
   ck_assert_str_eq(protocol_kind_of("countdown-sos"), "countdown");
   ck_assert_ptr_null(protocol_kind_of("sosp"));
+  ck_assert_str_eq(protocol_kind_of("countdown-apr-serial"), "countdown");
+  ck_assert_int_eq(protocol_calls_of("countdown-apr"), 1);
+  ck_assert_int_eq(protocol_calls_of("countdown-apr-serial"), 0);
+  ck_assert_int_eq(protocol_calls_of("apr"), 0);
+}
+END_TEST
+
+START_TEST(apr_says_what_it_is) {
+  protocol *apr = open_protocol("{\"protocol\":\"countdown-apr\"}");
+  protocol *serial = open_protocol("{\"protocol\":\"countdown-apr-serial\"}");
+  int count;
+  const char *const *stops = protocol_stops(apr, &count);
+  ck_assert_int_eq(count, 1);
+  ck_assert_str_eq(stops[0], "<Sub Searches>");
+  ck_assert_str_eq(protocol_rewrite(apr, 0), "<Calling Sub Searches>\n");
+  ck_assert_int_eq(protocol_calls(apr), 1);
+  ck_assert_str_eq(protocol_rules(apr), "countdown-apr-1");
+  (void)protocol_stops(serial, &count);
+  ck_assert_int_eq(count, 0);
+  ck_assert_ptr_null(protocol_rewrite(serial, 0));
+  ck_assert_int_eq(protocol_calls(serial), 0);
+  ck_assert_str_eq(protocol_rules(serial), "countdown-apr-serial-1");
+  protocol_close(apr);
+  protocol_close(serial);
 }
 END_TEST
 
@@ -138,6 +177,15 @@ START_TEST(presets_fill_what_is_not_said) {
               "\"protocol\":\"countdown-sosp\",\"sampling\":{\"min_p\":0.0,\"temperature\":0.0,"
               "\"top_k\":50,\"top_p\":1.0},"
               "\"vote_key\":\"canonical\"}");
+  resolves_to(
+      "{\"protocol\":\"countdown-apr\",\"preset\":\"published\",\"label\":{\"children\":4}}",
+      "{\"begin\":2,\"label\":{\"children\":4},\"limit\":{\"context\":4096},"
+      "\"preset\":\"published\",\"protocol\":\"countdown-apr\",\"sampling\":{\"min_p\":0.0,"
+      "\"temperature\":0.0,\"top_k\":0,\"top_p\":1.0},\"vote_key\":\"canonical\"}");
+  resolves_to("{\"protocol\":\"countdown-apr-serial\",\"preset\":\"published\"}",
+              "{\"begin\":2,\"limit\":{\"context\":4096},\"preset\":\"published\","
+              "\"protocol\":\"countdown-apr-serial\",\"sampling\":{\"min_p\":0.0,"
+              "\"temperature\":0.0,\"top_k\":0,\"top_p\":1.0},\"vote_key\":\"canonical\"}");
   resolves_to("{\"protocol\":\"countdown-sosp\",\"preset\":\"published\",\"begin\":0,"
               "\"sampling\":{\"temperature\":1.5},\"limit\":{\"context\":64,\"tokens_thread\":9},"
               "\"vote_key\":\"literal\"}",
@@ -277,6 +325,20 @@ START_TEST(the_finisher_asks_for_the_recap) {
   fed_is(p, ROOT "\n" RECAP GOAL "Moving to No", "\n" ASKED);
   fed_is(p, ROOT "\n" RECAP GOAL RECAP GOAL "Exit Sub Search at lev", "");
   protocol_close(p);
+  static const char *const apr[] = {"countdown-apr", "countdown-apr-serial"};
+  for (int i = 0; i < 2; i++) {
+    char json[100];
+    (void)snprintf(json, sizeof json, "{\"protocol\":\"%s\",\"finisher\":{\"tokens\":9}}", apr[i]);
+    p = open_protocol(json);
+    fed_is(p, ROOT "\nExploring Oper", "\n" ASKED);
+    fed_is(p, RECAP GOAL, ASKED);
+    fed_is(p, "", ASKED);
+    fed_is(p, RECAP GOAL RECAP GOAL, "");
+    reads(p, ROOT, "\n" RECAP GOAL "Moving to Node #0\n" ROOT "\n" RECAP GOAL,
+          "Moving to Node #0\n" ROOT "\n" RECAP "27,27 equal: Goal Reached");
+    key_is(p, RECAP GOAL, "(((53-22)/31)+26)");
+    protocol_close(p);
+  }
   protocol *generic = open_protocol(
       GENERIC "\"answer\":\"So:(.*)\",\"finisher\":{\"text\":\"\\nSo:\",\"tokens\":9}}");
   fed_is(generic, "thinking", "\nSo:");
@@ -326,6 +388,7 @@ static Suite *make_suite(void) {
   tcase_add_test(c, countdown_prompts_are_the_published_ones);
   tcase_add_test(c, templates_take_the_question);
   tcase_add_test(c, what_does_not_fit_is_refused);
+  tcase_add_test(c, apr_says_what_it_is);
   tcase_add_test(c, presets_fill_what_is_not_said);
   tcase_add_test(c, countdown_answers);
   tcase_add_test(c, generic_answers);
