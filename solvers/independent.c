@@ -1,12 +1,14 @@
 #include "solvers/independent_internal.h"
+#include "solvers/spawn_join.h"
 #include "solvers/vote.h"
 
 #include <string.h>
 
 static const char *const presets[] = {"published", NULL};
 static const char *const vote_keys[] = {"canonical", "literal", NULL};
+static const char *const early_stops[] = {"none", "first", NULL};
 
-const option independent_options[1 + INDEPENDENT_OPTIONS] = {
+const option independent_options[1 + INDEPENDENT_OPTIONS + SPAWN_JOIN_OPTIONS] = {
     {"n", OPTION_INTEGER, NULL, 1, VOTE_THREADS_MAX, "threads that vote"},
     {"protocol", OPTION_CHOICE, protocol_names, 0, 0, "how a task is put and an answer read"},
     {"preset", OPTION_CHOICE, presets, 0, 0, "settings of the published evaluation"},
@@ -26,9 +28,14 @@ const option independent_options[1 + INDEPENDENT_OPTIONS] = {
     {"sampling.top_p", OPTION_REAL, NULL, 0, 1, "probability to choose from, above 0"},
     {"sampling.min_p", OPTION_REAL, NULL, 0, 1, "least probability, relative to the greatest"},
     {"vote_key", OPTION_CHOICE, vote_keys, 0, 0, "what makes two answers one"},
+    {"label.children", OPTION_INTEGER, NULL, 0, 1000, "the number of children in the prompt"},
+    {"limit.children", OPTION_INTEGER, NULL, 0, 1000000, "children of a sample that may run"},
+    {"limit.rounds", OPTION_INTEGER, NULL, 0, 1000000, "rounds in which a thread's children run"},
+    {"depth", OPTION_INTEGER, NULL, 1, SPAWN_JOIN_DEPTH_MAX, "levels of children"},
+    {"early_stop", OPTION_CHOICE, early_stops, 0, 0, "whether the first solution ends a round"},
 };
 
-status independent_resolve(json_t *parameters, detail *err) {
+status independent_settle(json_t *parameters, detail *err) {
   const json_t *top_p = json_object_get(json_object_get(parameters, "sampling"), "top_p");
   if (top_p && json_number_value(top_p) <= 0) {
     return fault(err, E_INPUT,
@@ -36,6 +43,16 @@ status independent_resolve(json_t *parameters, detail *err) {
                  "'sampling.temperature' 0 for the likeliest");
   }
   return protocol_resolve(parameters, err);
+}
+
+status independent_resolve(json_t *parameters, detail *err) {
+  status failed = independent_settle(parameters, err);
+  const char *name = json_string_value(json_object_get(parameters, "protocol"));
+  if (failed || !protocol_calls_of(name)) return failed;
+  return fault(err, E_INPUT,
+               "threads of protocol %s call for children, and only mode spawn_join has any: use "
+               "that, or protocol countdown-apr-serial, which searches in one context",
+               name);
 }
 
 /* ---- a sample -------------------------------------------------------------------------------- */
@@ -81,8 +98,8 @@ static status ask(independent *s, const mode_event *e, const mode_output *out, d
   independent_thread *t = &s->threads[e->thread];
   text words;
   text_open(&words, PROTOCOL_TEXT_BYTES_MAX);
-  status failed =
-      protocol_finisher(s->setup.protocol, s->setup.target, e->text, e->text_bytes, &words, err);
+  status failed = protocol_finisher(s->setup.protocol, s->setup.target, e->text + t->own_from,
+                                    e->text_bytes - t->own_from, &words, err);
   if (!failed && words.bytes) {
     t->asked = 1;
     t->asked_from = e->text_bytes;
@@ -125,19 +142,19 @@ static status tell(independent *s, const mode_event *e, const text *answer, cons
   return out->emit(out->context, &c, err);
 }
 
-/* Where what was said ends: neither a stop string nor what was sampled with its end belongs to it.
-   (A stop string may begin with a space that its text has lost.) */
-static size_t said_until(const mode_event *e, size_t from) {
+/* (A stop string may begin with a space that its text has lost.) */
+size_t independent_said(const mode_event *e, size_t from) {
   if (e->end != MODE_END_STOP) return e->text_bytes;
   return e->stop_at > from ? e->stop_at : from;
 }
 
 static status answer(independent *s, const mode_event *e, const mode_output *out, detail *err) {
   const independent_thread *t = &s->threads[e->thread];
-  size_t from = t->asked ? t->asked_from : e->prompt_bytes;
+  size_t own_from = t->own_from > e->prompt_bytes ? t->own_from : e->prompt_bytes;
+  size_t from = t->asked ? t->asked_from : own_from;
   if (from > e->text_bytes)
     from = e->text_bytes; /* a tokenizer that rewrites what it has decoded */
-  size_t bytes = said_until(e, from);
+  size_t bytes = independent_said(e, from);
   text said, key;
   int has_answer, has_key = 0;
   text_open(&said, PROTOCOL_TEXT_BYTES_MAX);
@@ -152,6 +169,7 @@ static status answer(independent *s, const mode_event *e, const mode_output *out
 
 status independent_ended(independent *s, const mode_event *e, const mode_output *out, detail *err) {
   REQUIRE(e->thread < s->count && !s->threads[e->thread].answered);
+  REQUIRE(s->threads[e->thread].own_from <= e->text_bytes);
   independent_thread *t = &s->threads[e->thread];
   if (e->end == MODE_END_LIMIT && !t->asked && protocol_has_finisher(s->setup.protocol)) {
     status failed = ask(s, e, out, err);

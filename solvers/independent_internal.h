@@ -1,21 +1,26 @@
-/* Threads of one prompt that know nothing of each other: what serial and vote have in common. Each
-   is asked by the finisher when it runs into its limit, where there is one, and answers once. */
+/* Threads of one prompt that know nothing of each other: what serial and vote have in common, and
+   what spawn_join does with its root. Each is asked by the finisher when it runs into its limit,
+   where there is one, and answers once. */
 #ifndef SOLVERS_INDEPENDENT_INTERNAL_H
 #define SOLVERS_INDEPENDENT_INTERNAL_H
 
 #include "solvers/mode.h"
 
-/* Rows of options: n, which vote alone has, and behind it those of every mode that asks a model. */
-enum { INDEPENDENT_OPTIONS = 18 };
-extern const option independent_options[1 + INDEPENDENT_OPTIONS];
+/* Rows of options: n, which vote alone has, behind it those of every mode that asks a model, and
+   behind them those of spawn_join. */
+enum { INDEPENDENT_OPTIONS = 18, SPAWN_JOIN_OPTIONS = 5 };
+extern const option independent_options[1 + INDEPENDENT_OPTIONS + SPAWN_JOIN_OPTIONS];
 
-/* What their resolve functions do beside their own parameters. E_INPUT, E_MEMORY. */
+/* What the resolve functions of all that ask a model do beside their own parameters, and what those
+   do whose threads nobody answers. E_INPUT, E_MEMORY. */
+MUST_CHECK status independent_settle(json_t *parameters, detail *err);
 MUST_CHECK status independent_resolve(json_t *parameters, detail *err);
 
 typedef struct independent_thread {
   const char *key; /* what its vote counts for; NULL: it does not vote */
   int answered;
   int has_answer;
+  size_t own_from;   /* in its text: what stands before was returned to it; 0: nothing was */
   int asked;         /* the finisher was fed */
   size_t asked_from; /* where that begins in its text */
 } independent_thread;
@@ -37,6 +42,9 @@ MUST_CHECK status independent_spawn(const independent *s, const char *role, cons
 /* A thread ended: feeds it the finisher or tells its answer. */
 MUST_CHECK status independent_ended(independent *s, const mode_event *e, const mode_output *out,
                                     detail *err);
+/* Where what was said since from ends: neither a stop string nor what was sampled with its end
+   belongs to it. */
+size_t independent_said(const mode_event *e, size_t from);
 MUST_CHECK status independent_done(mode_thread winner, const mode_output *out, detail *err);
 
 #endif

@@ -1,10 +1,9 @@
 #include "base/memory.h"
-#include "solvers/mode.h"
 #include "solvers/vote.h"
+#include "tests/solvers/script.h"
 #include "tests/support/support.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static detail err;
@@ -15,69 +14,15 @@ static const char TARGET[] = "{\"nums\":[1,2],\"target\":3}";
 #define SOSP    "\"protocol\":\"countdown-sosp\""
 #define GENERIC "\"protocol\":\"generic\",\"prompt\":\"Q: {question}\\n\""
 
-/* ---- a machine and what it commands -----------------------------------------------------------
+/* ---- scripts ----------------------------------------------------------------------------------
  */
 
-typedef struct sample {
-  const mode *mode;
-  json_t *parameters;
-  protocol *protocol;
-  arena *memory;
-  void *state;
-  text log; /* a line for each command */
-  status emits;
-} sample;
-
-static status note(void *context, const mode_command *c, detail *why) {
-  sample *s = context;
-  text *log = &s->log;
-  (void)why;
-  switch (c->kind) {
-  case MODE_SPAWN: text_format(log, "spawn %u %s [", c->thread, c->role); break;
-  case MODE_FEED:
-    text_format(log, "feed%s %u [", c->is_finisher ? " finisher" : "", c->thread);
-    break;
-  case MODE_ANSWER: text_format(log, "answer %u [", c->thread); break;
-  case MODE_DONE: text_format(log, "done %d", c->thread == MODE_NOBODY ? -1 : (int)c->thread);
-  }
-  if (c->kind != MODE_DONE) {
-    text_add(log, c->text ? c->text : "none", c->text ? c->text_bytes : 4);
-    text_put(log, "]");
-  }
-  if (c->kind == MODE_ANSWER) text_format(log, " [%s]", c->vote_key ? c->vote_key : "none");
-  text_char(log, '\n');
-  return s->emits;
-}
-
-static void tell(sample *s, const mode_event *e) {
-  const mode_output out = {note, s};
-  ck_ok(s->mode->machine->on(s->state, e, &out, &err));
-}
-
-static sample begin(const char *name, const char *parameters, const char *question) {
-  sample s = {.mode = mode_find(name)};
-  ck_assert_ptr_nonnull(s.mode);
-  ck_ok(json_read(&s.parameters, parameters, strlen(parameters), "parameters", 1, &err));
-  ck_ok(s.mode->resolve(s.parameters, &err));
-  ck_ok(protocol_open(&s.protocol, s.parameters, &err));
-  ck_ok(arena_open(&s.memory, 1 << 20, &err));
-  text_open(&s.log, 1 << 20);
-  mode_setup setup = {s.protocol, s.parameters, question, TARGET};
-  ck_ok(s.mode->machine->open(&s.state, &setup, s.memory, &err));
-  tell(&s, &(mode_event){.kind = MODE_START});
-  return s;
-}
-
-static void end(sample *s) {
-  s->mode->machine->close(s->state);
-  arena_close(s->memory);
-  protocol_close(s->protocol);
-  json_decref(s->parameters);
-  text_close(&s->log);
+static script *begin(const char *name, const char *parameters, const char *question) {
+  return script_begin(name, parameters, question, TARGET);
 }
 
 /* A thread that holds this text, prompt_bytes of it its prompt, ended. */
-static void ended_at(sample *s, mode_thread thread, mode_end how, const char *held,
+static void ended_at(script *s, mode_thread thread, mode_end how, const char *held,
                      size_t prompt_bytes, size_t stop_at) {
   mode_event e = {.kind = MODE_ENDED,
                   .thread = thread,
@@ -88,10 +33,10 @@ static void ended_at(sample *s, mode_thread thread, mode_end how, const char *he
                   .prompt_bytes = prompt_bytes,
                   .fed_at = prompt_bytes,
                   .stop_at = stop_at};
-  tell(s, &e);
+  script_tell(s, &e);
 }
 
-static void ended(sample *s, mode_thread thread, mode_end how, const char *prompt,
+static void ended(script *s, mode_thread thread, mode_end how, const char *prompt,
                   const char *written) {
   text held;
   text_open(&held, 1 << 16);
@@ -100,40 +45,46 @@ static void ended(sample *s, mode_thread thread, mode_end how, const char *promp
   text_close(&held);
 }
 
-static void commands_are(sample *s, const char *wanted) {
-  ck_assert_str_eq(text_string(&s->log), wanted);
-  text_clear(&s->log);
-}
-
 /* ---- serial -----------------------------------------------------------------------------------
  */
 
 START_TEST(serial_answers_once) {
-  sample s = begin("serial", "{" SOSP ",\"label\":{\"tokens\":512}}", "unused");
-  commands_are(&s, "spawn 0 root [Token Budget: 512 " ROOT "]\n");
-  ended(&s, 0, MODE_END_TOKEN, ROOT, "\n" STEP GOAL STEP GOAL);
-  commands_are(&s, "answer 0 [" STEP "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
-  end(&s);
+  script *s = begin("serial", "{" SOSP ",\"label\":{\"tokens\":512}}", "unused");
+  script_says(s, "spawn 0 root [Token Budget: 512 " ROOT "]\n");
+  ended(s, 0, MODE_END_TOKEN, ROOT, "\n" STEP GOAL STEP GOAL);
+  script_says(s, "answer 0 [" STEP "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
+  script_end(s);
   s = begin("serial", "{" SOSP "}", "");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_TOKEN, ROOT, "\nNo solution found.");
-  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
-  end(&s);
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_TOKEN, ROOT, "\nNo solution found.");
+  script_says(s, "answer 0 [none] [none]\ndone -1\n");
+  script_end(s);
+}
+END_TEST
+
+/* The control of APR: the same search in one context. */
+START_TEST(serial_writes_what_apr_spreads) {
+  script *s = begin("serial", "{\"protocol\":\"countdown-apr-serial\"}", "");
+  script_says(s, "spawn 0 root [Moving to Node #0\n" ROOT "]\n");
+  script_writes(s, 0, MODE_END_TOKEN,
+                "\nStart Sub Search at level 1: <Sub Searches>" GOAL STEP GOAL);
+  script_says(s, "answer 0 [" STEP "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
+  script_end(s);
 }
 END_TEST
 
 /* A limit without a finisher: what was said is kept, and counts for no vote. */
 START_TEST(serial_at_its_limit) {
-  sample s = begin("serial", "{" SOSP "}", "");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL STEP GOAL "Exit Sub");
-  commands_are(&s, "answer 0 [" STEP "3,3 equal: Goal Reached] [none]\ndone 0\n");
-  end(&s);
+  script *s = begin("serial", "{" SOSP "}", "");
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL STEP GOAL "Exit Sub");
+  script_says(s, "answer 0 [" STEP "3,3 equal: Goal Reached] [none]\ndone 0\n");
+  script_end(s);
   s = begin("serial", "{" SOSP "}", "");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL STEP);
-  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
-  end(&s);
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL STEP);
+  script_says(s, "answer 0 [none] [none]\ndone -1\n");
+  script_end(s);
 }
 END_TEST
 
@@ -143,72 +94,72 @@ END_TEST
 START_TEST(the_finisher_asks_once) {
   static const mode_end ends[] = {MODE_END_TOKEN, MODE_END_FINISHED, MODE_END_LIMIT};
   for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-    sample s = begin("serial", "{" SOSP FINISHER "}", "");
-    text_clear(&s.log);
-    ended(&s, 0, MODE_END_LIMIT, ROOT, "\nExploring");
-    commands_are(&s, "feed finisher 0 [\n" ASKED "]\n");
-    ended(&s, 0, ends[i], ROOT, "\nExploring\n" ASKED STEP GOAL);
-    commands_are(&s, "answer 0 [Moving to Node #0\n" ROOT "\n" STEP
-                     "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
-    end(&s);
+    script *s = begin("serial", "{" SOSP FINISHER "}", "");
+    text_clear(&s->log);
+    ended(s, 0, MODE_END_LIMIT, ROOT, "\nExploring");
+    script_says(s, "feed finisher 0 [\n" ASKED "]\n");
+    ended(s, 0, ends[i], ROOT, "\nExploring\n" ASKED STEP GOAL);
+    script_says(s, "answer 0 [Moving to Node #0\n" ROOT "\n" STEP
+                   "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
+    script_end(s);
   }
   /* The tokens were too few. The goal that the model had said itself is no part of the answer. */
-  sample s = begin("serial", "{" SOSP FINISHER "}", "");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL);
-  commands_are(&s, "feed finisher 0 [" ASKED "]\n");
-  ended(&s, 0, MODE_END_FINISHED, ROOT, "\n" STEP GOAL ASKED "Explor");
-  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
-  end(&s);
+  script *s = begin("serial", "{" SOSP FINISHER "}", "");
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL);
+  script_says(s, "feed finisher 0 [" ASKED "]\n");
+  ended(s, 0, MODE_END_FINISHED, ROOT, "\n" STEP GOAL ASKED "Explor");
+  script_says(s, "answer 0 [none] [none]\ndone -1\n");
+  script_end(s);
 }
 END_TEST
 
 START_TEST(nobody_asks_for_what_is_there) {
-  sample s = begin("serial", "{" SOSP FINISHER "}", "");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL STEP GOAL "Exit Sub Search");
-  commands_are(&s, "answer 0 [" STEP "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
-  end(&s);
+  script *s = begin("serial", "{" SOSP FINISHER "}", "");
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_LIMIT, ROOT, "\n" STEP GOAL STEP GOAL "Exit Sub Search");
+  script_says(s, "answer 0 [" STEP "3,3 equal: Goal Reached] [(1+2)]\ndone 0\n");
+  script_end(s);
   s = begin("serial", "{" SOSP FINISHER "}", "");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_TOKEN, ROOT, "\nNo solution found.");
-  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
-  end(&s);
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_TOKEN, ROOT, "\nNo solution found.");
+  script_says(s, "answer 0 [none] [none]\ndone -1\n");
+  script_end(s);
 }
 END_TEST
 
 /* The answer ends where a stop string begins, wherever the text does. */
 START_TEST(stop_strings_are_not_said) {
   const char *parameters = "{" GENERIC ",\"stop\":[\"END\"]}";
-  sample s = begin("serial", parameters, "6*7?");
-  commands_are(&s, "spawn 0 root [Q: 6*7?\n]\n");
-  ended_at(&s, 0, MODE_END_STOP, "Q: 6*7?\n 42.0 ENDED", 8, 14);
-  commands_are(&s, "answer 0 [42.0] [42]\ndone 0\n");
-  end(&s);
+  script *s = begin("serial", parameters, "6*7?");
+  script_says(s, "spawn 0 root [Q: 6*7?\n]\n");
+  ended_at(s, 0, MODE_END_STOP, "Q: 6*7?\n 42.0 ENDED", 8, 14);
+  script_says(s, "answer 0 [42.0] [42]\ndone 0\n");
+  script_end(s);
   s = begin("serial", parameters, "6*7?");
-  text_clear(&s.log);
-  ended_at(&s, 0, MODE_END_STOP, "Q: 6*7?\nEND", 8, 8);
-  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
-  end(&s);
+  text_clear(&s->log);
+  ended_at(s, 0, MODE_END_STOP, "Q: 6*7?\nEND", 8, 8);
+  script_says(s, "answer 0 [none] [none]\ndone -1\n");
+  script_end(s);
   s = begin("serial", parameters, "6*7?"); /* with a space that the text has lost */
-  text_clear(&s.log);
-  ended_at(&s, 0, MODE_END_STOP, "Q: 6*7?\nEND", 8, 7);
-  commands_are(&s, "answer 0 [none] [none]\ndone -1\n");
-  end(&s);
+  text_clear(&s->log);
+  ended_at(s, 0, MODE_END_STOP, "Q: 6*7?\nEND", 8, 7);
+  script_says(s, "answer 0 [none] [none]\ndone -1\n");
+  script_end(s);
 }
 END_TEST
 
 START_TEST(generic_is_asked_in_its_words) {
-  sample s = begin("serial",
-                   "{" GENERIC ",\"answer\":\"is (.+)\",\"stop\":[\"\\n\"],"
-                   "\"finisher\":{\"text\":\" The answer is\",\"tokens\":8}}",
-                   "?");
-  text_clear(&s.log);
-  ended(&s, 0, MODE_END_LIMIT, "Q: ?\n", "it is 1, this is");
-  commands_are(&s, "feed finisher 0 [ The answer is]\n");
-  ended_at(&s, 0, MODE_END_STOP, "Q: ?\nit is 1, this is The answer is 7\nand", 5, 37);
-  commands_are(&s, "answer 0 [7] [7]\ndone 0\n");
-  end(&s);
+  script *s = begin("serial",
+                    "{" GENERIC ",\"answer\":\"is (.+)\",\"stop\":[\"\\n\"],"
+                    "\"finisher\":{\"text\":\" The answer is\",\"tokens\":8}}",
+                    "?");
+  text_clear(&s->log);
+  ended(s, 0, MODE_END_LIMIT, "Q: ?\n", "it is 1, this is");
+  script_says(s, "feed finisher 0 [ The answer is]\n");
+  ended_at(s, 0, MODE_END_STOP, "Q: ?\nit is 1, this is The answer is 7\nand", 5, 37);
+  script_says(s, "answer 0 [7] [7]\ndone 0\n");
+  script_end(s);
 }
 END_TEST
 
@@ -223,22 +174,22 @@ typedef struct ending {
 /* Every order in which four threads may end: the same answers, the same winner. */
 static void all_orders(const ending endings[4], const char *const answers[4], const char *done) {
   for (int order = 0; order < 24; order++) {
-    sample s = begin("vote", "{\"n\":4," GENERIC "}", "?");
-    commands_are(&s, "spawn 0 voter [Q: ?\n]\nspawn 1 voter [Q: ?\n]\n"
-                     "spawn 2 voter [Q: ?\n]\nspawn 3 voter [Q: ?\n]\n");
+    script *s = begin("vote", "{\"n\":4," GENERIC "}", "?");
+    script_says(s, "spawn 0 voter [Q: ?\n]\nspawn 1 voter [Q: ?\n]\n"
+                   "spawn 2 voter [Q: ?\n]\nspawn 3 voter [Q: ?\n]\n");
     mode_thread left[4] = {0, 1, 2, 3};
     for (int count = 4, place = order; count; place /= count--) {
       mode_thread thread = left[place % count];
       memmove(&left[place % count], &left[place % count + 1],
               (size_t)(count - 1 - place % count) * sizeof left[0]);
-      ended(&s, thread, endings[thread].how, "Q: ?\n", endings[thread].written);
+      ended(s, thread, endings[thread].how, "Q: ?\n", endings[thread].written);
       text wanted;
       text_open(&wanted, 1000);
       text_format(&wanted, "answer %u %s\n%s", thread, answers[thread], count == 1 ? done : "");
-      commands_are(&s, text_string(&wanted));
+      script_says(s, text_string(&wanted));
       text_close(&wanted);
     }
-    end(&s);
+    script_end(s);
   }
 }
 
@@ -271,20 +222,20 @@ START_TEST(who_was_cut_off_does_not_vote) {
 END_TEST
 
 START_TEST(who_was_asked_votes) {
-  sample s = begin("vote", "{\"n\":3," SOSP FINISHER "}", "");
-  text_clear(&s.log);
-  ended(&s, 2, MODE_END_LIMIT, ROOT, "\n");
-  commands_are(&s, "feed finisher 2 [" ASKED "]\n");
-  ended(&s, 0, MODE_END_TOKEN, ROOT, "\n" GOAL STEP "2+1=3\n" GOAL);
-  commands_are(&s, "answer 0 [" STEP "2+1=3\n3,3 equal: Goal Reached] [none]\n");
-  ended(&s, 1, MODE_END_LIMIT, ROOT, "\nMoving");
-  commands_are(&s, "feed finisher 1 [\n" ASKED "]\n");
-  ended(&s, 2, MODE_END_FINISHED, ROOT, "\n" ASKED STEP GOAL STEP);
-  commands_are(&s,
-               "answer 2 [Moving to Node #0\n" ROOT "\n" STEP "3,3 equal: Goal Reached] [(1+2)]\n");
-  ended(&s, 1, MODE_END_FINISHED, ROOT, "\nMoving\n" ASKED STEP);
-  commands_are(&s, "answer 1 [none] [none]\ndone 2\n");
-  end(&s);
+  script *s = begin("vote", "{\"n\":3," SOSP FINISHER "}", "");
+  text_clear(&s->log);
+  ended(s, 2, MODE_END_LIMIT, ROOT, "\n");
+  script_says(s, "feed finisher 2 [" ASKED "]\n");
+  ended(s, 0, MODE_END_TOKEN, ROOT, "\n" GOAL STEP "2+1=3\n" GOAL);
+  script_says(s, "answer 0 [" STEP "2+1=3\n3,3 equal: Goal Reached] [none]\n");
+  ended(s, 1, MODE_END_LIMIT, ROOT, "\nMoving");
+  script_says(s, "feed finisher 1 [\n" ASKED "]\n");
+  ended(s, 2, MODE_END_FINISHED, ROOT, "\n" ASKED STEP GOAL STEP);
+  script_says(s,
+              "answer 2 [Moving to Node #0\n" ROOT "\n" STEP "3,3 equal: Goal Reached] [(1+2)]\n");
+  ended(s, 1, MODE_END_FINISHED, ROOT, "\nMoving\n" ASKED STEP);
+  script_says(s, "answer 1 [none] [none]\ndone 2\n");
+  script_end(s);
 }
 END_TEST
 
@@ -329,98 +280,79 @@ START_TEST(modes_say_what_they_need) {
   refused("vote", "{\"n\":4}", "needs 'protocol'");
   refused("serial", "{" SOSP ",\"sampling\":{\"top_p\":0}}", "'sampling.top_p' 0");
   refused("serial", "{\"protocol\":\"countdown-sos\"" FINISHER "}", "'finisher' is not used");
+  refused("serial", "{\"protocol\":\"countdown-apr\"}", "only mode spawn_join has any");
+  refused("vote", "{\"n\":2,\"protocol\":\"countdown-apr\"}", "or protocol countdown-apr-serial");
+  refused("spawn_join", "{" SOSP "}", "those of countdown-sosp do not: use mode serial or vote");
+  refused("spawn_join", "{\"protocol\":\"countdown-apr-serial\"}",
+          "whose threads call for children, countdown-apr");
+  refused("spawn_join", "{}", "needs 'protocol'");
   size_t count;
   const mode *const *modes = mode_list(&count);
-  ck_assert_uint_eq(count, 3);
+  ck_assert_uint_eq(count, 4);
   ck_assert_str_eq(modes[0]->name, "symbolic");
   ck_assert_str_eq(modes[1]->name, "serial");
   ck_assert_str_eq(modes[2]->name, "vote");
+  ck_assert_str_eq(modes[3]->name, "spawn_join");
   ck_assert_str_eq(modes[1]->options[0].key, "protocol");
   ck_assert_str_eq(modes[2]->options[0].key, "n");
   ck_assert_uint_eq(modes[2]->option_count, modes[1]->option_count + 1);
   ck_assert_str_eq(modes[1]->options[modes[1]->option_count - 1].key, "vote_key");
   ck_assert_str_eq(modes[2]->options[modes[2]->option_count - 1].key, "vote_key");
+  ck_assert_uint_eq(modes[3]->option_count, modes[1]->option_count + 5);
+  ck_assert_str_eq(modes[3]->options[0].key, "protocol");
+  ck_assert_str_eq(modes[3]->options[modes[3]->option_count - 1].key, "early_stop");
 }
 END_TEST
 
 START_TEST(errors_reach_the_caller) {
-  sample s = begin("serial", "{" SOSP "}", "");
-  mode_setup setup = {s.protocol, s.parameters, "", "{\"answer\":1}"};
+  script *s = begin("serial", "{" SOSP "}", "");
+  mode_setup setup = {s->protocol, s->parameters, "", "{\"answer\":1}"};
   void *state = NULL;
-  ck_fails(s.mode->machine->open(&state, &setup, s.memory, &err), E_INPUT, "target");
+  ck_fails(s->mode->machine->open(&state, &setup, s->memory, &err), E_INPUT, "target");
   ck_assert_ptr_null(state);
   arena *small;
   ck_ok(arena_open(&small, 16, &err));
   setup.target = TARGET;
-  ck_fails(s.mode->machine->open(&state, &setup, small, &err), E_LIMIT, "");
+  ck_fails(s->mode->machine->open(&state, &setup, small, &err), E_LIMIT, "");
   arena_close(small);
-  s.emits = E_STOPPED;
-  const mode_output out = {note, &s};
-  mode_event e = {.kind = MODE_ENDED, .end = MODE_END_TOKEN, .text = "x", .text_bytes = 1};
-  ck_assert_int_eq(s.mode->machine->on(s.state, &e, &out, &err), E_STOPPED);
-  end(&s);
+  s->emits = E_STOPPED;
+  ck_assert_int_eq(script_try(s, 0, MODE_END_TOKEN, "x", &err), E_STOPPED);
+  script_end(s);
 }
 END_TEST
 
 /* A vote of one that is asked, from its parameters on. */
-static status whole_sample(sample *s, const char *prompt, const char *held) {
-  const mode_output out = {note, s};
-  const mode_event events[] = {{.kind = MODE_START},
-                               {.kind = MODE_ENDED,
-                                .end = MODE_END_LIMIT,
-                                .text = prompt,
-                                .text_bytes = strlen(prompt),
-                                .prompt_bytes = strlen(prompt)},
-                               {.kind = MODE_ENDED,
-                                .end = MODE_END_TOKEN,
-                                .text = held,
-                                .text_bytes = strlen(held),
-                                .prompt_bytes = strlen(prompt)}};
-  status failed = s->mode->resolve(s->parameters, &err);
-  if (!failed) failed = protocol_open(&s->protocol, s->parameters, &err);
-  if (!failed) failed = arena_open(&s->memory, 1 << 20, &err);
-  mode_setup setup = {s->protocol, s->parameters, "?", TARGET};
-  if (!failed) failed = s->mode->machine->open(&s->state, &setup, s->memory, &err);
-  for (int i = 0; !failed && i < 3; i++)
-    failed = s->mode->machine->on(s->state, &events[i], &out, &err);
-  return failed;
+static status whole_sample(script *s, const char *written) {
+  status failed = script_start(s, "?", TARGET, &err);
+  if (!failed) failed = script_try(s, 0, MODE_END_LIMIT, "", &err);
+  return failed ? failed : script_try(s, 0, MODE_END_TOKEN, written, &err);
 }
 
 /* The same with one allocation that fails: an error, or all that there is without it. 1: it told.
  */
-static int tells_of(int64_t allocation, const char *parameters, const char *prompt) {
-  char held[1000];
-  sample s = {.mode = mode_find("vote")};
-  (void)snprintf(held, sizeof held, "%s\n" ASKED STEP GOAL "is 7", prompt);
-  ck_ok(json_read(&s.parameters, parameters, strlen(parameters), "parameters", 1, &err));
-  text_open(&s.log, 1 << 20);
+static int tells_of(int64_t allocation, const char *parameters) {
+  script *s = script_open("vote", parameters);
   memory_fail_once(allocation);
-  status failed = whole_sample(&s, prompt, held);
+  status failed = whole_sample(s, "\n" STEP GOAL "is 7");
   memory_fail_once(-1);
   ck_assert_msg(failed == OK || failed == E_MEMORY, "%s", status_name(failed));
-  int told = failed || s.log.failed; /* it may be the log's own memory */
-  if (!told) {
-    const char *last = strstr(text_string(&s.log), "done ");
+  if (!failed) {
+    const char *last = strstr(text_string(&s->log), "done ");
     ck_assert(last && !strcmp(last, "done 0\n"));
   }
-  if (s.state) s.mode->machine->close(s.state);
-  arena_close(s.memory);
-  protocol_close(s.protocol);
-  json_decref(s.parameters);
-  text_close(&s.log);
-  return told;
+  script_end(s);
+  return failed != OK;
 }
 
 START_TEST(memory_may_be_out) {
-  static const char *const cases[][2] = {
-      {"{\"n\":1," SOSP FINISHER ",\"preset\":\"published\"}", ROOT},
-      {"{\"n\":1," GENERIC ",\"answer\":\"is (.+)\",\"stop\":[\"a\",\"b\"],"
-       "\"finisher\":{\"text\":\"so\",\"tokens\":5}}",
-       "Q: ?\n"}};
+  static const char *const cases[] = {"{\"n\":1," SOSP FINISHER ",\"preset\":\"published\"}",
+                                      "{\"n\":1," GENERIC
+                                      ",\"answer\":\"is (.+)\",\"stop\":[\"a\",\"b\"],"
+                                      "\"finisher\":{\"text\":\"so\",\"tokens\":5}}"};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     int told = 0;
     for (int64_t allocation = 0; allocation < 200; allocation++)
-      told += tells_of(allocation, cases[i][0], cases[i][1]);
+      told += tells_of(allocation, cases[i]);
     ck_assert_int_ge(told, 20);
     ck_assert_int_lt(told, 200);
   }
@@ -431,6 +363,7 @@ static Suite *make_suite(void) {
   Suite *suite = suite_create("modes");
   TCase *c = tcase_create("modes");
   tcase_add_test(c, serial_answers_once);
+  tcase_add_test(c, serial_writes_what_apr_spreads);
   tcase_add_test(c, serial_at_its_limit);
   tcase_add_test(c, the_finisher_asks_once);
   tcase_add_test(c, nobody_asks_for_what_is_there);
