@@ -42,9 +42,10 @@ static int64_t limit_of(const json_t *parameters, const char *path) {
   return limit ? json_integer_value(limit) : INT64_MAX;
 }
 
-/* Callers below the root number their children and share a limit in the order in which they end. */
+/* Several callers share a limit on children in the order in which they end. */
 static int asks_for_order(const json_t *parameters) {
-  return stops_early(parameters) || depth_of(parameters) > 1;
+  int share = depth_of(parameters) > 1 && json_path_get(parameters, "limit.children");
+  return stops_early(parameters) || share;
 }
 
 /* ---- the tree -------------------------------------------------------------------------------- */
@@ -159,17 +160,15 @@ static status tell_returned(tree *s, mode_thread child, const mode_output *out, 
   return out->emit(out->context, &c, err);
 }
 
-/* Stops what runs of a thread and those below it; they return nothing. */
+/* Stops a thread and those below it, which return nothing. */
 static status stop(tree *s, mode_thread thread, const mode_output *out, detail *err) {
   const tree_thread *t = &s->threads[thread];
   status failed = OK;
   if (t->state == TREE_ENDED) return OK;
   for (int i = 0; !failed && t->state == TREE_RESTS && i < t->call.count; i++)
     failed = stop(s, t->first + (uint32_t)i, out, err);
-  if (!failed && t->state == TREE_RUNS) {
-    mode_command c = {.kind = MODE_STOP, .thread = thread};
-    failed = out->emit(out->context, &c, err);
-  }
+  mode_command c = {.kind = MODE_STOP, .thread = thread};
+  if (!failed) failed = out->emit(out->context, &c, err);
   return failed ? failed : tell_returned(s, thread, out, err);
 }
 

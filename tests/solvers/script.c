@@ -73,7 +73,7 @@ static void begin_thread(script *s, const mode_command *c) {
 static void feed_thread(script *s, const mode_command *c) {
   script_thread *t = &s->threads[c->thread];
   ck_assert_uint_lt(c->thread, s->count);
-  ck_assert(!t->runs);
+  ck_assert(!t->runs && !t->is_stopped);
   if (c->cuts) {
     ck_assert_uint_le(c->keep, t->held.bytes);
     ck_assert_uint_ge(c->keep, t->prompt_bytes);
@@ -92,7 +92,8 @@ static status carry_out(void *context, const mode_command *c, detail *why) {
   if (c->kind == MODE_SPAWN || c->kind == MODE_REFUSE) begin_thread(s, c);
   if (c->kind == MODE_FEED) feed_thread(s, c);
   if (c->kind == MODE_STOP) {
-    ck_assert(s->threads[c->thread].runs);
+    ck_assert(!s->threads[c->thread].is_stopped);
+    s->threads[c->thread].is_stopped = 1;
     s->threads[c->thread].runs = 0;
   }
   s->is_done = c->kind == MODE_DONE;

@@ -11,7 +11,7 @@ typedef struct script_thread {
   text held; /* its context */
   size_t prompt_bytes, fed_at;
   mode_thread parent, twin;
-  int runs;
+  int runs, is_stopped;
 } script_thread;
 
 typedef struct script {

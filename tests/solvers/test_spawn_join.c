@@ -470,7 +470,7 @@ START_TEST(a_stop_reaches_down) {
   script_writes(s, 3, MODE_END_TOKEN, SOLVES0);
   says_behind(s,
               "answer 3 [" FOUND0 "] [none]\nstop 4\nanswer 4 [none] [none]\n"
-              "answer 1 [none] [none]\nstop 2\nanswer 2 [none] [none]\nfeed 0 ",
+              "stop 1\nanswer 1 [none] [none]\nstop 2\nanswer 2 [none] [none]\nfeed 0 ",
               KEPT, "[" JOIN(NONE("0", "0,0") NONE("1", "0,1") SOME("2", "0,0") FOUND0 "\n") "]\n");
   script_end(s);
 }
@@ -483,7 +483,8 @@ START_TEST(order_is_asked_for_where_it_matters) {
   } cases[] = {{APR(), 0},
                {APR(",\"depth\":1,\"early_stop\":\"none\",\"limit\":{\"children\":3}"), 0},
                {APR(FIRST), 1},
-               {APR(",\"depth\":2"), 1}};
+               {APR(",\"depth\":2"), 0},
+               {APR(",\"depth\":2,\"limit\":{\"children\":3}"), 1}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     script *s = begin(cases[i].parameters);
     ck_assert_int_eq(s->mode->machine->asks_for_order(s->parameters), cases[i].wanted);
