@@ -12,10 +12,12 @@ const char *slice_find(slice s, const char *wanted) {
 }
 
 const char *slice_find_last(slice s, const char *wanted) {
-  const char *last = NULL;
-  for (const char *at; (at = slice_find(s, wanted)) != NULL; s.at = at + 1)
-    last = at;
-  return last;
+  size_t bytes = strlen(wanted);
+  if (slice_bytes(s) < bytes) return NULL;
+  for (const char *at = s.end - bytes;; at--) {
+    if (*at == *wanted && !memcmp(at, wanted, bytes)) return at;
+    if (at == s.at) return NULL;
+  }
 }
 
 int slice_skip(slice *s, const char *wanted) {

@@ -1,7 +1,9 @@
 /* The text of a trace and of an answer, a model's or a stranger's: judged by every checker without
-   harm, and the ways to judge agree. The input is three parts: a target, an answer, a trace. */
+   harm, and the ways to judge agree; the trace's call is read, and its children know their own
+   nodes. The input is three parts: a target, an answer, a trace. */
 #include "solvers/checker.h"
 #include "solvers/countdown_check.h"
+#include "solvers/protocol.h"
 #include "solvers/symbolic.h"
 #include "solvers/trace_text.h"
 #include "tests/fuzz/fuzz.h"
@@ -41,18 +43,59 @@ static void check_answer(const countdown_problem *p, const char *answer, size_t 
   text_close(&again);
 }
 
-static void check_trace(const countdown_problem *p, countdown_protocol protocol, fuzz_part trace) {
+static void check_trace(const countdown_problem *p, countdown_protocol kind, fuzz_part trace) {
   text answer;
   text_open(&answer, 4 * trace.count + 64); /* its parts may overlap in the trace */
-  if (countdown_answer(protocol, trace.bytes, trace.count, &answer)) {
+  if (countdown_answer(kind, trace.bytes, trace.count, &answer)) {
     REQUIRE(!answer.failed);
     check_answer(p, text_string(&answer), answer.bytes);
   }
   text_close(&answer);
-  countdown_judgement judged = countdown_check_lenient(p, protocol, trace.bytes, trace.count);
+  countdown_judgement judged = countdown_check_lenient(p, kind, trace.bytes, trace.count);
   REQUIRE(judged.reason && (judged.correct == !strcmp(judged.reason, "correct")));
   int64_t tokens = trace_llama2_tokens(trace.bytes, trace.count);
   REQUIRE(tokens >= 0 && tokens <= (int64_t)trace.count);
+}
+
+/* A child that called for its own node would begin where it began. */
+static void check_child(const protocol *p, const protocol_child *child, arena *memory) {
+  detail err;
+  protocol_call again;
+  int found;
+  text own;
+  REQUIRE(strlen(child->prompt) == child->prompt_bytes);
+  text_open(&own, 1 << 16);
+  text_format(&own, "%s\n<Calling Sub Searches>\n<Start Sub Search> Moving to Node #%s\n",
+              child->prompt, child->node);
+  text_put(&own, "<End Calling Sub Searches>");
+  REQUIRE(protocol_read_call(p, text_string(&own), own.bytes, memory, &again, &found, &err) == OK);
+  REQUIRE(found && again.count == 1 && again.children[0].prompt);
+  REQUIRE(!strcmp(again.children[0].prompt, child->prompt));
+  text_close(&own);
+}
+
+static void check_call(fuzz_part trace) {
+  detail err;
+  protocol *p;
+  protocol_call call;
+  arena *memory;
+  int found;
+  text returned;
+  json_t *parameters = json_pack("{s:s}", "protocol", "countdown-apr");
+  REQUIRE(parameters && protocol_open(&p, parameters, &err) == OK);
+  REQUIRE(arena_open(&memory, (size_t)1 << 30, &err) == OK);
+  REQUIRE(protocol_read_call(p, trace.bytes, trace.count, memory, &call, &found, &err) == OK);
+  REQUIRE(!found || call.at < trace.count);
+  for (int i = 0; i < call.count; i++) {
+    if (call.children[i].prompt) check_child(p, &call.children[i], memory);
+  }
+  text_open(&returned, trace.count + 1);
+  REQUIRE(protocol_returned(p, trace.bytes, trace.count, &returned, &found, &err) == OK);
+  REQUIRE(found || !returned.bytes);
+  text_close(&returned);
+  arena_close(memory);
+  protocol_close(p);
+  json_decref(parameters);
 }
 
 /* As a run and a rescoring judge: every checker, by the parameters of every search. */
@@ -88,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   fuzz_part trace = {at, (size_t)(end - at)};
   /* An empty answer stands for none. */
   judge_all(target, *answer ? answer : NULL, trace);
+  check_call(trace);
   countdown_problem problem;
   if (countdown_read(&problem, target, NULL) == OK) {
     check_target(&problem);
