@@ -50,8 +50,8 @@ typedef enum mode_command_kind {
   MODE_REFUSE, /* thread, parent, role, why: a thread that is there to be counted and never runs;
                   nothing is told of it */
   MODE_FEED,   /* thread, text, is_finisher, cuts and keep: it goes on behind this text */
-  MODE_STOP,   /* thread: it ends at the step of what is being told, what it wrote later is gone,
-                  and nothing more is told of it. Of modes that ask for order */
+  MODE_STOP,   /* thread, which may rest: it ends at the step of what is being told, what it wrote
+                  later is gone, and nothing more is told of it. Of modes that ask for order */
   MODE_ANSWER, /* thread, text, vote_key (either may be NULL): what the thread answers; once each */
   MODE_DONE    /* thread: whose answer is the sample's; MODE_NOBODY: there is none. The last */
 } mode_command_kind;

@@ -155,6 +155,7 @@ START_TEST(what_cannot_be_read_is_unknown) {
   for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
     prompt_is(said[i], "0,5", NULL);
   prompt_is("Generated Node #: 27:[1] Operation: 1+1=2\n", "", NULL);
+  prompt_is("Moving to Node #\nCurrent State: 27:[1], Operations: []\n", "", NULL);
 }
 END_TEST
 
