@@ -36,7 +36,7 @@ static status layout_of(const runner_thread *t, arena *memory, const char **out,
     text_format(&json, "%s[\"%s\",%zu,%zu,%zu,%zu,%lld]", i ? "," : "[", kinds[s->kind], s->start,
                 s->count, s->text_start, s->text_bytes, (long long)s->step);
   }
-  text_put(&json, t->span_count ? "]" : "[]");
+  text_char(&json, ']');
   status failed = text_state(&json, err);
   *out = failed ? NULL : arena_text(memory, text_string(&json), json.bytes);
   if (!failed && !*out) failed = arena_full(memory, err);
@@ -54,6 +54,7 @@ static double logprob_of(const runner_thread *t) {
 
 /* Those of what it sampled, in order. */
 static status copy_logprobs(const runner_thread *t, arena *memory, store_thread *out, detail *err) {
+  if (!t->count) return OK;
   float *kept = arena_take(memory, (size_t)t->generated + 1, sizeof *kept);
   if (!kept) return arena_full(memory, err);
   for (int i = 0; i < t->span_count; i++) {
@@ -100,11 +101,12 @@ static status fill_thread(store_thread *out, const runner_thread *t, const store
                         .started_ns = s->started_ns,
                         .first_token_ns = at_store(t->first_token_ns, offset),
                         .ended_ns = at_store(t->ended_ns, offset),
-                        .text = text_string(&t->text),
-                        .text_bytes = t->text.bytes,
-                        .ids = t->tokens,
-                        .id_count = t->count,
                         .logprob = logprob_of(t)};
+  if (!t->count) return OK; /* it never began, and has no trace */
+  out->text = text_string(&t->text);
+  out->text_bytes = t->text.bytes;
+  out->ids = t->tokens;
+  out->id_count = t->count;
   return layout_of(t, memory, &out->layout_json, err);
 }
 
