@@ -28,7 +28,8 @@ static status layout_of(const runner_thread *t, arena *memory, const char **out,
   static const char *const kinds[] = {[THREAD_PROMPT] = "prompt",
                                       [THREAD_GENERATED] = "generated",
                                       [THREAD_CUT] = "cut",
-                                      [THREAD_FED] = "fed"};
+                                      [THREAD_FED] = "fed",
+                                      [THREAD_FED_CUT] = "cut"};
   text json;
   text_open(&json, LAYOUT_BYTES_MAX);
   for (int i = 0; i < t->span_count; i++) {

@@ -57,7 +57,8 @@ typedef enum runner_span_kind {
   THREAD_PROMPT,
   THREAD_GENERATED,
   THREAD_CUT, /* generated, and cut from the context when the thread was fed */
-  THREAD_FED
+  THREAD_FED,
+  THREAD_FED_CUT /* fed, and cut when it was fed again */
 } runner_span_kind;
 
 /* Tokens of one origin, in the order in which the thread holds them. */

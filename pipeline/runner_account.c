@@ -33,11 +33,11 @@ static void add_work(runner_costs *costs, const runner_thread *t, const model_co
     int is_cut = span->kind == THREAD_CUT, is_last = i + 1 == t->span_count;
     int64_t went = (int64_t)span->count - (is_last || (is_cut && ends_turn(t, i)));
     if (!is_cut) held -= cut;
-    if (!is_cut) cut = 0;
+    if (!is_cut) cut = 0; /* it left when something was fed behind it */
     rows += went;
     keys += went * held + went * (went + 1) / 2;
     held += (int64_t)span->count;
-    if (is_cut) cut += (int64_t)span->count;
+    if (span_is_cut(span)) cut += (int64_t)span->count;
   }
   double vocabulary = (double)c->vocabulary * c->hidden;
   double inner = (double)config_product_parameters(c) - vocabulary;
@@ -127,7 +127,7 @@ static int64_t ref_tokens(const runner_rules *r, const runner_thread *t) {
 static void put_searched(const runner_thread *t, text *out) {
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *span = &t->spans[i];
-    if (span->kind == THREAD_FED && !span->is_finisher) continue;
+    if (span_is_fed(span) && !span->is_finisher) continue;
     text_add(out, text_string(&t->text) + span->text_start, span->text_bytes);
   }
 }

@@ -114,6 +114,7 @@ static status begin(runner_sample *s, int thread, const token_list *prompt, deta
   }
   own->state = STREAM_READY;
   own->fed_span = 1;
+  own->fed_token = prompt->count;
   s->tokens += (int64_t)prompt->count;
   if (t->parent < 0) s->root_tokens += (int64_t)prompt->count;
   return thread_add(t, &like, 0, (const uint32_t *)prompt->ids, NULL, NULL, prompt->count, err);
@@ -180,8 +181,7 @@ static status prepare(runner_sample *s, const mode_command *c, meal *out, detail
   const runner_rules *r = s->task.rules;
   const runner_thread *t = &s->threads[c->thread];
   const stream *own = &s->streams[c->thread];
-  size_t first = own->fed_span < t->span_count ? t->spans[own->fed_span].start : t->count;
-  size_t floor = t->held - (t->count - first), bytes = 0;
+  size_t floor = t->held - (t->count - own->fed_token), bytes = 0;
   text words;
   text_open(&words, PROTOCOL_TEXT_BYTES_MAX);
   status failed = OK;
@@ -190,7 +190,7 @@ static status prepare(runner_sample *s, const mode_command *c, meal *out, detail
     failed = thread_keep(r, t, floor, c->keep, &out->held, &bytes, err);
     if (!failed) text_add(&words, text_string(thread_text(t)) + bytes, c->keep - bytes);
   }
-  out->from = first + (out->held - floor);
+  out->from = own->fed_token + (out->held - floor);
   text_add(&words, c->text, c->text_bytes);
   if (!failed) failed = text_state(&words, err);
   if (!failed) failed = text_to_tokens(r, text_string(&words), words.bytes, 0, &out->ids, err);
@@ -215,7 +215,7 @@ static status swallow(runner_sample *s, const mode_command *c, const meal *m, de
   own->cut_token = m->from;
   own->fed_step = c->is_finisher ? -1 : t->finish;
   if (!c->is_finisher) s->tokens += (int64_t)m->ids.count;
-  status failed = m->from < t->count ? thread_cut(t, own->fed_span, m->from, err) : OK;
+  status failed = m->from < t->count ? thread_cut(t, m->from, err) : OK;
   if (!failed)
     failed = thread_add(t, &like, 0, (const uint32_t *)m->ids.ids, NULL, NULL, m->ids.count, err);
   own->fed_span = t->span_count;

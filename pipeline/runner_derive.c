@@ -53,26 +53,42 @@ static status grow(replay *r, detail *err) {
   return OK;
 }
 
-/* Whether the thread held just these tokens when it had sampled as many: one that wrote what
-   another is fed has drawn more random numbers. *next: which of its tokens it sampled then. */
-static int is_known(const runner_thread *t, const thread_request *request, size_t *next) {
-  size_t held = 0, count = (size_t)request->count;
+/* The span that the thread sampled next when it had sampled so many tokens. */
+static int next_span(const runner_thread *t, uint64_t sampled_before) {
   uint64_t sampled = 0;
-  *next = t->count;
   for (int i = 0; i < t->span_count; i++) {
+    if (!span_is_sampled(&t->spans[i])) continue;
+    if (sampled >= sampled_before) return sampled == sampled_before ? i : t->span_count;
+    sampled += t->spans[i].count;
+  }
+  return t->span_count;
+}
+
+/* Whether the thread held a span when it came to another one: what was fed last was cut later. */
+static int was_held(const runner_thread *t, int at, int next) {
+  if (!span_is_cut(&t->spans[at])) return 1;
+  for (int i = at; i < next; i++) {
+    if (!span_is_fed(&t->spans[i])) return 0;
+  }
+  return 1;
+}
+
+/* Whether the thread held just these tokens when it had sampled as many: one that wrote what
+   another is fed has drawn more random numbers. *at: which of its tokens it sampled then. */
+static int is_known(const runner_thread *t, const thread_request *request, size_t *at) {
+  int next = next_span(t, request->sampled_before);
+  size_t held = 0, count = (size_t)request->count;
+  if (next == t->span_count) return 0;
+  for (int i = 0; i < next; i++) {
     const runner_span *span = &t->spans[i];
-    if (span_is_sampled(span) && sampled == request->sampled_before) {
-      *next = span->start;
-      break;
-    }
-    if (span_is_sampled(span)) sampled += span->count;
-    if (span->kind == THREAD_CUT) continue;
+    if (!was_held(t, i, next)) continue;
     if (span->count > count - held ||
         memcmp(t->tokens + span->start, request->tokens + held, span->count * sizeof *t->tokens))
       return 0;
     held += span->count;
   }
-  return held == count && sampled == request->sampled_before;
+  *at = t->spans[next].start;
+  return held == count;
 }
 
 static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {

@@ -37,7 +37,7 @@ typedef struct stream {
   const char *most_is; /* the limit that ends it when it has sampled what was asked for */
   size_t written;      /* bytes that the generator has decoded since it was fed */
   int fed_span;        /* the first span behind what it was fed last */
-  size_t fed_token;    /* where that begins in its tokens, */
+  size_t fed_token;    /* where that begins in its tokens (what is behind the prompt at first), */
   size_t cut_token;    /* and what was cut for it: up to there; the same: nothing was */
   int64_t fed_step;    /* the step after which it was fed; -1: it was not, or by a finisher */
   int children;        /* of all its rounds, refused ones among them */
@@ -154,15 +154,18 @@ MUST_CHECK status thread_keep(const runner_rules *r, const runner_thread *t, siz
 
 /* What the mode knows as the thread's text. */
 const text *thread_text(const runner_thread *t);
-int span_is_sampled(const runner_span *span); /* generated, whether or not it was cut */
+/* Whether or not it was cut: generated, or fed. And whether it was cut. */
+int span_is_sampled(const runner_span *span);
+int span_is_fed(const runner_span *span);
+int span_is_cut(const runner_span *span);
 /* Adds tokens of one origin (kind, is_finisher, step and round of like): to the last span where
    they go on with it, or as one of their own. logprobs and filtered are [count], or NULL for zeros.
  */
 MUST_CHECK status thread_add(runner_thread *t, const runner_span *like, int goes_on,
                              const uint32_t *tokens, const float *logprobs, const float *filtered,
                              size_t count, detail *err);
-/* What span at holds from a token on leaves the context. */
-MUST_CHECK status thread_cut(runner_thread *t, int at, size_t token, detail *err);
+/* What it holds from a token on leaves the context. */
+MUST_CHECK status thread_cut(runner_thread *t, size_t token, detail *err);
 /* Undoes that, and drops all tokens from one on: the thread is as it was before it was fed. */
 void thread_unfeed(runner_thread *t, size_t cut_token, size_t fed_token);
 void thread_drop(runner_thread *t, size_t count);        /* all but its first tokens */

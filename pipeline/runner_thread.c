@@ -13,7 +13,16 @@ int span_is_sampled(const runner_span *span) {
   return span->kind == THREAD_GENERATED || span->kind == THREAD_CUT;
 }
 
-/* Counts again what it holds; what was cut left when something came behind it. */
+int span_is_fed(const runner_span *span) {
+  return span->kind == THREAD_FED || span->kind == THREAD_FED_CUT;
+}
+
+int span_is_cut(const runner_span *span) {
+  return span->kind == THREAD_CUT || span->kind == THREAD_FED_CUT;
+}
+
+/* Counts again what it holds. What was cut left when something was fed behind it, and was sampled
+   then itself, or fed before. */
 static void measure(runner_thread *t) {
   size_t cut = 0;
   t->held = t->held_most = 0;
@@ -24,7 +33,7 @@ static void measure(runner_thread *t) {
       cut = 0;
     }
     t->held += span->count;
-    if (span->kind == THREAD_CUT) cut += span->count;
+    if (span_is_cut(span)) cut += span->count;
     if (t->held > t->held_most) t->held_most = t->held;
   }
   t->held -= cut;
@@ -99,23 +108,33 @@ status thread_add(runner_thread *t, const runner_span *like, int goes_on, const 
 
 /* ---- taking away ----------------------------------------------------------------------------- */
 
-status thread_cut(runner_thread *t, int at, size_t token, detail *err) {
-  size_t kept = token - t->spans[at].start;
-  REQUIRE(t->spans[at].kind == THREAD_GENERATED && kept <= t->spans[at].count);
-  if (kept == t->spans[at].count) return OK;
-  if (kept) {
-    status failed = grow_spans(t, err);
+/* Makes two spans of one. */
+static status split(runner_thread *t, int at, size_t kept, detail *err) {
+  status failed = grow_spans(t, err);
+  if (failed) return failed;
+  runner_span *span = &t->spans[at];
+  memmove(span + 1, span, (size_t)(t->span_count - at) * sizeof *span);
+  t->span_count++;
+  span->count = kept;
+  span[1].start += kept;
+  span[1].count -= kept;
+  if (span_is_sampled(span)) span[1].step += (int64_t)kept;
+  return OK;
+}
+
+status thread_cut(runner_thread *t, size_t token, detail *err) {
+  int at = t->span_count;
+  while (at > 0 && t->spans[at - 1].start >= token)
+    at--;
+  if (at > 0 && t->spans[at - 1].start + t->spans[at - 1].count > token) {
+    status failed = split(t, at - 1, token - t->spans[at - 1].start, err);
     if (failed) return failed;
-    runner_span *span = &t->spans[at];
-    memmove(span + 1, span, (size_t)(t->span_count - at) * sizeof *span);
-    t->span_count++;
-    span->count = kept;
-    span[1].start = token;
-    span[1].count -= kept;
-    span[1].step += (int64_t)kept;
-    at++;
   }
-  t->spans[at].kind = THREAD_CUT;
+  for (int i = at; i < t->span_count; i++) {
+    runner_span *span = &t->spans[i];
+    REQUIRE(span->kind == THREAD_GENERATED || span->kind == THREAD_FED);
+    span->kind = span->kind == THREAD_FED ? THREAD_FED_CUT : THREAD_CUT;
+  }
   measure(t);
   return OK;
 }
@@ -124,7 +143,7 @@ static void uncount(runner_thread *t, const runner_span *span, size_t count) {
   int64_t gone = (int64_t)count;
   if (span->kind == THREAD_PROMPT) t->prompt -= gone;
   if (span_is_sampled(span)) t->generated -= gone;
-  if (span->kind == THREAD_FED) t->fed -= gone;
+  if (span_is_fed(span)) t->fed -= gone;
   if (span->is_finisher) t->finisher -= gone;
 }
 
@@ -142,20 +161,26 @@ void thread_drop(runner_thread *t, size_t count) {
   measure(t);
 }
 
+/* Makes one span of two that a cut had made of it. */
+static void merge(runner_thread *t, int at) {
+  runner_span *span = &t->spans[at], *before = span - 1;
+  int64_t step = before->step + (span_is_sampled(span) ? (int64_t)before->count : 0);
+  if (before->kind != span->kind || before->is_finisher != span->is_finisher ||
+      step != span->step || before->round != span->round)
+    return;
+  before->count += span->count;
+  t->span_count--;
+  memmove(span, span + 1, (size_t)(t->span_count - at) * sizeof *span);
+}
+
 void thread_unfeed(runner_thread *t, size_t cut_token, size_t fed_token) {
   thread_drop(t, fed_token);
-  if (cut_token == fed_token) return;
-  runner_span *last = &t->spans[t->span_count - 1];
-  runner_span *before = t->span_count > 1 ? last - 1 : last;
-  REQUIRE(last->kind == THREAD_CUT && last->start == cut_token);
-  last->kind = THREAD_GENERATED;
-  int is_one = before != last && before->kind == THREAD_GENERATED &&
-               before->is_finisher == last->is_finisher &&
-               before->step + (int64_t)before->count == last->step;
-  if (is_one) {
-    before->count += last->count;
-    t->span_count--;
-  }
+  int first = t->span_count;
+  while (first > 0 && t->spans[first - 1].start >= cut_token)
+    first--;
+  for (int i = first; i < t->span_count; i++)
+    t->spans[i].kind = span_is_fed(&t->spans[i]) ? THREAD_FED : THREAD_GENERATED;
+  if (first > 0 && first < t->span_count) merge(t, first);
   measure(t);
 }
 
@@ -164,7 +189,7 @@ void thread_unfeed(runner_thread *t, size_t cut_token, size_t fed_token) {
 void thread_live(const runner_thread *t, uint32_t *out) {
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *span = &t->spans[i];
-    if (span->kind == THREAD_CUT) continue;
+    if (span_is_cut(span)) continue;
     memcpy(out, t->tokens + span->start, span->count * sizeof *out);
     out += span->count;
   }

@@ -8,7 +8,8 @@ enum { NODES_MAX = 64 };
 typedef struct node {
   int parent;
   const char *prompt, *returned; /* returned NULL: nothing */
-  size_t keep;                   /* of its text before its last call */
+  size_t keep;                   /* of its text before its last call, or stop string */
+  int is_rewritten;              /* it was fed at a stop string last */
   int first, count, pending;     /* children of that */
   int is_asked, is_over;
 } node;
@@ -130,8 +131,9 @@ static status join(tree *t, int parent, const mode_output *out, detail *err) {
 }
 
 /* Where the call at the end of what a thread wrote last begins; NULL: there is none. */
-static const char *find_call(const mode_event *e) {
-  const char *from = e->text + e->fed_at, *at = e->text + e->text_bytes;
+static const char *find_call(const node *n, const mode_event *e) {
+  const char *at = e->text + e->text_bytes;
+  const char *from = e->text + (n->is_rewritten ? n->keep : e->fed_at);
   if (e->end != MODE_END_TOKEN || at == from || at[-1] != '>') return NULL;
   while (at > from && *at != '<')
     at--;
@@ -145,6 +147,7 @@ static status call(tree *t, const mode_event *e, const char *at, const mode_outp
   char *names = arena_text(t->memory, at + 1, (size_t)(e->text + e->text_bytes - at) - 2), *rest;
   if (!names) return arena_full(t->memory, err);
   n->keep = (size_t)(at - e->text);
+  n->is_rewritten = 0;
   n->first = t->count;
   n->count = n->pending = 0;
   status failed = OK;
@@ -215,16 +218,20 @@ static status ask(tree *t, const mode_event *e, const mode_output *out, detail *
 static status tree_on(void *state, const mode_event *e, const mode_output *out, detail *err) {
   tree *t = state;
   if (e->kind == MODE_START) return add_root(t, out, err);
-  const node *n = &t->nodes[e->thread];
+  node *n = &t->nodes[e->thread];
   REQUIRE(e->thread < (mode_thread)t->count && !n->is_over && !n->pending);
-  const char *at = find_call(e);
+  const char *at = find_call(n, e);
   mode_command rewrite = {.kind = MODE_FEED,
                           .thread = e->thread,
-                          .text = "~",
+                          .text = "<",
                           .text_bytes = 1,
                           .cuts = 1,
                           .keep = e->stop_at};
-  if (e->end == MODE_END_STOP) return emit(out, rewrite, err);
+  if (e->end == MODE_END_STOP) {
+    n->keep = e->stop_at;
+    n->is_rewritten = 1;
+    return emit(out, rewrite, err);
+  }
   if (at) return call(t, e, at, out, err);
   int may_ask = e->end == MODE_END_LIMIT && e->prompt_bytes && !n->is_asked;
   if (may_ask && protocol_has_finisher(t->setup.protocol)) return ask(t, e, out, err);

@@ -5,8 +5,8 @@
    same prompt twice being a twin; "?" is nobody's, and "a*9" is nine of them. When all have ended,
    the call is cut and
    "[r;r;r]" fed in its place: what each wrote behind its last "=", or "-". At a stop string a
-   thread goes on behind "~" in its place. A finisher asks whoever meets a limit. The root's answer
-   is what it wrote behind its last "=".
+   thread goes on behind "<" in its place, with which a call may begin. A finisher asks whoever
+   meets a limit. The root's answer is what it wrote behind its last "=".
 
    A question "2:prompt" lets two children run, and refuses others by the limit "children". */
 #ifndef TESTS_FAKE_TREE_H

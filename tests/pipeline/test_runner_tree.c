@@ -152,8 +152,8 @@ START_TEST(calls_within_calls) {
   const runner_thread *t = thread_of(s, 0, 8);
   ck_assert_str_eq(text_string(&t[0].context), "qr[A;B;-]s[F]=ok");
   ck_assert_str_eq(text_string(&t[1].context), "au[1;2]=A");
-  ck_assert_str_eq(text_string(&t[6].text), "exx(]]~t]]~=3");
-  ck_assert_str_eq(text_string(&t[6].context), "exx(~t~=3");
+  ck_assert_str_eq(text_string(&t[6].text), "exx(]]<t]]<=3");
+  ck_assert_str_eq(text_string(&t[6].context), "exx(<t<=3");
   /* 9 tokens call; a writes 7 and its children 3 and 6, then 3 more; b 8 and 11, then 3; the second
      call takes 5, f 3 and the root's last turn 4. */
   runs(&t[1], "0.0", 9, 25, 6);
@@ -179,6 +179,35 @@ START_TEST(calls_within_calls) {
   /* 9; b: its prompt 2, 8, its child 2 + 11 + 2, the join 3, 3; the join 7, 5; f: 2 + 3; 3; 4. */
   ck_assert_int_eq(c.critical_path_injected, 9 + (2 + 8 + 15 + 3 + 3) + 7 + 5 + 5 + 3 + 4);
   ck_assert_int_eq(c.wait_steps, 6 + 3);
+  let_go(s);
+}
+END_TEST
+
+/* A thread writes what it must not, is fed the beginning of a call instead, calls, and the call
+   goes with what it was fed. Steps: "ab]]" 4, "c>|" 7, the child's 3 to 10, "=d|" 13. */
+static const script_line rewritten_lines[] = {{"0", "ab]]c>|=d|"}, {"0.0", "=1|"}};
+static const story rewritten = {&fake_tree_mode, "q", ",\"stop\":[\"]]\"]", rewritten_lines, 2};
+
+START_TEST(what_was_fed_is_cut_with_the_call) {
+  runner_sample *s = run_within(&rewritten, "", 1000, 0);
+  const runner_thread *t = thread_of(s, 0, 2);
+  ck_assert_str_eq(text_string(&t->text), "qab]]<c>[1]=d");
+  ck_assert_str_eq(text_string(&t->context), "qab[1]=d");
+  ck_assert_int_eq(t->span_count, 7);
+  is_span(t, 1, THREAD_GENERATED, 2, 2, 1, -1);
+  is_span(t, 2, THREAD_CUT, 4, 2, 3, -1);
+  is_span(t, 3, THREAD_FED_CUT, 6, 1, 4, -1);
+  is_span(t, 4, THREAD_CUT, 7, 3, 5, -1);
+  is_span(t, 5, THREAD_FED, 10, 3, 10, 0);
+  is_span(t, 6, THREAD_GENERATED, 13, 3, 11, -1);
+  ck_assert_uint_eq(t->held, 4 + 3 + 3);
+  ck_assert_uint_eq(t->held_most, 4 + 3 + 3);
+  runs(t, "0", 0, 13, 0);
+  runner_costs c = scripted_costs(s);
+  ck_assert_int_eq(c.tokens_injected, 1 + 3);
+  ck_assert_int_eq(c.critical_path_injected, 4 + 1 + 3 + (2 + 3) + 3 + 3);
+  /* The prompt, "ab]" 1 to 5; "<c>" 5 to 7; "[1]=d" 5 to 9; the child 1 to 4. */
+  ck_assert_int_eq(c.kv_token_steps, 15 + 18 + 35 + 10);
   let_go(s);
 }
 END_TEST
@@ -483,7 +512,7 @@ START_TEST(a_limit_cuts_where_all_threads_are_within_it) {
 }
 END_TEST
 
-static const story *const stories[] = {&two, &deep, &twins, &first};
+static const story *const stories[] = {&two, &deep, &twins, &first, &rewritten};
 enum { STORIES = sizeof stories / sizeof stories[0] };
 
 static void within(char *out, size_t bytes, const char *more, int64_t limit) {
@@ -661,6 +690,7 @@ int main(void) {
   TCase *trees = tcase_create("trees");
   tcase_add_test(trees, a_call_is_answered_in_its_place);
   tcase_add_test(trees, calls_within_calls);
+  tcase_add_test(trees, what_was_fed_is_cut_with_the_call);
   tcase_add_test(trees, a_twin_is_not_computed_again);
   tcase_add_test(trees, the_first_solution_ends_the_others);
   tcase_add_test(trees, refused_children_are_counted);
