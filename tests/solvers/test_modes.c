@@ -14,8 +14,7 @@ static const char TARGET[] = "{\"nums\":[1,2],\"target\":3}";
 #define SOSP    "\"protocol\":\"countdown-sosp\""
 #define GENERIC "\"protocol\":\"generic\",\"prompt\":\"Q: {question}\\n\""
 
-/* ---- scripts ----------------------------------------------------------------------------------
- */
+/* ---- scripts --------------------------------------------------------------------------------- */
 
 static script *begin(const char *name, const char *parameters, const char *question) {
   return script_begin(name, parameters, question, TARGET);
@@ -45,8 +44,7 @@ static void ended(script *s, mode_thread thread, mode_end how, const char *promp
   text_close(&held);
 }
 
-/* ---- serial -----------------------------------------------------------------------------------
- */
+/* ---- serial ---------------------------------------------------------------------------------- */
 
 START_TEST(serial_answers_once) {
   script *s = begin("serial", "{" SOSP ",\"label\":{\"tokens\":512}}", "unused");
@@ -163,8 +161,7 @@ START_TEST(generic_is_asked_in_its_words) {
 }
 END_TEST
 
-/* ---- vote -------------------------------------------------------------------------------------
- */
+/* ---- vote ------------------------------------------------------------------------------------ */
 
 typedef struct ending {
   mode_end how;
@@ -264,8 +261,7 @@ START_TEST(a_tie_scores_its_mean) {
 }
 END_TEST
 
-/* ---- parameters and errors --------------------------------------------------------------------
- */
+/* ---- parameters and errors ------------------------------------------------------------------- */
 
 static void refused(const char *name, const char *json, const char *why) {
   json_t *parameters;

@@ -1,71 +1,13 @@
 /* Mode spawn_join by scripts of events: each branch of what a thread may do, in every order in
    which its children may end, and the published search as a script of 600 problems. */
 #include "base/memory.h"
-#include "tests/solvers/script.h"
+#include "tests/solvers/spawn_words.h"
 #include "tests/support/support.h"
 
 #include <string.h>
 
 static detail err;
-static const char TARGET[] = "{\"nums\":[1,2,4],\"target\":7}";
-#define APR(more) "{\"protocol\":\"countdown-apr\"" more "}"
-#define GREEDY    ",\"sampling\":{\"temperature\":0}"
-#define FINISHER  ",\"finisher\":{\"tokens\":40}"
-
-#define ROOT  "Moving to Node #0\nCurrent State: 7:[1, 2, 4], Operations: []"
-#define NODE0 "Moving to Node #0,0\nCurrent State: 7:[4, 3], Operations: ['1+2=3']"
-#define NODE1 "Moving to Node #0,1\nCurrent State: 7:[2, 3], Operations: ['4-1=3']"
-#define STEPS                                                                                      \
-  "Exploring Operation: 1+2=3, Resulting Numbers: [4, 3]\n"                                        \
-  "Generated Node #0,0: 7:[4, 3] Operation: 1+2=3\n"                                               \
-  "Exploring Operation: 4-1=3, Resulting Numbers: [2, 3]\n"                                        \
-  "Generated Node #0,1: 7:[2, 3] Operation: 4-1=3\n"
-#define LINE(ordinal, id) "<Start Sub Search " ordinal " at level 1> Moving to Node #" id "\n"
-#define CALLING           "<Calling Sub Searches>\n"
-#define CALL(lines)       CALLING lines "<End Calling Sub Searches>"
-#define BOTH              CALL(LINE("0", "0,0") LINE("1", "0,1"))
-
-#define GOAL    "7,7 equal: Goal Reached"
-#define STEP0   "Exploring Operation: 4+3=7, Resulting Numbers: [7]\n"
-#define FOUND0  NODE0 "\n" STEP0 GOAL /* what a child that starts at 0,0 returns */
-#define SOLVES0 "\n" STEP0 GOAL "\n" FOUND0 "\n"
-#define FAILS   "\nExploring Operation: 2+3=5, Resulting Numbers: [5]\nNo solution found.\n"
-
-#define JOIN(lines)       "<Sub Searches>\n" lines "<End Sub Searches>\n"
-#define NONE(ordinal, id) "<No Solution in Sub Search " ordinal " at level 1 at Node #" id ">\n"
-#define SOME(ordinal, id) "<Goal Reached in Sub Search " ordinal " at level 1 at Node #" id ">\n"
-#define RESTATED                                                                                   \
-  ROOT "\nExploring Operation: 1+2=3, Resulting Numbers: [4, 3]\n"                                 \
-       "Generated Node #0,0: 7:[4, 3] Operation: 1+2=3\n" FOUND0
-#define ANSWER0 "answer 0 [" RESTATED "] [((1+2)+4)]\ndone 0\n"
-
-static script *begin(const char *parameters) {
-  script *s = script_begin("spawn_join", parameters, "", TARGET);
-  text_clear(&s->log);
-  return s;
-}
-
-/* The root has called; what was commanded for it is not looked at. */
-static script *called(const char *parameters, const char *written) {
-  script *s = begin(parameters);
-  script_writes(s, 0, MODE_END_TOKEN, written);
-  text_clear(&s->log);
-  return s;
-}
-
-/* wanted with its number, the bytes that a thread keeps. */
-static void says_behind(script *s, const char *before, size_t keep, const char *after) {
-  text wanted;
-  text_open(&wanted, 1 << 16);
-  text_format(&wanted, "%sbehind %zu %s", before, keep, after);
-  script_says(s, text_string(&wanted));
-  text_close(&wanted);
-}
-
-static const size_t KEPT = sizeof(ROOT "\n" STEPS) - 1; /* of a root that called behind STEPS */
-
-/* ---- one round --------------------------------------------------------------------------------
- */
+/* ---- one round ------------------------------------------------------------------------------- */
 
 START_TEST(two_children_are_joined) {
   script *s = script_begin("spawn_join", APR(",\"label\":{\"children\":2}"), "", TARGET);
@@ -128,7 +70,7 @@ START_TEST(children_return_what_they_restated) {
     script_writes(s, 1, cases[i].how, cases[i].written);
     text_open(&wanted, 1 << 16);
     text_format(&wanted, "answer 1 [%s] [none]\nfeed 0 behind %zu [<Sub Searches>\n",
-                returned ? returned : "none", KEPT);
+                returned ? returned : "none", (size_t)KEPT);
     text_put(&wanted, returned ? SOME("0", "0,0") : NONE("0", "0,0"));
     text_format(&wanted, "%s%s<End Sub Searches>\n]\n", returned ? returned : "",
                 returned ? "\n" : "");
@@ -194,10 +136,7 @@ START_TEST(greedy_duplicates_are_twins) {
 }
 END_TEST
 
-/* ---- rounds and limits ------------------------------------------------------------------------
- */
-
-#define NODE00 "Moving to Node #0,0,0\nCurrent State: 7:[12], Operations: ['1+2=3', '4*3=12']"
+/* ---- rounds and limits ----------------------------------------------------------------------- */
 
 /* The second round calls for a node that a child of the first showed in what it returned. */
 START_TEST(rounds_follow_each_other) {
@@ -288,8 +227,7 @@ START_TEST(a_join_that_does_not_fit_ends_the_thread) {
 }
 END_TEST
 
-/* ---- what only a join writes ------------------------------------------------------------------
- */
+/* ---- what only a join writes ----------------------------------------------------------------- */
 
 START_TEST(a_written_join_becomes_a_call) {
   script *s = begin(APR());
@@ -341,8 +279,7 @@ START_TEST(a_returned_call_is_nobodys) {
 }
 END_TEST
 
-/* ---- limits and the finisher ------------------------------------------------------------------
- */
+/* ---- limits and the finisher ----------------------------------------------------------------- */
 
 START_TEST(the_root_is_asked_for_its_own_answer) {
   script *s = called(APR(FINISHER), "\n" STEPS CALL(LINE("0", "0,0")));
@@ -389,120 +326,7 @@ START_TEST(a_limit_ends_a_call) {
 }
 END_TEST
 
-/* ---- deeper -----------------------------------------------------------------------------------
- */
-
-#define SHOWS                                                                                      \
-  "\nExploring Operation: 4*3=12, Resulting Numbers: [12]\n"                                       \
-  "Generated Node #0,0,0: 7:[12] Operation: 4*3=12\n"
-#define FOUND00 NODE00 "\n" GOAL
-
-START_TEST(children_call_at_depth_two) {
-  script *s = called(APR(",\"depth\":2"), "\n" STEPS BOTH);
-  script_writes(s, 1, MODE_END_TOKEN, SHOWS CALL(LINE("0", "0,0,0") LINE("1", "0,1")));
-  script_says(s, "spawn 3 child of 1 [" NODE00 "]\nrefuse 4 child of 1 unknown\n");
-  script_writes(s, 2, MODE_END_TOKEN, FAILS);
-  script_says(s, "answer 2 [none] [none]\n");
-  /* At the last depth a call is not answered. */
-  script_writes(s, 3, MODE_END_TOKEN, GOAL "\n" FOUND00 "\n" CALL(""));
-  says_behind(s, "answer 3 [" FOUND00 "\n" CALL("") "] [none]\nfeed 1 ", strlen(NODE0 SHOWS),
-              "[<Sub Searches>\n<Goal Reached in Sub Search 0 at level 2 at Node #0,0,0>\n" FOUND00
-              "\n" CALL("") "\n<No Solution in Sub Search 1 at level 2 at Node #0,1>\n<End Sub "
-                            "Searches>\n]\n");
-  /* It returns its own words alone: the goals of its child are no solution of it. */
-  script_writes(s, 1, MODE_END_TOKEN, GOAL "\n" FOUND0);
-  says_behind(s, "answer 1 [" FOUND0 "] [none]\nfeed 0 ", KEPT,
-              "[" JOIN(SOME("0", "0,0") FOUND0 "\n" NONE("1", "0,1")) "]\n");
-  script_end(s);
-  s = called(APR(",\"depth\":2"), "\n" STEPS CALL(LINE("0", "0,0")));
-  script_writes(s, 1, MODE_END_TOKEN, SHOWS CALL(LINE("0", "0,0,0")));
-  script_writes(s, 2, MODE_END_TOKEN, GOAL "\n" FOUND00);
-  text_clear(&s->log);
-  script_writes(s, 1, MODE_END_LIMIT, GOAL);
-  says_behind(s, "answer 1 [none] [none]\nfeed 0 ", KEPT, "[" JOIN(NONE("0", "0,0")) "]\n");
-  script_end(s);
-}
-END_TEST
-
-/* Rounds are a thread's, children the sample's. */
-START_TEST(limits_at_depth_two) {
-  script *s = called(APR(",\"depth\":2,\"limit\":{\"rounds\":1,\"children\":3}"), "\n" STEPS BOTH);
-  script_writes(s, 1, MODE_END_TOKEN, SHOWS CALL(LINE("0", "0,0,0") LINE("1", "0,0")));
-  script_says(s, "spawn 3 child of 1 [" NODE00 "]\nrefuse 4 child of 1 refused by children\n");
-  script_writes(s, 3, MODE_END_TOKEN, FAILS);
-  text_clear(&s->log);
-  script_writes(s, 1, MODE_END_TOKEN, CALL(LINE("0", "0,0,0")));
-  ck_assert_ptr_nonnull(
-      strstr(text_string(&s->log), "refuse 5 child of 1 refused by rounds\nfeed 1 "));
-  script_end(s);
-}
-END_TEST
-
-/* ---- early stop -------------------------------------------------------------------------------
- */
-
-#define FIRST ",\"early_stop\":\"first\""
-#define THREE CALL(LINE("0", "0,0") LINE("1", "0,1") LINE("2", "0,0"))
-
-START_TEST(the_first_solution_stops_its_siblings) {
-  script *s = called(APR(FIRST), "\n" STEPS THREE);
-  script_writes(s, 3, MODE_END_TOKEN, FAILS);
-  script_says(s, "answer 3 [none] [none]\n");
-  script_writes(s, 1, MODE_END_TOKEN, SOLVES0);
-  says_behind(s, "answer 1 [" FOUND0 "] [none]\nstop 2\nanswer 2 [none] [none]\nfeed 0 ", KEPT,
-              "[" JOIN(SOME("0", "0,0") FOUND0 "\n" NONE("1", "0,1") NONE("2", "0,0")) "]\n");
-  script_end(s);
-  s = called(APR(FIRST), "\n" STEPS BOTH);
-  script_writes(s, 2, MODE_END_TOKEN, FAILS);
-  script_writes(s, 1, MODE_END_TOKEN, FAILS);
-  says_behind(s, "answer 2 [none] [none]\nanswer 1 [none] [none]\nfeed 0 ", KEPT,
-              "[" JOIN(NONE("0", "0,0") NONE("1", "0,1")) "]\n");
-  script_end(s);
-}
-END_TEST
-
-/* With a sibling those stop that it called for. */
-START_TEST(a_stop_reaches_down) {
-  script *s = called(APR(FIRST ",\"depth\":2"), "\n" STEPS THREE);
-  script_writes(s, 1, MODE_END_TOKEN, SHOWS CALL(LINE("0", "0,0,0") LINE("1", "0,0")));
-  script_writes(s, 5, MODE_END_TOKEN, FAILS);
-  text_clear(&s->log);
-  script_writes(s, 3, MODE_END_TOKEN, SOLVES0);
-  says_behind(s,
-              "answer 3 [" FOUND0 "] [none]\nstop 4\nanswer 4 [none] [none]\n"
-              "stop 1\nanswer 1 [none] [none]\nstop 2\nanswer 2 [none] [none]\nfeed 0 ",
-              KEPT, "[" JOIN(NONE("0", "0,0") NONE("1", "0,1") SOME("2", "0,0") FOUND0 "\n") "]\n");
-  script_end(s);
-}
-END_TEST
-
-START_TEST(order_is_asked_for_where_it_matters) {
-  static const struct {
-    const char *parameters;
-    int wanted;
-  } cases[] = {{APR(), 0},
-               {APR(",\"depth\":1,\"early_stop\":\"none\",\"limit\":{\"children\":3}"), 0},
-               {APR(FIRST), 1},
-               {APR(",\"depth\":2"), 0},
-               {APR(",\"depth\":2,\"limit\":{\"children\":3}"), 1}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    script *s = begin(cases[i].parameters);
-    ck_assert_int_eq(s->mode->machine->asks_for_order(s->parameters), cases[i].wanted);
-    script_end(s);
-  }
-  text out;
-  script *s = begin(APR());
-  text_open(&out, 1000);
-  ck_ok(json_canonical(s->parameters, &out, &err));
-  ck_assert_str_eq(text_string(&out), "{\"depth\":1,\"early_stop\":\"none\",\"protocol\":"
-                                      "\"countdown-apr\",\"vote_key\":\"canonical\"}");
-  text_close(&out);
-  script_end(s);
-}
-END_TEST
-
-/* ---- every order ------------------------------------------------------------------------------
- */
+/* ---- every order ----------------------------------------------------------------------------- */
 
 /* Four children end in each of the 24 orders: the same answers, and the same join behind the last.
  */
@@ -533,8 +357,7 @@ START_TEST(children_end_in_every_order) {
 }
 END_TEST
 
-/* ---- errors -----------------------------------------------------------------------------------
- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static status whole_sample(script *s) {
   status failed = script_start(s, "", TARGET, &err);
@@ -600,11 +423,6 @@ static Suite *make_suite(void) {
   tcase_add_test(c, a_returned_call_is_nobodys);
   tcase_add_test(c, the_root_is_asked_for_its_own_answer);
   tcase_add_test(c, a_limit_ends_a_call);
-  tcase_add_test(c, children_call_at_depth_two);
-  tcase_add_test(c, limits_at_depth_two);
-  tcase_add_test(c, the_first_solution_stops_its_siblings);
-  tcase_add_test(c, a_stop_reaches_down);
-  tcase_add_test(c, order_is_asked_for_where_it_matters);
   tcase_add_test(c, children_end_in_every_order);
   tcase_add_test(c, memory_may_be_out);
   tcase_add_test(c, errors_reach_the_caller);
