@@ -28,6 +28,8 @@ void scripted_close(scripted *s);
 generator scripted_generator(scripted *s);
 /* Threads with these keys write what the lines of their paths say. */
 void scripted_task(scripted *s, const runner_task *task);
+/* The same of lines of the task's own, also borrowed. */
+void scripted_task_lines(scripted *s, const runner_task *task, const script_line *lines, int count);
 int64_t scripted_sampled(const scripted *s); /* tokens given out in all */
 
 tokenizer *scripted_tokenizer(void); /* one a process, never closed */
