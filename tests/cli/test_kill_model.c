@@ -1,17 +1,14 @@
 /* A model's night killed (-9) at random moments, each followed by the same command, leaves the
    store that an uninterrupted one leaves. Arguments: kills, tasks. The job has sixteen conditions.
  */
-#include "base/clock.h"
-#include "base/random.h"
+#include "tests/cli/kills.h"
 #include "tests/support/program.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int kills = 30, tasks = 100;
-static const int64_t WAIT_NS = 60000000000;
 
 /* Few threads at once: a night long enough to be killed often. What they are changes nothing. */
 static const char SLOWLY[] = "record: {logprobs: true}\nengine: {slots: 2}\n";
@@ -19,14 +16,6 @@ static const char QUICKLY[] = "record: {logprobs: true}\n";
 
 static const char *job, *folder;
 static random_stream draws;
-
-static int64_t samples_in(const char *db) {
-  return program_count(db, "SELECT count(*) FROM sample");
-}
-
-static void sleep_ns(int64_t ns) {
-  (void)nanosleep(&(struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}, NULL);
-}
 
 static void prepare(const char *db) {
   job = support_path("job.yaml");
@@ -42,7 +31,7 @@ static hash promised_whole(void) {
   program_make_tasks(whole, tasks);
   program_write_reasoning(job, folder, 1, QUICKLY);
   ck_ended(nightjar("run", job, "--db", whole), 0);
-  ck_assert_int_eq(samples_in(whole), (int64_t)tasks * PROGRAM_REASONED);
+  ck_assert_int_eq(kills_samples(whole), (int64_t)tasks * PROGRAM_REASONED);
   return program_promised(whole);
 }
 
@@ -58,42 +47,12 @@ static void ends_equal(const char *db) {
   ck_holds(o.err, "nothing left to do");
 }
 
-/* Until the store holds more samples than before. */
-static void wait_for_more(const char *db, int64_t before) {
-  int64_t started = clock_monotonic_ns();
-  while (samples_in(db) <= before) {
-    ck_assert_msg(clock_monotonic_ns() - started < WAIT_NS,
-                  "nothing more is committed: is all done?");
-    sleep_ns(5000000);
-  }
-}
-
-/* A moment of the next so many milliseconds. */
-static void wait_a_while(uint32_t milliseconds) {
-  sleep_ns((int64_t)random_below(&draws, 1000 * milliseconds) * 1000);
-}
-
 START_TEST(killed_nights_end_equal) {
   const char *db = support_path("killed.db");
   prepare(db);
   program_write_reasoning(job, folder, 1, SLOWLY);
-  const char *run[] = {"run", job, "--db", db, NULL};
-  int64_t before = 0;
-  int midway = 0;
-  for (int i = 0; i < kills; i++) {
-    int early = i % 3 == 2; /* while it starts, or before anything is committed */
-    pid_t pid = program_start(run);
-    if (!early) wait_for_more(db, before);
-    wait_a_while(early ? 120 : 40);
-    (void)kill(pid, SIGKILL);
-    midway += program_wait(pid) == -SIGKILL;
-    ck_assert_str_eq(program_sqlite(db, "PRAGMA integrity_check"), "ok");
-    int64_t now = samples_in(db);
-    ck_assert_int_ge(now, before + !early); /* nothing committed is lost */
-    before = now;
-  }
-  ck_assert_int_eq(midway, kills);
-  ck_assert_int_lt(before, (int64_t)tasks * PROGRAM_REASONED);
+  int64_t made = kills_run(job, db, kills, &draws);
+  ck_assert_int_lt(made, (int64_t)tasks * PROGRAM_REASONED);
   ends_equal(db);
 }
 END_TEST
@@ -105,9 +64,9 @@ START_TEST(a_signal_ends_a_night_resumably) {
   program_write_reasoning(job, folder, 1, SLOWLY);
   const char *run[] = {"run", job, "--db", db, NULL};
   for (int i = 0; i < 3; i++) {
-    int64_t before = samples_in(db);
+    int64_t before = kills_samples(db);
     pid_t pid = program_start(run);
-    wait_for_more(db, before);
+    kills_wait(db, before);
     (void)kill(pid, numbers[i]);
     ck_assert_int_eq(program_wait(pid), 75);
     ck_holds(program_read(support_path("stderr")), "run the same command to go on");
@@ -115,7 +74,7 @@ START_TEST(a_signal_ends_a_night_resumably) {
     ck_assert_str_eq(program_sqlite(db, "SELECT count(*) FROM process WHERE ended_ns IS NULL"),
                      "0");
   }
-  ck_assert_int_lt(samples_in(db), (int64_t)tasks * PROGRAM_REASONED);
+  ck_assert_int_lt(kills_samples(db), (int64_t)tasks * PROGRAM_REASONED);
   ends_equal(db);
 }
 END_TEST
