@@ -251,7 +251,8 @@ static const struct {
 } views[] = {{"samples", ODD + 4}, {"threads", ODD + 4},       {"accuracy", 2},
              {"task_scores", -1},  {"accuracy_by_budget", -1}, {"paired", 0},
              {"latency", 2},       {"token_use", 2},           {"capped", 0},
-             {"failures", 2},      {"pass_at_k", -1},          {"cons_at_k", 0}};
+             {"failures", 2},      {"pass_at_k", -1},          {"cons_at_k", 0},
+             {"spawning", 0}};
 enum { VIEWS = sizeof views / sizeof views[0] };
 
 START_TEST(every_view_comes_back_equal) {
