@@ -1,4 +1,5 @@
 /* Carries out what a mode commands: threads come, are fed, stopped and answer. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "pipeline/runner_internal.h"
 
@@ -67,6 +68,7 @@ static status refuse(runner_sample *s, const mode_command *c, detail *err) {
   runner_thread *t = &s->threads[s->count - 1];
   REQUIRE(c->why && t->parent >= 0);
   t->why = c->why;
+  t->ended_ns = clock_monotonic_ns(); /* it has been, though it never ran */
   if (c->limit && !s->threads[t->parent].limit) s->threads[t->parent].limit = c->limit;
   return OK;
 }

@@ -314,6 +314,10 @@ START_TEST(refused_children_are_counted) {
   ck_assert_str_eq(t[3].why, "refused");
   ck_assert_str_eq(t[3].path, "0.2");
   ck_assert_int_eq(t[3].round, 0);
+  for (int i = 0; i < 4; i++) { /* a store asks that of everybody */
+    ck_assert_int_ge(t[i].ended_ns, runner_sample_started_ns(s));
+    ck_assert_int_le(t[i].ended_ns, runner_sample_ended_ns(s));
+  }
   let_go(s);
 }
 END_TEST
