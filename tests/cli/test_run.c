@@ -2,7 +2,6 @@
    run, what fails and how. */
 #include "tests/support/program.h"
 
-#include <glob.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,30 +385,6 @@ START_TEST(a_reader_that_leaves_ends_nothing) {
 }
 END_TEST
 
-/* Every job file that ships runs on a few tasks, and its contrasts find what they name. */
-START_TEST(shipped_jobs_run) {
-  glob_t jobs;
-  ck_assert_int_eq(glob("jobs/*.yaml", 0, NULL, &jobs), 0);
-  db = support_path("jobs.db");
-  for (size_t i = 0; i < jobs.gl_pathc; i++) {
-    const char *yaml = program_read(jobs.gl_pathv[i]), *tasks = strstr(yaml, "\ntasks: ");
-    ck_assert_ptr_nonnull(tasks);
-    char set[128], seed[24];
-    ck_assert_int_eq(sscanf(tasks, "\ntasks: %127s", set), 1);
-    (void)snprintf(seed, sizeof seed, "%zu", i);
-    ck_ended(nightjar("tasks", "make", "countdown", "--name", set, "--count", "8", "--seed", seed,
-                      "--db", db),
-             0);
-    ck_ended(nightjar("run", jobs.gl_pathv[i], "--db", db, "--limit", "4"), 0);
-  }
-  is("SELECT count(*) FROM job", program_sqlite(db, "SELECT count(DISTINCT job) FROM comparison"));
-  outcome o = nightjar("report", "--text", "--db", db);
-  ck_ended(o, 0);
-  ck_lacks(o.out, "Refused");
-  globfree(&jobs);
-}
-END_TEST
-
 int main(void) {
   Suite *suite = suite_create("run");
   TCase *all = tcase_create("run");
@@ -428,7 +403,6 @@ int main(void) {
   tcase_add_test(all, a_model_says_what_it_ran_on);
   tcase_add_test(all, a_smaller_limit_hides_nothing);
   tcase_add_test(all, a_reader_that_leaves_ends_nothing);
-  tcase_add_test(all, shipped_jobs_run);
   suite_add_tcase(suite, all);
   return support_run(suite);
 }

@@ -1,69 +1,17 @@
-/* The runner over threads that call for children: examples with every count by hand, the same
-   sample whatever the schedule, limits on all threads at every value, and samples cut from others.
-   What threads write is what tests/pipeline/fake_tree.h reads. */
-#include "base/memory.h"
-#include "tests/pipeline/fake_tree.h"
-#include "tests/pipeline/scripted.h"
+/* The runner over threads that call for children: examples with every count by hand. What threads
+   write is what tests/pipeline/fake_tree.h reads. */
+#include "tests/pipeline/tree_story.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static detail err;
-static const char TARGET[] = "{\"answer\":1}";
-
-#define GENERIC "{\"protocol\":\"generic\",\"prompt\":\"{question}\",\"answer\":\"[a-z0-9]+\""
-#define ASKS    ",\"finisher\":{\"text\":\" so=\",\"tokens\":3}"
-
-/* What is run, without its limits. */
-typedef struct story {
-  const mode *mode;
-  const char *question, *more; /* of the parameters */
-  const script_line *lines;    /* [count] */
-  int count;
-} story;
-
-static runner_rules rules_of(const story *of, const char *more, int context) {
-  char parameters[512];
-  runner_rules r;
-  (void)snprintf(parameters, sizeof parameters, GENERIC "%s%s}", of->more, more);
-  scripted_rules(&r, "serial", parameters, context);
-  r.mode = of->mode;
-  r.temperature = 0;
-  return r;
-}
-
-static runner_sample *run(const story *of, const runner_rules *r, uint64_t seed) {
-  return scripted_run(r, of->question, TARGET, of->lines, of->count, seed);
-}
-
-/* The same with rules of its own; let_go frees both. */
-static runner_sample *run_within(const story *of, const char *more, int context, uint64_t seed) {
-  runner_rules *r = malloc(sizeof *r);
-  ck_assert_ptr_nonnull(r);
-  *r = rules_of(of, more, context);
-  runner_sample *s = run(of, r, seed);
-  ck_ok(runner_sample_state(s, &err));
-  return s;
-}
-
-static void let_go(runner_sample *s) {
-  runner_rules *r = (runner_rules *)(uintptr_t)runner_sample_task(s)->rules;
-  runner_sample_free(s);
-  scripted_rules_close(r);
-  free(r);
-}
 
 static const runner_thread *thread_of(const runner_sample *s, int at, int of) {
   int count;
   const runner_thread *threads = runner_sample_threads(s, &count);
   ck_assert_int_eq(count, of);
   return &threads[at];
-}
-
-/* What it holds, in words. */
-static const char *context_of(const runner_thread *t) {
-  return text_string(t->held < t->count ? &t->context : &t->text);
 }
 
 static void is_span(const runner_thread *t, int at, runner_span_kind kind, size_t start,
@@ -87,13 +35,10 @@ static void runs(const runner_thread *t, const char *path, int64_t start, int64_
 
 /* ---- worked examples ------------------------------------------------------------------------- */
 
-static const script_line two_lines[] = {{"0", "x<c,dd>|y=z|"}, {"0.0", "p=1|"}, {"0.1", "q=22|"}};
-static const story two = {&fake_tree_mode, "ab", "", two_lines, 3};
-
 /* Prompts have a begin: 3, 2 and 3 tokens. The root writes 8 tokens up to step 8 and is cut behind
    the x; the children end at 12 and 13; "[1;22]" is fed there, and 4 tokens more end at 17. */
 START_TEST(a_call_is_answered_in_its_place) {
-  runner_sample *s = run_within(&two, "", 1000, 0);
+  runner_sample *s = tree_run_within(&tree_two, "", 1000, 0);
   const runner_thread *root = thread_of(s, 0, 3), *child = root + 1;
   ck_assert_str_eq(text_string(&root->text), "abx<c,dd>[1;22]y=z");
   ck_assert_str_eq(text_string(&root->context), "abx[1;22]y=z");
@@ -136,19 +81,12 @@ START_TEST(a_call_is_answered_in_its_place) {
      prompt the join and all but the last token to 5 to 13. The children: 1 to 5, and 1 to 7. */
   ck_assert_int_eq(c.kv_token_steps, 55 + 81 + 15 + 28);
   ck_assert(c.flops == 2.0 * 2 * 576 * (10 + 9 + 5 + 7) + 2.0 * 2400 * 21 + 64.0 * 179);
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
-/* The root calls twice. In its first round a child calls two, another one calls one that is
-   rewritten at its stop string, and one name is nobody's. */
-static const script_line deep_lines[] = {
-    {"0", "r<a,b,?>|s<f>|=ok|"}, {"0.0", "u<c,d>|=A|"},    {"0.0.0", "=1|"}, {"0.0.1", "vvv=2|"},
-    {"0.1", "wwww<e>|=B|"},      {"0.1.0", "xx(]]t]]=3|"}, {"0.3", "=F|"}};
-static const story deep = {&fake_tree_mode, "q", ",\"stop\":[\"]]\"]", deep_lines, 7};
-
 START_TEST(calls_within_calls) {
-  runner_sample *s = run_within(&deep, "", 1000, 0);
+  runner_sample *s = tree_run_within(&tree_deep, "", 1000, 0);
   const runner_thread *t = thread_of(s, 0, 8);
   ck_assert_str_eq(text_string(&t[0].context), "qr[A;B;-]s[F]=ok");
   ck_assert_str_eq(text_string(&t[1].context), "au[1;2]=A");
@@ -179,17 +117,12 @@ START_TEST(calls_within_calls) {
   /* 9; b: its prompt 2, 8, its child 2 + 11 + 2, the join 3, 3; the join 7, 5; f: 2 + 3; 3; 4. */
   ck_assert_int_eq(c.critical_path_injected, 9 + (2 + 8 + 15 + 3 + 3) + 7 + 5 + 5 + 3 + 4);
   ck_assert_int_eq(c.wait_steps, 6 + 3);
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
-/* A thread writes what it must not, is fed the beginning of a call instead, calls, and the call
-   goes with what it was fed. Steps: "ab]]" 4, "c>|" 7, the child's 3 to 10, "=d|" 13. */
-static const script_line rewritten_lines[] = {{"0", "ab]]c>|=d|"}, {"0.0", "=1|"}};
-static const story rewritten = {&fake_tree_mode, "q", ",\"stop\":[\"]]\"]", rewritten_lines, 2};
-
 START_TEST(what_was_fed_is_cut_with_the_call) {
-  runner_sample *s = run_within(&rewritten, "", 1000, 0);
+  runner_sample *s = tree_run_within(&tree_rewritten, "", 1000, 0);
   const runner_thread *t = thread_of(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "qab]]<c>[1]=d");
   ck_assert_str_eq(text_string(&t->context), "qab[1]=d");
@@ -208,24 +141,19 @@ START_TEST(what_was_fed_is_cut_with_the_call) {
   ck_assert_int_eq(c.critical_path_injected, 4 + 1 + 3 + (2 + 3) + 3 + 3);
   /* The prompt, "ab]" 1 to 5; "<c>" 5 to 7; "[1]=d" 5 to 9; the child 1 to 4. */
   ck_assert_int_eq(c.kv_token_steps, 15 + 18 + 35 + 10);
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
-/* At temperature 0 two of four children are the first one's twins. */
-static const script_line twin_lines[] = {
-    {"0", "<p,p,q,p>|=end|"}, {"0.0", "ab<z>|=1|"}, {"0.1", "ab<z>|=1|"}, {"0.2", "abc=2|"},
-    {"0.3", "ab<z>|=1|"},     {"0.0.0", "zz=9|"},   {"0.1.0", "zz=9|"},   {"0.3.0", "zz=9|"}};
-static const story twins = {&fake_tree_mode, "q", "", twin_lines, 8};
-
-static runner_sample *run_counted(const story *of, const runner_rules *rules, int64_t *sampled) {
+static runner_sample *run_counted(const tree_story *of, const runner_rules *rules,
+                                  int64_t *sampled) {
   runner *r = NULL;
   scripted *s = scripted_open(of->lines, of->count, 0);
   generator g = scripted_generator(s);
   runner_task task = {.rules = rules,
                       .question = of->question,
-                      .target = TARGET,
-                      .content = hash_of(TARGET, strlen(TARGET)),
+                      .target = TREE_TARGET,
+                      .content = hash_of(TREE_TARGET, strlen(TREE_TARGET)),
                       .seed = 7};
   scripted_task(s, &task);
   ck_ok(runner_open(&r, &g, &err));
@@ -240,11 +168,11 @@ static runner_sample *run_counted(const story *of, const runner_rules *rules, in
 }
 
 START_TEST(a_twin_is_not_computed_again) {
-  runner_rules r = rules_of(&twins, "", 1000);
+  runner_rules r = tree_rules(&tree_twins, "", 1000);
   int64_t sampled = 0, drawn = 0;
-  runner_sample *s = run_counted(&twins, &r, &sampled);
+  runner_sample *s = run_counted(&tree_twins, &r, &sampled);
   r.temperature = 1;
-  runner_sample *each = run_counted(&twins, &r, &drawn);
+  runner_sample *each = run_counted(&tree_twins, &r, &drawn);
   const runner_thread *t = thread_of(s, 0, 8), *own = thread_of(each, 0, 8);
   for (int i = 0; i < 8; i++) {
     ck_assert_uint_eq(t[i].count, own[i].count);
@@ -268,19 +196,9 @@ START_TEST(a_twin_is_not_computed_again) {
 }
 END_TEST
 
-/* The second child solves it at step 9 + 7, and what the others have by then is all they have: the
-   first 7 tokens of its own, the third one its call at step 13 and a child with 3. */
-static const script_line first_lines[] = {{"0", "<a,b,c,a>|=done|"},
-                                          {"0.0", "kkkkkkkkkkkkkkkkkkkkkkkk=0|"},
-                                          {"0.1", "abc=1!|"},
-                                          {"0.2", "<d>|=2|"},
-                                          {"0.3", "kkkkkkkkkkkkkkkkkkkkkkkk=0|"},
-                                          {"0.2.0", "nnnnnnnnnnnnn=5|"}};
-static const story first = {&fake_tree_first_mode, "q", "", first_lines, 6};
-
 START_TEST(the_first_solution_ends_the_others) {
   for (uint64_t seed = 0; seed < 50; seed++) {
-    runner_sample *s = run_within(&first, "", 1000, seed);
+    runner_sample *s = tree_run_within(&tree_first, "", 1000, seed);
     const runner_thread *t = thread_of(s, 0, 6);
     ck_assert_str_eq(text_string(&t[0].context), "q[-;1!;-;-]=done");
     runs(&t[1], "0.0", 10, 17, 0);
@@ -295,7 +213,7 @@ START_TEST(the_first_solution_ends_the_others) {
       ck_assert_int_eq(t[i].is_stopped, i != 0 && i != 2);
     ck_assert_int_eq(t[5].joined_at, -1);
     ck_assert_int_eq(scripted_costs(s).critical_path, 17 + 6);
-    let_go(s);
+    tree_free(s);
   }
 }
 END_TEST
@@ -305,8 +223,8 @@ END_TEST
 /* The third child is refused, which its parent is to blame for. */
 START_TEST(refused_children_are_counted) {
   const script_line lines[] = {{"0", "<a,b,c>|=d|"}, {"0.0", "=1|"}, {"0.1", "=2|"}};
-  const story of = {&fake_tree_mode, "2:q", "", lines, 3};
-  runner_sample *s = run_within(&of, "", 1000, 0);
+  const tree_story of = {&fake_tree_mode, "2:q", "", lines, 3};
+  runner_sample *s = tree_run_within(&of, "", 1000, 0);
   const runner_thread *t = thread_of(s, 0, 4);
   ck_assert_str_eq(text_string(&t[0].context), "q[1;2;-]=d");
   ck_assert_str_eq(t[0].limit, "children");
@@ -318,7 +236,7 @@ START_TEST(refused_children_are_counted) {
     ck_assert_int_ge(t[i].ended_ns, runner_sample_started_ns(s));
     ck_assert_int_le(t[i].ended_ns, runner_sample_ended_ns(s));
   }
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
@@ -326,8 +244,8 @@ END_TEST
    for one of 17 it is not. */
 START_TEST(a_join_that_does_not_fit_is_not_fed) {
   const script_line lines[] = {{"0", "<a>|=d|"}, {"0.0", "=123456789012|"}};
-  const story of = {&fake_tree_mode, "q", "", lines, 2};
-  runner_sample *s = run_within(&of, "", 16, 0);
+  const tree_story of = {&fake_tree_mode, "q", "", lines, 2};
+  runner_sample *s = tree_run_within(&of, "", 16, 0);
   const runner_thread *t = thread_of(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "q<a>");
   ck_assert_str_eq(text_string(&t->context), "");
@@ -337,23 +255,23 @@ START_TEST(a_join_that_does_not_fit_is_not_fed) {
   ck_assert_int_eq(t->span_count, 2);
   runs(t, "0", 0, 4 + 14, 0); /* it has waited for its child */
   ck_assert_int_eq(t[1].joined_at, 4);
-  let_go(s);
+  tree_free(s);
 
-  s = run_within(&of, "", 17, 0);
+  s = tree_run_within(&of, "", 17, 0);
   t = thread_of(s, 0, 2);
   ck_assert_str_eq(text_string(&t->context), "q[123456789012]=");
   ck_assert_int_eq(t->fed, 14);
   ck_assert_str_eq(t->limit, "context");
   ck_assert_uint_eq(t->held_most, 17);
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
 /* A prompt of 20 with its begin, and a token behind it, in contexts of 20 and 21. */
 START_TEST(a_child_whose_prompt_does_not_fit_never_begins) {
   const script_line lines[] = {{"0", "<a*19,b>|=d|"}, {"0.0", "="}, {"0.1", "=2|"}};
-  const story of = {&fake_tree_mode, "q", "", lines, 3};
-  runner_sample *s = run_within(&of, "", 20, 0);
+  const tree_story of = {&fake_tree_mode, "q", "", lines, 3};
+  runner_sample *s = tree_run_within(&of, "", 20, 0);
   const runner_thread *t = thread_of(s, 0, 3);
   ck_assert_str_eq(text_string(&t->context), "q[-;2]=d");
   ck_assert_str_eq(t[1].limit, "context");
@@ -363,36 +281,36 @@ START_TEST(a_child_whose_prompt_does_not_fit_never_begins) {
   runs(&t[1], "0.0", 9, 9, 0);
   ck_assert_int_eq(scripted_costs(s).tokens_prompt, 2 + 2);
   ck_assert_int_eq(runner_sample_rounds(s), 1);
-  let_go(s);
+  tree_free(s);
 
-  s = run_within(&of, "", 21, 0);
+  s = tree_run_within(&of, "", 21, 0);
   t = thread_of(s, 0, 3);
   ck_assert_int_eq(t[1].prompt, 20);
   ck_assert_int_eq(t[1].generated, 1);
   ck_assert_str_eq(t[1].limit, "context");
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
 /* Who has sampled what one thread may is not fed to write more; who is asked is. */
 START_TEST(a_thread_that_may_sample_no_more_is_not_fed) {
   const script_line lines[] = {{"0", "x<a>|=d|"}, {"0.0", "=1|"}};
-  const story of = {&fake_tree_mode, "q", "", lines, 2};
-  const story asked = {&fake_tree_mode, "q", ASKS, lines, 2};
-  runner_sample *s = run_within(&of, ",\"limit\":{\"tokens_thread\":5}", 1000, 0);
+  const tree_story of = {&fake_tree_mode, "q", "", lines, 2};
+  const tree_story asked = {&fake_tree_mode, "q", TREE_ASKS, lines, 2};
+  runner_sample *s = tree_run_within(&of, ",\"limit\":{\"tokens_thread\":5}", 1000, 0);
   const runner_thread *t = thread_of(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "qx<a>");
   ck_assert_str_eq(t->limit, "tokens_thread");
   ck_assert_int_eq(t->finish, 8);
-  let_go(s);
-  s = run_within(&asked, ",\"limit\":{\"tokens_thread\":5}", 1000, 0);
+  tree_free(s);
+  s = tree_run_within(&asked, ",\"limit\":{\"tokens_thread\":5}", 1000, 0);
   t = thread_of(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "qx<a> so==d");
   ck_assert_str_eq(t->limit, "tokens_thread");
   ck_assert_str_eq(t->answer, "d");
   ck_assert_int_eq(t->finisher, 4 + 3);
   runs(t, "0", 0, 8 + 3, 0);
-  let_go(s);
+  tree_free(s);
 }
 END_TEST
 
@@ -425,14 +343,14 @@ static tokenizer *with_long_words(void) {
 /* The call begins within a token of 4 letters: it goes, and the first 2 are fed with the join. */
 START_TEST(a_cut_within_a_token_feeds_what_is_kept_of_it) {
   const script_line lines[] = {{"0", "aQ>|=z|"}, {"0.0", "=1|"}};
-  const story of = {&fake_tree_mode, "q", "", lines, 2};
-  runner_rules r = rules_of(&of, "", 1000);
+  const tree_story of = {&fake_tree_mode, "q", "", lines, 2};
+  runner_rules r = tree_rules(&of, "", 1000);
   const tokenizer *own = r.tokenizer;
   tokenizer *words = with_long_words();
   encoder_close(r.encoder);
   ck_ok(encoder_open(&r.encoder, words, &err));
   r.tokenizer = words;
-  runner_sample *s = run(&of, &r, 0);
+  runner_sample *s = tree_run(&of, &r, 0);
   const runner_thread *t = thread_of(s, 0, 2);
   ck_ok(runner_sample_state(s, &err));
   size_t begins = t->spans[0].text_bytes - 1; /* what the tokenizer says of a begin */
@@ -450,245 +368,6 @@ START_TEST(a_cut_within_a_token_feeds_what_is_kept_of_it) {
 }
 END_TEST
 
-/* ---- the limit on all threads ---------------------------------------------------------------- */
-
-/* By a step the root's prompt is there, a child's prompt and what is fed from the step behind the
-   one at which they came. */
-static int64_t tokens_by(const runner_sample *s, int64_t step) {
-  int count;
-  const runner_thread *t = runner_sample_threads(s, &count);
-  int64_t tokens = 0;
-  for (int i = 0; i < count; i++) {
-    for (int k = 0; k < t[i].span_count; k++) {
-      const runner_span *span = &t[i].spans[k];
-      for (size_t n = 0; n < span->count; n++) {
-        int is_sampled = span->kind == THREAD_GENERATED || span->kind == THREAD_CUT;
-        int64_t at = is_sampled ? span->step + (int64_t)n : span->step + (i > 0 || k > 0);
-        tokens += at <= step;
-      }
-    }
-  }
-  return tokens;
-}
-
-/* What a limit leaves of a sample that had none. */
-static int64_t tokens_within(const runner_sample *s, int64_t limit) {
-  int64_t step = 0, last = scripted_costs(s).critical_path;
-  while (step <= last && tokens_by(s, step + 1) <= limit)
-    step++;
-  return tokens_by(s, step);
-}
-
-/* Of the story of two: the root's prompt is 3, its call 8 more by step 8. Step 9 has the children's
-   prompts and a token of each, 18, and step 12 24; the first is at its end there. Step 13 has 25;
-   14 the join and one more, 32. */
-START_TEST(a_limit_cuts_where_all_threads_are_within_it) {
-  static const struct {
-    int64_t limit, total, root, first, second;
-    const char *root_text;
-  } cases[] = {{2, 3, 0, 0, 0, "ab"},          {3, 3, 0, 0, 0, "ab"},
-               {10, 10, 7, 0, 0, "abx<c,dd>"}, {11, 11, 8, 0, 0, "abx<c,dd>"},
-               {17, 11, 8, 0, 0, "abx<c,dd>"}, {18, 18, 8, 1, 1, "abx<c,dd>"},
-               {23, 22, 8, 3, 3, "abx<c,dd>"}, {24, 24, 8, 4, 4, "abx<c,dd>"},
-               {25, 25, 8, 4, 5, "abx<c,dd>"}, {31, 25, 8, 4, 5, "abx<c,dd>"},
-               {32, 32, 9, 4, 5, "abx[1;22]y"}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    char limit[64];
-    (void)snprintf(limit, sizeof limit, ",\"limit\":{\"tokens_total\":%d}", (int)cases[i].limit);
-    for (uint64_t seed = 0; seed < 20; seed++) {
-      runner_sample *s = run_within(&two, limit, 1000, seed);
-      int count;
-      const runner_thread *t = runner_sample_threads(s, &count);
-      ck_assert_int_eq(count, cases[i].limit < 11 ? 1 : 3);
-      ck_assert_int_eq(scripted_costs(s).tokens_total, cases[i].total);
-      ck_assert_int_eq(t[0].generated, cases[i].root);
-      ck_assert_str_eq(t[0].limit, "tokens_total");
-      ck_assert_int_eq(t[0].end, MODE_END_LIMIT);
-      if (cases[i].root >= 8) ck_assert_str_eq(context_of(t), cases[i].root_text);
-      for (int k = 1; k < count; k++) {
-        ck_assert_int_eq(t[k].generated, k == 1 ? cases[i].first : cases[i].second);
-        ck_assert_int_eq(t[k].prompt, t[k].generated ? k + 1 : 0);
-        ck_assert(t[k].joined_at == 8);
-      }
-      let_go(s);
-    }
-  }
-}
-END_TEST
-
-static const story *const stories[] = {&two, &deep, &twins, &first, &rewritten};
-enum { STORIES = sizeof stories / sizeof stories[0] };
-
-static void within(char *out, size_t bytes, const char *more, int64_t limit) {
-  (void)snprintf(out, bytes, "%s,\"limit\":{\"tokens_total\":%lld}", more, (long long)limit);
-}
-
-/* Every limit gives what the limit leaves of the whole, on every schedule, computed or cut from
-   it. */
-START_TEST(every_limit_leaves_a_beginning) {
-  const story *of = stories[_i];
-  runner_sample *whole = run_within(of, "", 1000, 0);
-  int64_t total = scripted_costs(whole).tokens_total;
-  for (int64_t limit = 1; limit <= total + 1; limit++) {
-    char more[128];
-    within(more, sizeof more, "", limit);
-    runner_rules r = rules_of(of, more, 1000);
-    runner_sample *s = run(of, &r, 0), *derived = NULL;
-    ck_ok(runner_sample_state(s, &err));
-    ck_assert_int_eq(scripted_costs(s).tokens_total, tokens_within(whole, limit));
-    if (limit >= total) scripted_same(whole, s);
-    for (uint64_t seed = 1; seed <= 4; seed++) {
-      runner_sample *other = run(of, &r, seed);
-      scripted_same(s, other);
-      runner_sample_free(other);
-    }
-    ck_ok(runner_derive(&derived, whole, &r, &err));
-    ck_assert_ptr_nonnull(derived);
-    scripted_same(s, derived);
-    runner_sample_free(derived);
-    runner_sample_free(s);
-    scripted_rules_close(&r);
-  }
-  let_go(whole);
-}
-END_TEST
-
-/* ---- schedules ------------------------------------------------------------------------------- */
-
-static const char *const settings[] = {"",
-                                       ASKS,
-                                       ",\"limit\":{\"tokens_thread\":7}",
-                                       ",\"limit\":{\"tokens_thread\":5}" ASKS,
-                                       ",\"limit\":{\"context\":12}",
-                                       ",\"limit\":{\"context\":12}" ASKS,
-                                       ",\"limit\":{\"tokens_total\":40}" ASKS,
-                                       ",\"limit\":{\"tokens_total\":70,\"tokens_thread\":6}" ASKS,
-                                       ",\"limit\":{\"tokens_total\":60,\"context\":13}" ASKS};
-enum { SETTINGS = sizeof settings / sizeof settings[0] };
-
-START_TEST(no_schedule_changes_a_tree) {
-  const story *of = stories[_i % STORIES];
-  runner_rules r = rules_of(of, settings[_i / STORIES], 1000);
-  runner_sample *s = run(of, &r, 0);
-  ck_ok(runner_sample_state(s, &err));
-  for (uint64_t seed = 1; seed <= 25; seed++) {
-    runner_sample *other = run(of, &r, seed);
-    scripted_same(s, other);
-    runner_sample_free(other);
-  }
-  runner_sample_free(s);
-  scripted_rules_close(&r);
-}
-END_TEST
-
-/* A finisher's tokens are beyond every limit, and nobody else's are. */
-START_TEST(who_is_asked_is_beyond_the_limit) {
-  const story *of = stories[_i];
-  int asked = 0;
-  for (int64_t limit = 1; limit <= 120; limit += 3) {
-    char more[128];
-    within(more, sizeof more, ASKS, limit);
-    runner_sample *s = run_within(of, more, 1000, 0);
-    runner_costs c = scripted_costs(s);
-    int count;
-    const runner_thread *t = runner_sample_threads(s, &count);
-    ck_assert_int_le(c.tokens_total - c.tokens_finisher, limit > t->prompt ? limit : t->prompt);
-    for (int i = 0; i < count; i++) {
-      ck_assert(!t[i].finisher || (t[i].limit && t[i].prompt));
-      asked += t[i].finisher > 0;
-    }
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-      runner_sample *other = run_within(of, more, 1000, seed);
-      scripted_same(s, other);
-      let_go(other);
-    }
-    let_go(s);
-  }
-  ck_assert_int_gt(asked, 7);
-}
-END_TEST
-
-/* ---- samples from samples ---------------------------------------------------------------------
- */
-
-START_TEST(a_smaller_tree_is_cut_from_a_larger_one) {
-  const story *of = stories[_i];
-  runner_sample *whole = run_within(of, "", 1000, 3);
-  int made = 0;
-  for (int limit = 1; limit <= 24; limit++) {
-    char more[128];
-    (void)snprintf(more, sizeof more, ",\"limit\":{\"%s\":%d}",
-                   limit % 2 ? "tokens_thread" : "context", 2 + limit / 2);
-    runner_rules r = rules_of(of, more, 1000);
-    runner_sample *s = run(of, &r, 0), *derived = NULL;
-    ck_ok(runner_derive(&derived, whole, &r, &err));
-    if (derived) scripted_same(s, derived);
-    made += derived != NULL;
-    runner_sample_free(derived);
-    runner_sample_free(s);
-    scripted_rules_close(&r);
-  }
-  ck_assert_int_gt(made, 12);
-  let_go(whole);
-}
-END_TEST
-
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-/* Runs a sample while an allocation fails, and one that is cut from it. */
-static status try_run(const story *of, const runner_rules *r, const runner_rules *less,
-                      int64_t allocation, runner_sample **out, runner_sample **derived) {
-  runner *own = NULL;
-  scripted *s = scripted_open(of->lines, of->count, 0);
-  generator g = scripted_generator(s);
-  runner_task task = {.rules = r,
-                      .question = of->question,
-                      .target = TARGET,
-                      .content = hash_of(TARGET, strlen(TARGET)),
-                      .seed = 7};
-  scripted_task(s, &task);
-  memory_fail_once(allocation);
-  status failed = runner_open(&own, &g, &err);
-  if (!failed) failed = runner_add(own, &task, &err);
-  while (!failed && runner_in_flight(own))
-    failed = runner_step(own, &err);
-  if (!failed) *out = runner_take(own);
-  if (!failed) failed = runner_derive(derived, *out, less, &err);
-  memory_fail_once(-1);
-  runner_close(own);
-  scripted_close(s);
-  return failed;
-}
-
-START_TEST(without_memory_there_is_no_other_tree) {
-  const story *of = stories[_i];
-  runner_rules r = rules_of(of, "", 1000);
-  runner_rules less = rules_of(of, ",\"limit\":{\"tokens_total\":45}", 1000);
-  runner_sample *whole = NULL, *part = NULL;
-  ck_ok(try_run(of, &r, &less, INT64_MAX, &whole, &part));
-  int refused = 0, last = 0;
-  for (int64_t i = 0; i - last < 40; i++) {
-    runner_sample *a = NULL, *b = NULL;
-    status failed = try_run(of, &r, &less, i, &a, &b);
-    ck_assert(failed == OK || failed == E_MEMORY);
-    refused += failed == E_MEMORY;
-    if (failed) last = (int)i;
-    if (!failed) {
-      scripted_same(whole, a);
-      ck_assert_ptr_nonnull(b);
-      scripted_same(part, b);
-    }
-    runner_sample_free(a);
-    runner_sample_free(b);
-  }
-  ck_assert_int_gt(refused, 100);
-  runner_sample_free(whole);
-  runner_sample_free(part);
-  scripted_rules_close(&r);
-  scripted_rules_close(&less);
-}
-END_TEST
-
 int main(void) {
   Suite *suite = suite_create("runner_tree");
   TCase *trees = tcase_create("trees");
@@ -702,14 +381,6 @@ int main(void) {
   tcase_add_test(trees, a_child_whose_prompt_does_not_fit_never_begins);
   tcase_add_test(trees, a_thread_that_may_sample_no_more_is_not_fed);
   tcase_add_test(trees, a_cut_within_a_token_feeds_what_is_kept_of_it);
-  tcase_add_test(trees, a_limit_cuts_where_all_threads_are_within_it);
   suite_add_tcase(suite, trees);
-  TCase *schedules = tcase_create("schedules");
-  tcase_add_loop_test(schedules, every_limit_leaves_a_beginning, 0, STORIES);
-  tcase_add_loop_test(schedules, no_schedule_changes_a_tree, 0, STORIES * SETTINGS);
-  tcase_add_loop_test(schedules, who_is_asked_is_beyond_the_limit, 0, STORIES);
-  tcase_add_loop_test(schedules, a_smaller_tree_is_cut_from_a_larger_one, 0, STORIES);
-  tcase_add_loop_test(schedules, without_memory_there_is_no_other_tree, 0, STORIES);
-  suite_add_tcase(suite, schedules);
   return support_run(suite);
 }
