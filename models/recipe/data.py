@@ -101,6 +101,8 @@ class Writer:
         else:
             ids.append(self.end)
             counts.append(1)
+        if not any(counts):  # a parent whose context was full when its children returned
+            return
         self.tokens.append(numpy.array(ids, dtype=numpy.uint16))
         self.counts.append(numpy.array(counts, dtype=numpy.uint8))
         self.index.append((self.at, len(ids), PROTOCOLS.index(protocol)))
