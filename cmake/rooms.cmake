@@ -50,6 +50,7 @@ target_link_libraries(store PUBLIC base)
 embed(store store/schema.sql store_schema_sql)
 embed(store store/views.sql store_views_sql)
 embed(store store/version_3.sql store_version_3_sql)
+embed(store store/version_4.sql store_version_4_sql)
 
 room(reports m)
 target_link_libraries(reports PUBLIC store base)

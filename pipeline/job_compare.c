@@ -13,9 +13,9 @@ static const field contrast_fields[CONTRAST_FIELDS] = {
     {"margin", FIELD_REAL, 0, 0, 1, ""},
 };
 
-static const char *const axis_names[] = {"tokens_ref",           "tokens_total",
-                                         "seq_critical_path",    "seq_critical_path_injected",
-                                         "seq_longest_sequence", "nodes_explored"};
+static const char *const axis_names[] = {
+    "tokens_ref",           "tokens_total", "seq_critical_path", "seq_critical_path_injected",
+    "seq_longest_sequence", "flops",        "nodes_explored"};
 enum { AXIS_NAMES = sizeof axis_names / sizeof *axis_names };
 
 static const double MARGIN = 0.02; /* two points, as reports take it by default */

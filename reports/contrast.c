@@ -339,8 +339,8 @@ static status check_axis(const scores *all, const char *axis, size_t budget_coun
     const char *nearest = text_nearest(axis, report_axes, count);
     return fault(err, E_INPUT,
                  "job '%s': no axis '%s'%s%s; there are tokens_ref, tokens_total, "
-                 "seq_critical_path, seq_critical_path_injected, seq_longest_sequence and "
-                 "nodes_explored",
+                 "seq_critical_path, seq_critical_path_injected, seq_longest_sequence, "
+                 "flops and nodes_explored",
                  all->job, axis, nearest ? "; did you mean " : "", nearest ? nearest : "");
   }
   if (!axis[0] != !budget_count) {

@@ -12,7 +12,8 @@
   "'interval_method', interval_method, 'accuracy_finished', accuracy_finished, 'tokens_ref', "     \
   "tokens_ref, 'tokens_total', tokens_total, 'seq_critical_path', seq_critical_path, "             \
   "'seq_critical_path_injected', seq_critical_path_injected, 'seq_longest_sequence', "             \
-  "seq_longest_sequence, 'context_peak', context_peak, 'nodes_explored', nodes_explored)"
+  "seq_longest_sequence, 'context_peak', context_peak, 'flops', flops, 'nodes_explored', "         \
+  "nodes_explored)"
 
 #define ROW_OF_COMPARISON                                                                          \
   "json_object('a', a, 'b', b, 'checker', checker, 'axis', axis, 'budget', budget, 'declared', "   \

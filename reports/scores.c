@@ -5,13 +5,9 @@
 #include <string.h>
 
 /* In the order of the columns that load_cells reads. */
-const char *const report_axes[] = {"tokens_ref",
-                                   "tokens_total",
-                                   "seq_critical_path",
-                                   "seq_critical_path_injected",
-                                   "seq_longest_sequence",
-                                   "nodes_explored",
-                                   NULL};
+const char *const report_axes[] = {
+    "tokens_ref",           "tokens_total", "seq_critical_path", "seq_critical_path_injected",
+    "seq_longest_sequence", "flops",        "nodes_explored",    NULL};
 
 double scores_number(const query *q, int column) {
   return query_is_null(q, column) ? STATS_NONE : query_real(q, column);
@@ -199,7 +195,8 @@ status scores_load(scores *out, store *s, const char *job, arena *memory, detail
     failed = query_open(&q, s,
                         "SELECT t.ordinal, s.repeat, CASE WHEN s.status <> 'failed' THEN v.score "
                         "END, s.tokens_ref, s.tokens_total, s.seq_critical_path, "
-                        "s.seq_critical_path_injected, s.seq_longest_sequence, s.nodes_explored "
+                        "s.seq_critical_path_injected, s.seq_longest_sequence, s.flops, "
+                        "s.nodes_explored "
                         "FROM condition c "
                         "CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats "
                         "CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks "

@@ -8,7 +8,7 @@
 #include "reports/report.h"
 #include "store/query.h"
 
-enum { SCORES_AXES = 6 };
+enum { SCORES_AXES = 7 };
 #define SCORES_BYTES_MAX ((size_t)16 << 30) /* of one job: two hundred million samples */
 
 /* What is known of a (task, repeat): nothing yet, a scored sample, or a failed or unjudged one. */

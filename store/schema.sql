@@ -277,7 +277,7 @@ CREATE TABLE t_quantile (degrees INTEGER PRIMARY KEY, q975 REAL NOT NULL) STRICT
 -- Covers what the accuracy views scan.
 CREATE INDEX sample_scan ON sample (run, task, repeat, status, tokens_ref, tokens_total,
                                     seq_critical_path, seq_critical_path_injected,
-                                    seq_longest_sequence, context_peak, nodes_explored);
+                                    seq_longest_sequence, context_peak, flops, nodes_explored);
 CREATE INDEX condition_run ON condition (run);
 -- Few samples are derived, and views count them by themselves.
 CREATE INDEX sample_derived ON sample (run, task, repeat) WHERE derived = 1;

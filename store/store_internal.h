@@ -15,8 +15,9 @@
 #include <sqlite3.h>
 #include <zlib.h>
 
-extern const char store_schema_sql[], store_views_sql[],
-    store_version_3_sql[]; /* the .sql files, embedded */
+/* The .sql files, embedded. */
+extern const char store_schema_sql[], store_views_sql[], store_version_3_sql[],
+    store_version_4_sql[];
 
 /* ---- connection.c ---------------------------------------------------------------------------- */
 

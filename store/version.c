@@ -40,7 +40,7 @@ enum { VIEWS_BYTES_MAX = 16 << 20 };
 static const struct migration {
   int to;
   const char *sql;
-} migrations[] = {{2, ""}, {3, store_version_3_sql}, {4, ""}};
+} migrations[] = {{2, ""}, {3, store_version_3_sql}, {4, store_version_4_sql}};
 
 /* Ours only, by the names that views.sql makes. */
 static status drop_our_views(connection *c, detail *err) {

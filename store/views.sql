@@ -94,6 +94,7 @@ SELECT c.job, c.name AS condition, c.family, c.ordinal AS condition_ordinal,
          AS seq_critical_path_injected,
        avg(s.seq_longest_sequence) FILTER (WHERE v.score IS NOT NULL) AS seq_longest_sequence,
        avg(s.context_peak) FILTER (WHERE v.score IS NOT NULL) AS context_peak,
+       avg(s.flops) FILTER (WHERE v.score IS NOT NULL) AS flops,
        avg(s.nodes_explored) FILTER (WHERE v.score IS NOT NULL) AS nodes_explored,
        count(*) AS attempted
 FROM condition c
@@ -134,7 +135,7 @@ SELECT job, condition, family, condition_ordinal, split, tasks, clusters, sample
          WHEN interval_method <> 'none' THEN min(1.0, accuracy + q * se)
        END AS hi95,
        interval_method, accuracy_finished, tokens_ref, tokens_total, seq_critical_path,
-       seq_critical_path_injected, seq_longest_sequence, context_peak, nodes_explored
+       seq_critical_path_injected, seq_longest_sequence, context_peak, flops, nodes_explored
 FROM (
   SELECT e.*, normal.q975 AS z, coalesce(t.q975, normal.q975) AS q,
          CASE
@@ -164,7 +165,8 @@ FROM (
         FROM (
           SELECT a.*, coalesce(j.samples, 0) AS tasks, coalesce(j.samples, 0) AS samples,
                  accuracy, square, accuracy_finished, tokens_ref, tokens_total, seq_critical_path,
-                 seq_critical_path_injected, seq_longest_sequence, context_peak, nodes_explored
+                 seq_critical_path_injected, seq_longest_sequence, context_peak, flops,
+                 nodes_explored
           FROM (
             SELECT c.id, min(coalesce(t.split, '')) AS split_low,
                    max(coalesce(t.split, '')) AS split_high, 1 AS repeats,
@@ -184,7 +186,8 @@ FROM (
                    avg(s.seq_critical_path) AS seq_critical_path,
                    avg(s.seq_critical_path_injected) AS seq_critical_path_injected,
                    avg(s.seq_longest_sequence) AS seq_longest_sequence,
-                   avg(s.context_peak) AS context_peak, avg(s.nodes_explored) AS nodes_explored
+                   avg(s.context_peak) AS context_peak, avg(s.flops) AS flops,
+                   avg(s.nodes_explored) AS nodes_explored
             FROM condition c
             CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats
             CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks
@@ -200,7 +203,7 @@ FROM (
                  avg(accuracy), sum(accuracy * accuracy), avg(accuracy_finished),
                  avg(tokens_ref), avg(tokens_total), avg(seq_critical_path),
                  avg(seq_critical_path_injected), avg(seq_longest_sequence), avg(context_peak),
-                 avg(nodes_explored)
+                 avg(flops), avg(nodes_explored)
           FROM (
             SELECT c.id, t.split, count(v.score) AS samples,
                    sum(s.status = 'failed') AS errors, sum(s.status = 'capped') AS capped,
@@ -215,6 +218,7 @@ FROM (
                    avg(s.seq_longest_sequence) FILTER (WHERE v.score IS NOT NULL)
                      AS seq_longest_sequence,
                    avg(s.context_peak) FILTER (WHERE v.score IS NOT NULL) AS context_peak,
+                   avg(s.flops) FILTER (WHERE v.score IS NOT NULL) AS flops,
                    avg(s.nodes_explored) FILTER (WHERE v.score IS NOT NULL) AS nodes_explored,
                    count(*) AS attempted
             FROM condition c
@@ -278,13 +282,15 @@ point AS MATERIALIZED (
            WHEN 'seq_critical_path' THEN seq_critical_path
            WHEN 'seq_critical_path_injected' THEN seq_critical_path_injected
            WHEN 'seq_longest_sequence' THEN seq_longest_sequence
+           WHEN 'flops' THEN flops
            WHEN 'nodes_explored' THEN nodes_explored
          END AS budget, accuracy, se,
          coalesce(derived.samples, 0) * 1.0 / (accuracy.samples + unjudged) AS derived
   FROM accuracy LEFT JOIN derived USING (job, condition),
        (SELECT 'tokens_ref' AS axis UNION ALL SELECT 'tokens_total'
         UNION ALL SELECT 'seq_critical_path' UNION ALL SELECT 'seq_critical_path_injected'
-        UNION ALL SELECT 'seq_longest_sequence' UNION ALL SELECT 'nodes_explored')
+        UNION ALL SELECT 'seq_longest_sequence' UNION ALL SELECT 'flops'
+        UNION ALL SELECT 'nodes_explored')
   WHERE accuracy IS NOT NULL
 ),
 neighbour AS (
@@ -296,7 +302,7 @@ neighbour AS (
     AND (SELECT count(*) FROM json_each(c.axes)) > 1)
   WINDOW family_axis AS (PARTITION BY job, family, axis ORDER BY budget, condition)
 ),
-power (budget) AS (SELECT 1.0 UNION ALL SELECT budget * 2 FROM power WHERE budget < 1e12)
+power (budget) AS (SELECT 1.0 UNION ALL SELECT budget * 2 FROM power WHERE budget < 1e18)
 SELECT job, family, condition, axis, budget, accuracy, se, 'mean cost' AS kind, derived
 FROM point
 WHERE budget IS NOT NULL

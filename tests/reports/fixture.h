@@ -94,11 +94,11 @@ static inline void tiny_sample(store *s, int run, int task, int repeat, char end
   run_sql(s,
           "INSERT INTO sample (run, task, repeat, status, limit_met, tokens_total, tokens_ref, "
           "seq_critical_path, seq_critical_path_injected, seq_longest_sequence, context_peak, "
-          "nodes_explored, threads, children, children_refused, rounds, process, attempt, "
+          "flops, nodes_explored, threads, children, children_refused, rounds, process, attempt, "
           "queued_ns, started_ns, ended_ns) VALUES (%d, %d, %d, '%s', %s, %d, %d, %d, %d, %d, %d, "
-          "%d, 1, 0, 0, 0, 1, 1, 0, 1000000, %" PRId64 ")",
+          "%d, %d, 1, 0, 0, 0, 1, 1, 0, 1000000, %" PRId64 ")",
           run, task + 1, repeat, name, ended == 'c' ? "'context'" : "NULL", cost, cost, cost, cost,
-          cost, cost, cost, INT64_C(1000000) * (cost + 1));
+          cost, cost, cost, cost, INT64_C(1000000) * (cost + 1));
   if (score >= 0) {
     run_sql(s, "INSERT INTO verdict VALUES (last_insert_rowid(), -1, 'countdown', 1, %d, 'r', %g)",
             score == 1, score);

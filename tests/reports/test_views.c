@@ -142,7 +142,7 @@ START_TEST(budgets_are_interpolated_at_powers_of_two) {
   ck_assert_str_eq(value_of(s, "SELECT condition" AT "256"), "NULL");
   ck_assert_str_eq(value_of(s, "SELECT accuracy" AT "64"), "(none)");
   ck_assert_str_eq(value_of(s, "SELECT accuracy" AT "512"), "(none)");
-  ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget"), 6 * (3 + 2));
+  ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget"), 7 * (3 + 2));
   /* Beside a family that costs more, all of f costs less than 512: its costliest stands there. */
   tiny_condition(s, 4, "g", "g", 1);
   tiny_samples(s, 4, "10", 1000);
@@ -150,7 +150,7 @@ START_TEST(budgets_are_interpolated_at_powers_of_two) {
   ck_near(number_of(s, "SELECT accuracy" AT "512"), 1);
   ck_assert_str_eq(value_of(s, "SELECT family" AT "512"), "f");
   ck_assert_str_eq(value_of(s, "SELECT accuracy" AT "1024"), "(none)");
-  ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget"), 6 * (3 + 2 + 1 + 1));
+  ck_near(number_of(s, "SELECT count(*) FROM accuracy_by_budget"), 7 * (3 + 2 + 1 + 1));
 #undef AT
   ck_ok(store_close(s, &err));
 }
@@ -482,6 +482,7 @@ START_TEST(what_is_not_known_is_null) {
                    "NULL");
   ck_near(number_of(s, "SELECT accuracy FROM accuracy"), 0.5);
   ck_near(number_of(s, "SELECT tokens_total FROM accuracy"), 200);
+  ck_near(number_of(s, "SELECT flops FROM accuracy"), 200);
   ck_assert_str_eq(value_of(s, "SELECT coalesce(tokens_ref, nodes_explored, nodes_duplicate, "
                                "duplicate_share) FROM token_use"),
                    "NULL");
@@ -490,7 +491,7 @@ START_TEST(what_is_not_known_is_null) {
   ck_near(number_of(s, "SELECT tokens_total FROM capped"), 300);
   ck_assert_str_eq(value_of(s, "SELECT group_concat(axis, ' ') FROM (SELECT DISTINCT axis FROM "
                                "accuracy_by_budget ORDER BY 1)"),
-                   "seq_critical_path seq_critical_path_injected seq_longest_sequence "
+                   "flops seq_critical_path seq_critical_path_injected seq_longest_sequence "
                    "tokens_total");
   ck_ok(store_close(s, &err));
 }
