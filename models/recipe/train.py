@@ -101,9 +101,9 @@ class Batches:
         return tokens[:, :-1], tokens[:, 1:], counts[:, 1:]
 
 
-def rate_at(done):
-    """Share of the peak, `done` of the leg: a short warm-up, level, then down in a line over the second half."""
-    return min(1.0, (done + 0.0005) / 0.01) * min(1.0, 2 * (1 - done) + 0.02)
+def rate_at(done, falling):
+    """Share of the peak, `done` of the leg: a short warm-up, level, then down in a line over its last `falling`."""
+    return min(1.0, (done + 0.0005) / 0.01) * min(1.0, (1 - done) / falling + 0.02)
 
 
 @torch.no_grad()
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--curriculum", action="store_true")
     parser.add_argument("--rate", type=float, default=0.02, help="of the matrices")
     parser.add_argument("--rate-rest", type=float, default=3e-3, help="of embedding and norms")
+    parser.add_argument("--falling", type=float, default=0.5, help="share of the leg over which the rate falls, at its end")
     parser.add_argument("--validate", type=float, default=10, help="minutes between validations and checkpoints")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--compile", action="store_true")
@@ -187,7 +188,7 @@ def main():
             print(f"sequences to {stage[1]} tokens, shares of batches {batches.weights.round(3)}", flush=True)
         for optimizer, peak in zip(optimizers, peaks):
             for group in optimizer.param_groups:
-                group["lr"] = peak * rate_at(done)
+                group["lr"] = peak * rate_at(done, a.falling)
         drawn = batches.step(a.batches)
         whole = sum(int(counts.sum()) for _, _, counts in drawn)
         model.zero_grad(set_to_none=True)
