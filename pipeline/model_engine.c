@@ -48,21 +48,26 @@ static int choose_pages(const plan *p, const model_config *c, const engine_optio
   return pages < INT32_MAX ? (int)pages : INT32_MAX;
 }
 
+/* Of one sample those that may sample at once: as many children as there are slots. */
+static int threads_of(const runner_rules *r, int slots) {
+  return r->calls ? slots : r->threads;
+}
+
 engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,
                                     size_t count, int threads, int alone) {
   const job_engine *given = &p->job->engine;
   const model_config *c = model_config_of(m->model);
-  int threads_of_one = 1;
+  int threads_of_one = 1, slots = given->slots ? given->slots : SLOTS;
   engine_options o = job_engine_options(given);
   o.threads = threads < KERNELS_THREADS_MAX ? threads : KERNELS_THREADS_MAX;
   o.positions = FINGERPRINT_POSITIONS;
   o.page_keys = PAGE_KEYS;
   for (size_t i = 0; i < count; i++) {
     o.positions = larger(o.positions, runs[i]->rules.positions);
-    threads_of_one = larger(threads_of_one, runs[i]->rules.threads);
+    threads_of_one = larger(threads_of_one, threads_of(&runs[i]->rules, slots));
   }
   if (o.positions > c->context) o.positions = c->context;
-  o.slots = alone ? threads_of_one : given->slots ? given->slots : SLOTS;
+  o.slots = alone ? threads_of_one : slots;
   o.rows = !alone && given->rows ? given->rows : o.slots + ROWS_FOR_PROMPTS;
   if (o.rows < o.slots) o.rows = o.slots;
   o.pages = choose_pages(p, c, &o);

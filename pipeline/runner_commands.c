@@ -213,6 +213,9 @@ static status swallow(runner_sample *s, const mode_command *c, const meal *m, de
   own->state = STREAM_READY;
   own->is_finishing = c->is_finisher;
   own->written = 0;
+  own->is_unfed = 0;
+  own->span_before = own->fed_span;
+  own->token_before = own->fed_token;
   own->fed_token = t->count;
   own->cut_token = m->from;
   own->fed_step = c->is_finisher ? -1 : t->finish;
@@ -231,6 +234,7 @@ static status feed(runner_sample *s, const mode_command *c, detail *err) {
   stream *own = &s->streams[thread];
   REQUIRE(own->state == STREAM_RESTS && !t->why && !t->is_stopped);
   meal m = {.round = own->has_round ? own->round : -1};
+  own->is_unfed = 1;
   join(s, thread);
   if (!c->is_finisher && s->is_settled) {
     sample_hold(s, thread, MODE_END_LIMIT, "tokens_total");
@@ -280,8 +284,10 @@ static status done(runner_sample *s, const mode_command *c, detail *err) {
   status failed = OK;
   for (int i = 0; !failed && i < s->count; i++) {
     REQUIRE(s->keeps_order || s->streams[i].state == STREAM_RESTS);
+    runner_thread *t = &s->threads[i];
     if (s->streams[i].state != STREAM_RESTS) sample_stop(s, i);
-    if (s->threads[i].is_stopped) failed = thread_decode(s->task.rules, &s->threads[i], err);
+    if (t->is_stopped) failed = thread_decode(s->task.rules, t, err);
+    if (!failed) failed = thread_place_spans(s->task.rules, t, err);
   }
   return failed;
 }

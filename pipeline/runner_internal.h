@@ -40,6 +40,9 @@ typedef struct stream {
   size_t fed_token;    /* where that begins in its tokens (what is behind the prompt at first), */
   size_t cut_token;    /* and what was cut for it: up to there; the same: nothing was */
   int64_t fed_step;    /* the step after which it was fed; -1: it was not, or by a finisher */
+  int span_before;     /* fed_span and fed_token as they were before that, for a feed that a limit */
+  size_t token_before; /* undoes */
+  int is_unfed;        /* what it should have been fed is not there, for lack of room */
   int children;        /* of all its rounds, refused ones among them */
   int round;           /* of the children that it spawns, or spawned last */
   int has_round;       /* it has called for children since it was fed */
@@ -140,8 +143,10 @@ void sample_number(runner_sample *s);
    behind other text. Errors of encoder_encode. */
 MUST_CHECK status text_to_tokens(const runner_rules *r, const char *bytes, size_t count,
                                  int is_prompt, token_list *out, detail *err);
-/* Decodes a thread's tokens into its text, its spans' places in it, and its context. */
+/* Decodes a thread's tokens into its text and its context. */
 MUST_CHECK status thread_decode(const runner_rules *r, runner_thread *t, detail *err);
+/* Places its spans in that text. It decodes once for each span: for a thread that says no more. */
+MUST_CHECK status thread_place_spans(const runner_rules *r, runner_thread *t, detail *err);
 /* Where in its context's text the first held of its tokens end. */
 MUST_CHECK status thread_place(const runner_rules *r, const runner_thread *t, size_t held,
                                size_t *out, detail *err);

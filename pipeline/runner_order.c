@@ -190,7 +190,10 @@ static void cut_back(runner_sample *s, int thread, int64_t step) {
     thread_drop(t, 0);
   } else if (fed_behind) {
     thread_unfeed(t, own->cut_token, own->fed_token);
+    own->fed_span = own->span_before;
+    own->fed_token = own->token_before;
     own->fed_step = -1;
+    own->is_unfed = 1;
   }
   if (began_behind || fed_behind) t->finish = step;
   drop_behind(s, thread, step);

@@ -106,6 +106,7 @@ static status tell_ended(runner_sample *s, int thread, detail *err) {
   whole = thread_text(t);
   if (t->end == MODE_END_STOP) t->stop_at = place_stop(whole, &s->streams[thread].last);
   e.end = t->end;
+  e.is_unfed = s->streams[thread].is_unfed;
   e.which = t->which;
   e.text = text_string(whole);
   e.text_bytes = whole->bytes;

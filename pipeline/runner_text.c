@@ -83,7 +83,7 @@ static size_t place_in(const text *whole, size_t at) {
 
 /* A span ends where its tokens and those before it end when nothing follows: a decoder that waits
    for what comes (bytes of a character) would give its last words to the next span. */
-static status place_spans(const runner_rules *r, runner_thread *t, detail *err) {
+status thread_place_spans(const runner_rules *r, runner_thread *t, detail *err) {
   size_t from = 0;
   text head;
   text_open(&head, TOKENIZER_TEXT_MAX);
@@ -124,7 +124,6 @@ static status decode_context(const runner_rules *r, runner_thread *t, detail *er
 
 status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
   status failed = decode(r, t->tokens, t->count, &t->text, err);
-  if (!failed) failed = place_spans(r, t, err);
   return failed ? failed : decode_context(r, t, err);
 }
 

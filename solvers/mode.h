@@ -36,7 +36,9 @@ typedef struct mode_event {
   mode_event_kind kind;
   mode_thread thread; /* these of MODE_ENDED; all borrowed for the call */
   mode_end end;
-  int32_t which;       /* MODE_END_STOP: index of the stop string */
+  int is_unfed;  /* 1: for what it was told to go on behind there was no room, and the thread is as
+                    it  was when it ended before */
+  int32_t which; /* MODE_END_STOP: index of the stop string */
   const char *text;    /* all that the thread holds: prompt, what it wrote and what it was fed,
                           without what was cut */
   size_t text_bytes;   /* whole characters; need not be all that its tokens will say */

@@ -65,7 +65,7 @@ typedef struct tree_thread {
   tree_feed fed;        /* last */
   size_t kept;          /* FED_CALL: bytes that stood before that */
   size_t own_from;      /* what stands before was returned to it; 0: nothing was */
-  int64_t rounds;       /* so far */
+  int64_t rounds;       /* of its calls, those in which a child began */
   protocol_call call;   /* its last */
   mode_thread first;    /* of the children of that; the others follow */
   int waits_for;        /* how many of them */
@@ -213,9 +213,9 @@ static status find_twins(const protocol_call *call, arena *memory, int *twins, d
   return OK;
 }
 
-/* Of the caller's rounds this one among them. NULL: none. */
+/* NULL: none. */
 static const char *limit_met(const tree *s, const tree_thread *caller) {
-  if (caller->rounds > s->rounds_most) return "rounds";
+  if (caller->rounds >= s->rounds_most) return "rounds";
   return s->children_left ? NULL : "children";
 }
 
@@ -257,11 +257,11 @@ static status call_children(tree *s, mode_thread caller, const protocol_call *ca
   t->state = TREE_RESTS;
   t->call = *call;
   t->first = s->count;
-  t->rounds++;
   for (int i = 0; i < call->count; i++)
     s->threads[s->count++] = (tree_thread){.parent = caller, .level = t->level + 1};
   for (int i = 0; !failed && i < call->count; i++)
     failed = spawn(s, caller, i, twins[i], out, err);
+  t->rounds += t->waits_for > 0;
   return failed || t->waits_for ? failed : join(s, caller, out, err);
 }
 
@@ -271,7 +271,7 @@ static status call_children(tree *s, mode_thread caller, const protocol_call *ca
    it says itself begins. */
 static size_t own_words(tree_thread *t, const mode_event *e) {
   size_t fed_at = e->fed_at < e->text_bytes ? e->fed_at : e->text_bytes;
-  if (t->fed == FED_JOIN) t->own_from = fed_at;
+  if (t->fed == FED_JOIN && !e->is_unfed) t->own_from = fed_at;
   return t->fed == FED_CALL ? t->kept : fed_at;
 }
 

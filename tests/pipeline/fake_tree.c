@@ -5,6 +5,8 @@
 
 enum { NODES_MAX = 64 };
 
+int fake_tree_unfed;
+
 typedef struct node {
   int parent;
   const char *prompt, *returned; /* returned NULL: nothing */
@@ -12,6 +14,7 @@ typedef struct node {
   int is_rewritten;              /* it was fed at a stop string last */
   int first, count, pending;     /* children of that */
   int is_asked, is_over;
+  size_t bytes, fed_at; /* of its text when it ended last */
 } node;
 
 typedef struct tree {
@@ -215,11 +218,22 @@ static status ask(tree *t, const mode_event *e, const mode_output *out, detail *
   return failed;
 }
 
+/* A thread that was not fed after all is as it was when it ended before. */
+static void remember(node *n, const mode_event *e) {
+  if (e->is_unfed && e->prompt_bytes) {
+    REQUIRE(e->end == MODE_END_LIMIT && e->text_bytes == n->bytes && e->fed_at == n->fed_at);
+    fake_tree_unfed++;
+  }
+  n->bytes = e->text_bytes;
+  n->fed_at = e->fed_at;
+}
+
 static status tree_on(void *state, const mode_event *e, const mode_output *out, detail *err) {
   tree *t = state;
   if (e->kind == MODE_START) return add_root(t, out, err);
   node *n = &t->nodes[e->thread];
   REQUIRE(e->thread < (mode_thread)t->count && !n->is_over && !n->pending);
+  remember(n, e);
   const char *at = find_call(n, e);
   mode_command rewrite = {.kind = MODE_FEED,
                           .thread = e->thread,

@@ -18,4 +18,8 @@ extern const mode fake_tree_mode;
 /* The same, and a child that returns something with a "!" in it ends its siblings. */
 extern const mode fake_tree_first_mode;
 
+/* How often a thread ended since there was no room for what it should have been fed. It must then
+   be as it was before. */
+extern int fake_tree_unfed;
+
 #endif

@@ -2,6 +2,7 @@
    is refused before anything runs. */
 #include "base/memory.h"
 #include "pipeline/jobs.h"
+#include "pipeline/model_engine.h"
 #include "pipeline/plan.h"
 #include "store/query.h"
 #include "tests/pipeline/tiny.h"
@@ -238,6 +239,39 @@ START_TEST(test_planned) {
 }
 END_TEST
 
+/* Alone a sample has a slot for each thread that it may have at once, as in a night. */
+START_TEST(test_alone) {
+  static const char head[] = "name: j\ntasks: few\nmodels: one\n", more[] = "engine: {slots: 9}\n";
+  static const char conditions[] = "conditions:\n"
+                                   "- {name: one, mode: serial, protocol: countdown-sosp}\n"
+                                   "- {name: n, mode: vote, n: 3, protocol: countdown-sosp}\n"
+                                   "- {name: all, mode: spawn_join, protocol: countdown-apr}\n";
+  detail err = {0};
+  store *s = store_here();
+  for (int given = 0; given < 2; given++) {
+    char file[512];
+    job *j;
+    (void)snprintf(file, sizeof file, "%s%s%s", head, given ? more : "", conditions);
+    plan *p = planned(&j, s, file, NULL);
+    int slots[3], threads[3], night = 0;
+    for (int i = 0; i < 3; i++) {
+      planned_run *run = &p->runs[i];
+      slots[i] = model_engine_options(p, p->models[0], &run, 1, 2, 1).slots;
+      night = model_engine_options(p, p->models[0], &run, 1, 2, 0).slots;
+      threads[i] = run->rules.threads;
+    }
+    ck_assert_int_eq(slots[0], 1);
+    ck_assert_int_eq(slots[1], 3);
+    ck_assert_int_eq(slots[2], night);
+    ck_assert_int_eq(threads[2], 1);
+    if (given) ck_assert_int_eq(night, 9);
+    plan_close(p);
+    job_close(j);
+  }
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 /* The first row of a statement, its columns joined by '|'. */
 static void check_row(store *s, const char *sql, const char *expected) {
   detail err = {0};
@@ -444,6 +478,7 @@ int main(void) {
   tcase_add_test(cases, test_changes);
   tcase_add_test(cases, test_folders);
   tcase_add_test(cases, test_planned);
+  tcase_add_test(cases, test_alone);
   tcase_add_test(cases, test_committed);
   tcase_add_test(cases, test_explained);
   tcase_add_test(cases, test_refused);

@@ -145,6 +145,29 @@ START_TEST(what_was_fed_is_cut_with_the_call) {
 }
 END_TEST
 
+/* A thread that calls nobody over and over: of each call "<>" and its end of sequence are cut, and
+   "[]" is fed. */
+START_TEST(a_thread_calls_a_thousand_times) {
+  enum { CALLS = 1000 };
+  static char written[3 * CALLS + 8];
+  for (int i = 0; i < CALLS; i++)
+    memcpy(written + 3 * i, "<>|", 3);
+  memcpy(written + 3 * CALLS, "=d|", 4);
+  const script_line lines[] = {{"0", written}};
+  const tree_story often = {&fake_tree_mode, "q", "", lines, 1};
+  runner_sample *s = tree_run_within(&often, "", 10000, 0);
+  const runner_thread *root = thread_of(s, 0, 1);
+  ck_assert_int_eq(root->span_count, 2 + 2 * CALLS);
+  ck_assert_int_eq(root->generated, 3 * CALLS + 3);
+  ck_assert_uint_eq(root->held, 2 + 2 * CALLS + 3);
+  for (int i = 1; i < 2 * CALLS; i += 2)
+    ck_assert_uint_eq(root->spans[i].text_start, 1 + 4 * ((size_t)i / 2));
+  ck_assert_uint_eq(root->text.bytes, 1 + 4 * CALLS + 2);
+  ck_assert_str_eq(root->answer, "d");
+  tree_free(s);
+}
+END_TEST
+
 static runner_sample *run_counted(const tree_story *of, const runner_rules *rules,
                                   int64_t *sampled) {
   runner *r = NULL;
@@ -374,6 +397,7 @@ int main(void) {
   tcase_add_test(trees, a_call_is_answered_in_its_place);
   tcase_add_test(trees, calls_within_calls);
   tcase_add_test(trees, what_was_fed_is_cut_with_the_call);
+  tcase_add_test(trees, a_thread_calls_a_thousand_times);
   tcase_add_test(trees, a_twin_is_not_computed_again);
   tcase_add_test(trees, the_first_solution_ends_the_others);
   tcase_add_test(trees, refused_children_are_counted);

@@ -106,6 +106,7 @@ START_TEST(every_limit_leaves_a_beginning) {
     runner_sample_free(s);
     scripted_rules_close(&r);
   }
+  ck_assert_int_gt(fake_tree_unfed, 0);
   tree_free(whole);
 }
 END_TEST

@@ -201,25 +201,48 @@ START_TEST(rounds_beyond_the_limit_are_refused) {
 }
 END_TEST
 
-/* What does not fit is not fed: the thread ends at once. */
+/* What a thread holds, behind which there was no room for what it should have been fed. */
+static void is_unfed(script *s, mode_thread thread, const char *prompt, const char *written) {
+  text held;
+  text_open(&held, 1 << 16);
+  text_format(&held, "%s%s", prompt, written);
+  mode_event e = {.kind = MODE_ENDED,
+                  .thread = thread,
+                  .end = MODE_END_LIMIT,
+                  .is_unfed = 1,
+                  .which = -1,
+                  .text = text_string(&held),
+                  .text_bytes = held.bytes,
+                  .prompt_bytes = strlen(prompt),
+                  .fed_at = strlen(prompt)};
+  script_tell(s, &e);
+  text_close(&held);
+}
+
+/* What does not fit is not fed: the thread ends with its call, and what it said is its own. */
 START_TEST(a_join_that_does_not_fit_ends_the_thread) {
-  static const char solved[] = "\n" STEPS GOAL "\n" RESTATED "\n" CALL("");
-  mode_event cut = {.kind = MODE_ENDED,
-                    .end = MODE_END_LIMIT,
-                    .which = -1,
-                    .text = ROOT "\n" STEPS,
-                    .text_bytes = KEPT,
-                    .prompt_bytes = sizeof ROOT - 1,
-                    .fed_at = KEPT};
-  script *s = called(APR(), "\n" STEPS CALL(""));
-  script_tell(s, &cut);
+  static const char called_only[] = "\n" STEPS CALL(""),
+                    solved[] = "\n" STEPS GOAL "\n" RESTATED "\n" CALL("");
+  script *s = called(APR(), called_only);
+  is_unfed(s, 0, ROOT, called_only);
   script_says(s, "answer 0 [none] [none]\ndone -1\n");
   script_end(s);
-  s = called(APR(FINISHER), "\n" STEPS CALL(""));
-  script_tell(s, &cut);
-  script_says(s, "feed finisher 0 [" GOAL "\n" ROOT "\n]\n");
+  s = called(APR(FINISHER), called_only);
+  is_unfed(s, 0, ROOT, called_only);
+  script_says(s, "feed finisher 0 [\n" GOAL "\n" ROOT "\n]\n");
   script_end(s);
-  /* What was said before a join is no answer: the thread went on. */
+  s = called(APR(), solved);
+  is_unfed(s, 0, ROOT, solved);
+  script_says(s, "answer 0 [" RESTATED "] [none]\ndone 0\n"); /* who is cut off has no key */
+  script_end(s);
+  s = called(APR(",\"depth\":2"), "\n" STEPS CALL(LINE("0", "0,0")));
+  script_writes(s, 1, MODE_END_TOKEN, SOLVES0 CALL(""));
+  text_clear(&s->log);
+  is_unfed(s, 1, NODE0, SOLVES0 CALL(""));
+  says_behind(s, "answer 1 [" FOUND0 "\n" CALL("") "] [none]\nfeed 0 ", KEPT,
+              "[" JOIN(SOME("0", "0,0") FOUND0 "\n" CALL("") "\n") "]\n");
+  script_end(s);
+  /* What was said before a join that was fed is no answer: the thread went on. */
   s = called(APR(), solved);
   script_writes(s, 0, MODE_END_LIMIT, "");
   script_says(s, "answer 0 [none] [none]\ndone -1\n");
