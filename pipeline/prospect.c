@@ -109,11 +109,43 @@ static status mean_of_run(store *s, int64_t run, double *mean, detail *err) {
 }
 
 /* As long as the threads of other runs of this model and mode, unless a limit says less. */
-static status mean_of_mode(store *s, const planned_run *r, double *mean, detail *err) {
+static status mean_of_threads(store *s, const planned_run *r, double *mean, detail *err) {
   int64_t tokens = 0, most = r->rules.tokens_thread;
   status st = store_expected_tokens(s, &r->model->hash, r->first->mode->name, 0, &tokens, err);
   if (most && tokens > most) tokens = most;
   if (!st && tokens) *mean = (double)tokens * r->rules.threads;
+  return st;
+}
+
+/* How many threads a sample will have that calls for children only samples can tell: those of the
+   runs of this model and mode whose label is this one, or the nearest, or else of any. */
+static status mean_of_trees(store *s, const planned_run *r, double *mean, detail *err) {
+  const json_t *label = json_path_get(r->parameters, "label.children");
+  query *q = NULL;
+  int row = 0;
+  status st = query_open(&q, s,
+                         "SELECT avg(s.tokens_generated) FROM (SELECT id, "
+                         "CASE WHEN label IS ?3 THEN 0 ELSE abs(label - ?3) END AS distance FROM "
+                         "(SELECT id, json_extract(parameters, '$.label.children') AS label "
+                         "FROM run WHERE model_hash = ?1 AND mode = ?2)) r "
+                         "JOIN sample s ON s.run = r.id AND s.status != 'failed' "
+                         "GROUP BY distance ORDER BY distance IS NULL, distance LIMIT 1",
+                         err);
+  if (st) return st;
+  query_bind_blob(q, 1, r->model->hash.bytes, HASH_BYTES);
+  query_bind_text(q, 2, r->first->mode->name);
+  if (label) query_bind_int(q, 3, json_integer_value(label));
+  st = query_next(q, &row, err);
+  if (!st && row && !query_is_null(q, 0)) *mean = query_real(q, 0);
+  query_close(q);
+  return st;
+}
+
+static status mean_of_mode(store *s, const planned_run *r, double *mean, detail *err) {
+  double most = (double)r->rules.tokens_total;
+  status st = protocol_calls(r->rules.protocol) ? mean_of_trees(s, r, mean, err)
+                                                : mean_of_threads(s, r, mean, err);
+  if (most > 0 && *mean > most) *mean = most;
   return st;
 }
 

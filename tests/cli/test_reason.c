@@ -393,6 +393,31 @@ START_TEST(a_dry_run_knows_what_the_store_knows) {
 }
 END_TEST
 
+/* A model of random weights calls for nobody: what children would have sampled is put by hand. */
+START_TEST(a_dry_run_counts_children) {
+  prepare(6);
+#define TREES "mode: spawn_join, protocol: countdown-apr"
+  write_job("", "  - {name: stored, " TREES ", label: {children: [2, 6]}, limit: {tokens_thread: "
+                "20}" ENDLESS "}\n");
+  ck_ended(nightjar("run", job, "--db", db, "--limit", "2"), 0);
+  (void)program_sqlite(db, "UPDATE sample SET tokens_generated = 500 * (SELECT "
+                           "json_extract(parameters, '$.label.children') FROM run WHERE id = run)");
+  write_job("",
+            "  - {name: new, " TREES ", label: {children: [3, 4, 9]}}\n"
+            "  - {name: bare, " TREES "}\n"
+            "  - {name: first, " TREES ", label: {children: 6}, early_stop: first}\n"
+            "  - {name: capped, " TREES ", label: {children: 6}, limit: {tokens_total: 700}}\n");
+  outcome o = nightjar("run", job, "--db", db, "--dry-run");
+  ck_ended(o, 0);
+  row_is(&o, "new label.children=3 ", "6         0         6       1000 ");
+  row_is(&o, "new label.children=4 ", "6         0         6       2000 "); /* as near to both */
+  row_is(&o, "new label.children=9 ", "6         0         6       3000 ");
+  row_is(&o, "bare ", "6         0         6       2000 ");
+  row_is(&o, "first ", "6         0         6       3000 ");
+  row_is(&o, "capped ", "6         0         6        700 ");
+}
+END_TEST
+
 START_TEST(explain_says_what_makes_a_run_of_a_model_new) {
   static const char one[] = "  - {name: a, mode: serial, protocol: countdown-sosp, "
                             "limit: {tokens_thread: 20}}\n";
@@ -445,6 +470,7 @@ int main(void) {
   tcase_add_test(all, no_setting_of_the_engine_shows);
   tcase_add_test(all, log_probabilities_are_kept_where_asked);
   tcase_add_test(all, a_dry_run_knows_what_the_store_knows);
+  tcase_add_test(all, a_dry_run_counts_children);
   tcase_add_test(all, explain_says_what_makes_a_run_of_a_model_new);
   tcase_add_test(all, a_weight_that_is_no_number_is_refused);
   suite_add_tcase(suite, all);
