@@ -2,6 +2,7 @@
 #include "pipeline/trace.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { TRACE_ARENA_BYTES = 1 << 30 };
@@ -16,8 +17,8 @@ static const struct mark {
   const char *color; /* a terminal's escape */
 } marks[] = {{"prompt", 0, "prompt", 'p', "\033[2m"},
              {"generated", 0, "generated", ' ', ""},
-             {"fed", 0, "fed by the join", 'f', "\033[36m"},
-             {"cut", 0, "generated, then cut from the context", 'x', "\033[33m"},
+             {"fed", 0, "fed by the mode", 'f', "\033[36m"},
+             {"cut", 0, "left the context", 'x', "\033[33m"},
              {"fed", 1, "fed by the finisher", 'F', "\033[35m"},
              {"generated", 1, "generated behind it", 'g', "\033[1m"},
              {"", 0, "unmarked", '?', ""}};
@@ -133,6 +134,24 @@ static void put_legend(const trace_sample *s, int color, text *out) {
   text_char(out, '\n');
 }
 
+/* Only a thread that never ran has no prompt. */
+static void put_absence(const trace_thread *t, text *out) {
+  static const char *const reasons[][2] = {
+      {"refused", ": a limit on children or rounds refused it"},
+      {"unknown", ": its caller had not shown that node's state"},
+      {"limit", ": a limit left no room for its prompt"}};
+  if (t->tokens_prompt) {
+    text_put(out, "no text is stored\n");
+    return;
+  }
+  text_put(out, "it never ran");
+  if (t->node) text_format(out, " at node #%s", t->node);
+  for (size_t i = 0; t->finish && i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (!strcmp(t->finish, reasons[i][0])) text_put(out, reasons[i][1]);
+  }
+  text_char(out, '\n');
+}
+
 static void put_thread(const trace_thread *t, int color, int width, text *out) {
   text_put(out, "\n-- thread ");
   output_printable(out, t->path, strlen(t->path));
@@ -140,7 +159,7 @@ static void put_thread(const trace_thread *t, int color, int width, text *out) {
   if (t->text) {
     put_text(t, color, width, out);
   } else {
-    text_put(out, "no text is stored\n");
+    put_absence(t, out);
   }
 }
 
@@ -252,27 +271,44 @@ static void put_header(const trace_sample *s, text *out) {
   put_counts(s, out);
 }
 
-static void put_cell(listing *rows, int64_t value) {
-  if (value == STORE_NONE) {
-    listing_text(rows, NULL);
-  } else {
-    listing_int(rows, value);
-  }
+/* ---- the tree -------------------------------------------------------------------------------- */
+
+static void put_path(const trace_sample *s, const trace_thread *t, listing *rows) {
+  (void)s;
+  text name;
+  text_open(&name, 4096);
+  text_format(&name, "%*s%s", 2 * t->depth, "", t->path);
+  listing_text(rows, text_string(&name));
+  text_close(&name);
 }
 
-/* Of a generated token; NaN where there is none, or none is known. */
-static double mean_logprob(const trace_thread *t) {
-  return t->tokens_generated > 0 ? t->logprob / (double)t->tokens_generated : (double)NAN;
+static void put_role(const trace_sample *s, const trace_thread *t, listing *rows) {
+  (void)s;
+  listing_text(rows, t->role);
 }
 
-static void put_mean(listing *rows, double value) {
+static void put_finish(const trace_sample *s, const trace_thread *t, listing *rows) {
+  (void)s;
+  listing_text(rows, t->finish);
+}
+
+/* A child's answer is what it returned. */
+static void put_returned(const trace_sample *s, const trace_thread *t, listing *rows) {
+  (void)s;
+  listing_text(rows, t->parent < 0 ? NULL : t->answer ? "yes" : "no");
+}
+
+/* Of a generated token; nothing where there is none, or none is known. */
+static void put_logprob(const trace_sample *s, const trace_thread *t, listing *rows) {
+  (void)s;
   char mean[32] = "-";
-  if (isfinite(value)) (void)snprintf(mean, sizeof mean, "%.3f", value);
+  if (t->tokens_generated > 0 && isfinite(t->logprob))
+    (void)snprintf(mean, sizeof mean, "%.3f", t->logprob / (double)t->tokens_generated);
   listing_text(rows, mean);
 }
 
 /* The number of what it stands for among the votes, as the header has it. */
-static void put_vote(listing *rows, const trace_sample *s, const trace_thread *t) {
+static void put_vote(const trace_sample *s, const trace_thread *t, listing *rows) {
   char number[24] = "-";
   for (int i = 0; t->vote_key && i < s->vote_count; i++) {
     const char *key = s->votes[i].key;
@@ -281,61 +317,91 @@ static void put_vote(listing *rows, const trace_sample *s, const trace_thread *t
   listing_text(rows, number);
 }
 
-/* Which columns the tree has: a model's sample has some of its own, and may have no rounds. */
-typedef struct tree {
-  int has_rounds, has_votes, has_logprobs;
-  listing_column columns[12];
-  int count;
-} tree;
+/* Where threads called there are two tables, so that each fits a terminal: who called whom and what
+   came of it, and what each holds. Elsewhere one table is both. */
+enum { TABLE_CALLS = 1, TABLE_TOKENS = 2 };
+enum { HAS_ROUNDS = 1, HAS_CHILDREN = 2, HAS_VOTES = 4, HAS_LOGPROBS = 8 };
 
-static void add_column(tree *t, const char *name, int right) {
-  t->columns[t->count++] = (listing_column){name, right};
+static const struct column {
+  const char *name;
+  int right;
+  unsigned tables, needs;
+  size_t number; /* where in a thread it stands; without a function */
+  void (*put)(const trace_sample *s, const trace_thread *t, listing *rows);
+} columns[] = {{"thread", 0, TABLE_CALLS | TABLE_TOKENS, 0, 0, put_path},
+               {"role", 0, TABLE_CALLS, 0, 0, put_role},
+               {"round", 1, TABLE_CALLS, HAS_ROUNDS, offsetof(trace_thread, round), NULL},
+               {"spawn", 1, TABLE_CALLS, HAS_CHILDREN, offsetof(trace_thread, spawn_token), NULL},
+               {"join", 1, TABLE_CALLS, HAS_CHILDREN, offsetof(trace_thread, join_token), NULL},
+               {"prompt", 1, TABLE_TOKENS, 0, offsetof(trace_thread, tokens_prompt), NULL},
+               {"fed", 1, TABLE_TOKENS, 0, offsetof(trace_thread, tokens_fed), NULL},
+               {"generated", 1, TABLE_TOKENS, 0, offsetof(trace_thread, tokens_generated), NULL},
+               {"start", 1, TABLE_CALLS, 0, offsetof(trace_thread, logical_start), NULL},
+               {"end", 1, TABLE_CALLS, 0, offsetof(trace_thread, logical_end), NULL},
+               {"wait", 1, TABLE_CALLS, 0, offsetof(trace_thread, wait_steps), NULL},
+               {"logprob", 1, TABLE_TOKENS, HAS_LOGPROBS, 0, put_logprob},
+               {"vote", 1, TABLE_TOKENS, HAS_VOTES, 0, put_vote},
+               {"returned", 0, TABLE_CALLS, HAS_CHILDREN, 0, put_returned},
+               {"finish", 0, TABLE_CALLS, 0, 0, put_finish}};
+enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
+/* A model's sample has columns of its own, and may have no rounds. */
+static unsigned find_features(const trace_sample *s) {
+  unsigned has = s->model ? HAS_LOGPROBS : HAS_ROUNDS;
+  if (s->vote_count) has |= HAS_VOTES;
+  for (int i = 0; i < s->thread_count; i++) {
+    if (s->threads[i].round != STORE_NONE) has |= HAS_ROUNDS;
+    if (s->threads[i].parent >= 0) has |= HAS_CHILDREN;
+  }
+  return has;
 }
 
-static tree plan_tree(const trace_sample *s) {
-  tree t = {.has_rounds = !s->model, .has_votes = s->vote_count > 0, .has_logprobs = !!s->model};
-  for (int i = 0; i < s->thread_count; i++)
-    t.has_rounds |= s->threads[i].round != STORE_NONE;
-  add_column(&t, "thread", 0);
-  add_column(&t, "role", 0);
-  if (t.has_rounds) add_column(&t, "round", 1);
-  static const char *const numbers[] = {"prompt", "fed", "generated", "start", "end", "wait"};
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-    add_column(&t, numbers[i], 1);
-  if (t.has_logprobs) add_column(&t, "logprob", 1);
-  if (t.has_votes) add_column(&t, "vote", 1);
-  add_column(&t, "finish", 0);
-  return t;
+static void put_cell(const struct column *c, const trace_sample *s, const trace_thread *t,
+                     listing *rows) {
+  if (c->put) {
+    c->put(s, t, rows);
+    return;
+  }
+  int64_t value;
+  memcpy(&value, (const char *)t + c->number, sizeof value);
+  if (value == STORE_NONE) {
+    listing_text(rows, NULL);
+  } else {
+    listing_int(rows, value);
+  }
 }
 
-static void put_branch(const tree *columns, const trace_sample *s, const trace_thread *t,
-                       listing *rows) {
-  const int64_t numbers[] = {t->tokens_prompt, t->tokens_fed,  t->tokens_generated,
-                             t->logical_start, t->logical_end, t->wait_steps};
-  text name;
-  text_open(&name, 4096);
-  text_format(&name, "%*s%s", 2 * t->depth, "", t->path);
-  listing_text(rows, text_string(&name));
-  text_close(&name);
-  listing_text(rows, t->role);
-  if (columns->has_rounds) put_cell(rows, t->round);
-  for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
-    put_cell(rows, numbers[k]);
-  if (columns->has_logprobs) put_mean(rows, mean_logprob(t));
-  if (columns->has_votes) put_vote(rows, s, t);
-  listing_text(rows, t->finish);
+static void put_table(const trace_sample *s, unsigned tables, unsigned has, text *out) {
+  const struct column *shown[COLUMNS];
+  listing_column heads[COLUMNS];
+  int count = 0;
+  for (int i = 0; i < COLUMNS; i++) {
+    if (!(columns[i].tables & tables) || (columns[i].needs & has) != columns[i].needs) continue;
+    heads[count] = (listing_column){columns[i].name, columns[i].right};
+    shown[count++] = &columns[i];
+  }
+  listing rows;
+  listing_open(&rows, heads, count);
+  for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next) {
+    for (int k = 0; k < count; k++)
+      put_cell(shown[k], s, &s->threads[i], &rows);
+  }
+  text_char(out, '\n');
+  listing_print(&rows, out);
+  listing_close(&rows);
 }
 
 static void put_tree(const trace_sample *s, text *out) {
-  tree columns = plan_tree(s);
-  listing rows;
-  listing_open(&rows, columns.columns, columns.count);
-  for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next)
-    put_branch(&columns, s, &s->threads[i], &rows);
-  text_char(out, '\n');
-  listing_print(&rows, out);
-  if (columns.has_logprobs) text_put(out, "logprob: the mean over its generated tokens\n");
-  listing_close(&rows);
+  unsigned has = find_features(s);
+  if (has & HAS_CHILDREN) {
+    put_table(s, TABLE_CALLS, has, out);
+    text_put(out, "spawn, join: how many tokens its caller had generated when it called and went "
+                  "on\nreturned: whether it ended with a solution\n");
+    put_table(s, TABLE_TOKENS, has, out);
+  } else {
+    put_table(s, TABLE_CALLS | TABLE_TOKENS, has, out);
+  }
+  if (has & HAS_LOGPROBS) text_put(out, "logprob: the mean over its generated tokens\n");
 }
 
 static status print_text(const invocation *in, const trace_sample *s, int only, int width,

@@ -275,6 +275,47 @@ static void link_tree(trace_thread *threads, int count) {
   }
 }
 
+/* ---- children that never ran ----------------------------------------------------------------- */
+
+/* Behind the words that tell a caller of a child in this span; NULL: they are not there. */
+static const char *find_told(const trace_thread *caller, const trace_span *span, int child,
+                             int level) {
+  char words[80];
+  const char *said = caller->text + span->start;
+  int bytes =
+      snprintf(words, sizeof words, " in Sub Search %d at level %d at Node #", child, level);
+  const char *at = strstr(said, words);
+  return at && at + bytes <= said + span->bytes ? at + bytes : NULL;
+}
+
+/* The node of a round's child in what the caller was fed at the end of that round; NULL: not there.
+ */
+static const char *find_node(const trace_thread *caller, int64_t round, int child, int level) {
+  int64_t rounds = 0;
+  for (int i = 0; i < caller->span_count; i++) {
+    const trace_span *span = &caller->spans[i];
+    if (strcmp(span->kind, "fed") != 0 || !find_told(caller, span, 0, level)) continue;
+    if (rounds++ == round) return find_told(caller, span, child, level);
+  }
+  return NULL;
+}
+
+/* Who never ran has no text: what names its node is its caller's. A round's children stand one
+   behind the other. */
+static status read_nodes(trace_sample *s, arena *memory, detail *err) {
+  int child = 0;
+  for (int i = 1; i < s->thread_count; i++) {
+    trace_thread *t = &s->threads[i];
+    child = t->parent == t[-1].parent && t->round == t[-1].round ? child + 1 : 0;
+    if (t->parent < 0 || t->tokens_prompt) continue;
+    const char *node = find_node(&s->threads[t->parent], t->round, child, t->depth);
+    if (!node) continue;
+    t->node = arena_text(memory, node, strspn(node, "0123456789,"));
+    if (!t->node) return arena_full(memory, err);
+  }
+  return OK;
+}
+
 /* ---- votes ----------------------------------------------------------------------------------- */
 
 static int same_key(const char *a, const char *b) {
@@ -318,5 +359,6 @@ status trace_read(store *s, const trace_place *place, arena *memory, trace_sampl
   if (!failed) failed = read_verdicts(s, memory, out, err);
   if (!failed) failed = read_threads(s, memory, out, err);
   if (!failed) link_tree(out->threads, out->thread_count);
+  if (!failed) failed = read_nodes(out, memory, err);
   return failed ? failed : count_votes(memory, out, err);
 }

@@ -21,13 +21,14 @@ typedef struct trace_span {
 typedef struct trace_thread {
   const char *path, *role, *finish;
   const char *answer, *vote_key; /* what a child returned, a voter answered, or NULL */
-  int parent, depth;             /* an index, or -1; 0 for the root */
-  int next;                      /* the index that follows in tree order, or -1 */
+  const char *node;  /* of a child that never ran: "0,1", as its caller was told; NULL: not known */
+  int parent, depth; /* an index, or -1; 0 for the root */
+  int next;          /* the index that follows in tree order, or -1 */
   int64_t round, spawn_token, join_token;
   int64_t tokens_prompt, tokens_fed, tokens_generated;
   int64_t logical_start, logical_end, wait_steps;
   double logprob;   /* sum over its generated tokens; NaN: not known */
-  const char *text; /* NULL: no trace was kept */
+  const char *text; /* NULL: no trace was kept, or it never ran */
   size_t text_bytes;
   const trace_span *spans; /* [span_count]; none: the layout does not fit the text */
   int span_count;

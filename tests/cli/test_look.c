@@ -460,8 +460,8 @@ START_TEST(test_trace) {
   ck_holds(o.out, "\nstatus    done\nverdict   wrong (countdown: wrong value; score 0)\n");
   ck_holds(o.out,
            "\nanswer    1+1=2\n          2,2 equal: Goal Reached\ncounts    tokens_ref 100,");
-  ck_holds(o.out, "\n0          root       -      11    0         22      0   33     0  end\n"
-                  "  0.0      child      0      11    0         22      0   33     0  end\n"
+  ck_holds(o.out, "\n0          root       -      -     -      0   33     0  -         end\n"
+                  "  0.0      child      0      7     7      0   33     0  no        end\n"
                   "    0.0.0  child      0");
   ck_holds(o.out, "\n-- thread 0 --\n"
                   "p|ask\n"
