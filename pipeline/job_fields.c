@@ -67,7 +67,7 @@ static status check_text(const job_reader *r, const field *f, const yaml_node *n
     return unexpected(r, node, f->key, "one text (only a mode's parameters can be swept)");
   }
   if (node->kind == YAML_INTEGER || node->kind == YAML_REAL || node->kind == YAML_BOOLEAN) {
-    return unexpected(r, node, f->key, "text, in quotes");
+    return unexpected(r, node, f->key, "text, in quotes (%s)", f->meaning);
   }
   if (node->kind != YAML_TEXT || !in_bounds(f, (double)strlen(node->text))) {
     return unexpected(r, node, f->key, "%s, of %" PRId64 " to %" PRId64 " bytes", f->meaning,
@@ -156,6 +156,18 @@ status check_name(const job_reader *r, const yaml_node *node, const char *extra)
 
 /* ---- values of parameters ------------------------------------------------------------------- */
 
+/* A word that YAML reads as something else, as true: whoever wrote it needs to see the words. */
+static status no_choice(const job_reader *r, const option *o, const yaml_node *node) {
+  enum { LIST_BYTES = 200 };
+  text words;
+  text_open(&words, LIST_BYTES);
+  for (size_t i = 0; o->choices[i]; i++)
+    text_format(&words, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ", o->choices[i]);
+  status s = unexpected(r, node, o->key, "%s (%s)", text_string(&words), o->meaning);
+  text_close(&words);
+  return s;
+}
+
 static status read_choice(const job_reader *r, const option *o, const yaml_node *node,
                           json_t **out) {
   size_t count = 0;
@@ -164,9 +176,9 @@ static status read_choice(const job_reader *r, const option *o, const yaml_node 
     *out = json_string(node->text);
     return *out ? OK : no_memory(r);
   }
+  if (node->kind != YAML_TEXT) return no_choice(r, o, node);
   char what[128];
   (void)snprintf(what, sizeof what, "value of %s", o->key);
-  if (node->kind != YAML_TEXT) return unexpected(r, node, o->key, "text (%s)", o->meaning);
   return unknown_word(r, node->line, what, node->text, o->choices, count);
 }
 

@@ -47,6 +47,13 @@ static const situation rows[] = {
      .code = 3,
      .says = {"job.yaml:5: ", "unknown value of protocol \"countdown-sosq\""},
      .remedy = "did you mean \"countdown-sos\"?"},
+    {.what = "a flag where one of some words is expected",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS "  - {name: one, mode: spawn_join, protocol: "
+                                                "countdown-apr, early_stop: true}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: early_stop: expected none or first", "not true"},
+     .remedy = "none or first (whether the first solution ends a round)"},
     {.what = "a protocol for tasks of another kind",
      .before = TASKS JOB(HEAD MODELS CONDITIONS "  - {name: one, mode: serial, protocol: generic,"
                                                 " prompt: '{question}'}\n"),
