@@ -80,6 +80,8 @@ def main():
     rows = collections.defaultdict(collections.Counter)
     for line in sys.stdin:
         record = json.loads(line)
+        if not record["layout"] or len(record["layout"][0]) < 5:  # of a search without a model: no tokens
+            continue
         measure(record, rows[record["condition"]])
     for name, row in rows.items():
         of = dict(zip(["malformed", "wrong results", "foreign operands", "wrong lists", "twice", "unknown nodes", "wrong states"],
