@@ -40,8 +40,8 @@ typedef struct stream {
   size_t fed_token;    /* where that begins in its tokens (what is behind the prompt at first), */
   size_t cut_token;    /* and what was cut for it: up to there; the same: nothing was */
   int64_t fed_step;    /* the step after which it was fed; -1: it was not, or by a finisher */
-  int span_before;     /* fed_span and fed_token as they were before that, for a feed that a limit */
-  size_t token_before; /* undoes */
+  int span_before;     /* fed_span before that, and */
+  size_t token_before; /* fed_token, for a limit that undoes it */
   int is_unfed;        /* what it should have been fed is not there, for lack of room */
   int children;        /* of all its rounds, refused ones among them */
   int round;           /* of the children that it spawns, or spawned last */
