@@ -21,7 +21,7 @@ static detail err;
 #define GREEDY    ",\"sampling\":{\"temperature\":0}"
 #define DRAWN     ",\"sampling\":{\"temperature\":1}"
 #define LIMIT(more)                                                                                \
-  ",\"limit\":{\"context\":1536,\"children\":3,\"rounds\":2,\"tokens_thread\":800" more "}"
+  ",\"limit\":{\"context\":1536,\"children\":2,\"rounds\":2,\"tokens_thread\":800" more "}"
 
 static const char *const conditions[] = {
     APR(GREEDY LIMIT("")), APR(DRAWN LIMIT("")), APR(DRAWN LIMIT(",\"tokens_total\":900")),
@@ -346,8 +346,8 @@ END_TEST
 
 static const char *const smaller[] = {
     LIMIT(",\"tokens_total\":120"), LIMIT(",\"tokens_total\":500"),
-    ",\"limit\":{\"context\":1536,\"children\":3,\"rounds\":2,\"tokens_thread\":90}",
-    ",\"limit\":{\"context\":120,\"children\":3,\"rounds\":2,\"tokens_thread\":800}"};
+    ",\"limit\":{\"context\":1536,\"children\":2,\"rounds\":2,\"tokens_thread\":90}",
+    ",\"limit\":{\"context\":120,\"children\":2,\"rounds\":2,\"tokens_thread\":800}"};
 enum { SMALLER = sizeof smaller / sizeof smaller[0] };
 
 /* Where a parent would have gone on otherwise, nothing is derived. */
