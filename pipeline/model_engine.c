@@ -50,7 +50,7 @@ static int choose_pages(const plan *p, const model_config *c, const engine_optio
 
 /* Of one sample those that may sample at once: as many children as there are slots. */
 static int threads_of(const runner_rules *r, int slots) {
-  return r->calls ? slots : r->threads;
+  return protocol_calls(r->protocol) ? slots : r->threads;
 }
 
 engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,

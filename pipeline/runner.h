@@ -36,7 +36,6 @@ typedef struct runner_rules {
   float temperature, top_p, min_p;
   int top_k;
   int threads;                         /* that a sample of the mode begins with */
-  int calls;                           /* 1: they call for others, however many */
   int64_t tokens_total, tokens_thread; /* limits; 0: none */
   int64_t context; /* tokens of the longest thread, a finisher's apart: declared, or what the model
                       leaves beside a finisher */

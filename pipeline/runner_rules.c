@@ -68,7 +68,6 @@ static status read_suppressed(runner_rules *r, const job_model *of, detail *err)
 static status read_limits(runner_rules *r, const job_model *of, detail *err) {
   int64_t model_context = model_config_of(of->model)->context;
   r->threads = json_path_get(r->parameters, "n") ? (int)integer_of(r->parameters, "n") : 1;
-  r->calls = protocol_calls_of(protocol_name(r->protocol));
   r->tokens_total = integer_of(r->parameters, "limit.tokens_total");
   r->tokens_thread = integer_of(r->parameters, "limit.tokens_thread");
   r->context = integer_of(r->parameters, "limit.context");

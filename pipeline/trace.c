@@ -1,6 +1,7 @@
 #include "pipeline/trace.h"
 
 #include "base/json.h"
+#include "solvers/trace_text.h"
 
 #include <math.h>
 #include <string.h>
@@ -277,43 +278,63 @@ static void link_tree(trace_thread *threads, int count) {
 
 /* ---- children that never ran ----------------------------------------------------------------- */
 
-/* Behind the words that tell a caller of a child in this span; NULL: they are not there. */
-static const char *find_told(const trace_thread *caller, const trace_span *span, int child,
-                             int level) {
-  char words[80];
-  const char *said = caller->text + span->start;
-  int bytes =
-      snprintf(words, sizeof words, " in Sub Search %d at level %d at Node #", child, level);
-  const char *at = strstr(said, words);
-  return at && at + bytes <= said + span->bytes ? at + bytes : NULL;
+/* What tells a caller of a child, up to its node. */
+static status put_told(int child, int level, text *out, detail *err) {
+  trace_writer w = {out, 0};
+  text_clear(out);
+  trace_mark(&w, ' ', 0);
+  trace_number(&w, child);
+  trace_put(&w, PIECE_AT_LEVEL);
+  trace_number(&w, level);
+  trace_put(&w, PIECE_JOIN_AT);
+  return text_state(out, err);
 }
 
-/* The node of a round's child in what the caller was fed at the end of that round; NULL: not there.
- */
-static const char *find_node(const trace_thread *caller, int64_t round, int child, int level) {
+/* Behind these words in a span; NULL: they are not there. */
+static const char *find_told(const trace_thread *caller, const trace_span *span,
+                             const text *words) {
+  const char *at = memmem(caller->text + span->start, span->bytes, words->data, words->bytes);
+  return at ? at + words->bytes : NULL;
+}
+
+/* A round's child in what the caller was fed at the end of that round, by the words of its first
+   child and of this one; NULL: not there. */
+static const char *find_node(const trace_thread *caller, int64_t round, const text *first,
+                             const text *own) {
   int64_t rounds = 0;
   for (int i = 0; i < caller->span_count; i++) {
     const trace_span *span = &caller->spans[i];
-    if (strcmp(span->kind, "fed") != 0 || !find_told(caller, span, 0, level)) continue;
-    if (rounds++ == round) return find_told(caller, span, child, level);
+    if (strcmp(span->kind, "fed") != 0 || !find_told(caller, span, first)) continue;
+    if (rounds++ == round) return find_told(caller, span, own);
   }
   return NULL;
 }
 
-/* Who never ran has no text: what names its node is its caller's. A round's children stand one
-   behind the other. */
-static status read_nodes(trace_sample *s, arena *memory, detail *err) {
-  int child = 0;
-  for (int i = 1; i < s->thread_count; i++) {
+/* Who never ran has no text: what names its node is its caller's. */
+static status read_node(const trace_sample *s, trace_thread *t, int child, arena *memory,
+                        detail *err) {
+  text first, own;
+  text_open(&first, 100);
+  text_open(&own, 100);
+  status failed = put_told(0, t->depth, &first, err);
+  if (!failed) failed = put_told(child, t->depth, &own, err);
+  const char *node = failed ? NULL : find_node(&s->threads[t->parent], t->round, &first, &own);
+  if (node) t->node = arena_text(memory, node, strspn(node, "0123456789,"));
+  if (node && !t->node) failed = arena_full(memory, err);
+  text_close(&own);
+  text_close(&first);
+  return failed;
+}
+
+/* A round's children stand one behind the other. */
+static status read_nodes(const trace_sample *s, arena *memory, detail *err) {
+  status failed = OK;
+  for (int i = 1, child = 0; !failed && i < s->thread_count; i++) {
     trace_thread *t = &s->threads[i];
     child = t->parent == t[-1].parent && t->round == t[-1].round ? child + 1 : 0;
-    if (t->parent < 0 || t->tokens_prompt) continue;
-    const char *node = find_node(&s->threads[t->parent], t->round, child, t->depth);
-    if (!node) continue;
-    t->node = arena_text(memory, node, strspn(node, "0123456789,"));
-    if (!t->node) return arena_full(memory, err);
+    if (t->parent >= 0 && !t->tokens_prompt) failed = read_node(s, t, child, memory, err);
   }
-  return OK;
+  return failed;
 }
 
 /* ---- votes ----------------------------------------------------------------------------------- */

@@ -37,7 +37,7 @@ typedef struct mode_event {
   mode_thread thread; /* these of MODE_ENDED; all borrowed for the call */
   mode_end end;
   int is_unfed;  /* 1: for what it was told to go on behind there was no room, and the thread is as
-                    it  was when it ended before */
+                    it was when it ended before */
   int32_t which; /* MODE_END_STOP: index of the stop string */
   const char *text;    /* all that the thread holds: prompt, what it wrote and what it was fed,
                           without what was cut */

@@ -1,5 +1,6 @@
 #include "tests/pipeline/scripted.h"
 
+#include "base/memory.h"
 #include "tests/support/support.h"
 
 #include <stdlib.h>
@@ -253,27 +254,76 @@ void scripted_rules_close(runner_rules *r) {
   runner_rules_close(r);
 }
 
-runner_sample *scripted_run(const runner_rules *rules, const char *question, const char *target,
-                            const script_line *lines, int count, uint64_t seed) {
+static runner_task task_of(const runner_rules *rules, const char *question, const char *target) {
+  return (runner_task){.rules = rules,
+                       .question = question,
+                       .target = target,
+                       .content = hash_of(target, strlen(target)),
+                       .seed = 7};
+}
+
+static runner_sample *run_on(scripted *s, const runner_task *task) {
   detail err;
   runner *r = NULL;
-  scripted *s = scripted_open(lines, count, seed);
   generator g = scripted_generator(s);
-  runner_task task = {.rules = rules,
-                      .question = question,
-                      .target = target,
-                      .content = hash_of(target, strlen(target)),
-                      .seed = 7};
-  scripted_task(s, &task);
+  scripted_task(s, task);
   ck_ok(runner_open(&r, &g, &err));
-  ck_ok(runner_add(r, &task, &err));
+  ck_ok(runner_add(r, task, &err));
   while (runner_in_flight(r))
     ck_ok(runner_step(r, &err));
   runner_sample *out = runner_take(r);
   ck_assert_ptr_nonnull(out);
   runner_close(r);
+  return out;
+}
+
+runner_sample *scripted_run(const runner_rules *rules, const char *question, const char *target,
+                            const script_line *lines, int count, uint64_t seed) {
+  scripted *s = scripted_open(lines, count, seed);
+  runner_task task = task_of(rules, question, target);
+  runner_sample *out = run_on(s, &task);
   scripted_close(s);
   return out;
+}
+
+runner_sample *scripted_run_counted(const runner_rules *rules, const char *question,
+                                    const char *target, const script_line *lines, int count,
+                                    int64_t *sampled) {
+  scripted *s = scripted_open(lines, count, 0);
+  runner_task task = task_of(rules, question, target);
+  runner_sample *out = run_on(s, &task);
+  *sampled = scripted_sampled(s);
+  scripted_close(s);
+  return out;
+}
+
+status scripted_try(const runner_rules *rules, const runner_rules *less, const char *question,
+                    const char *target, const script_line *lines, int count, int64_t allocation,
+                    runner_sample **out, runner_sample **derived) {
+  detail err;
+  runner *own = NULL;
+  scripted *s = scripted_open(lines, count, 0);
+  generator g = scripted_generator(s);
+  runner_task task = task_of(rules, question, target);
+  scripted_task(s, &task);
+  memory_fail_once(allocation);
+  status failed = runner_open(&own, &g, &err);
+  if (!failed) failed = runner_add(own, &task, &err);
+  while (!failed && runner_in_flight(own))
+    failed = runner_step(own, &err);
+  if (!failed) *out = runner_take(own);
+  if (!failed) failed = runner_derive(derived, *out, less, &err);
+  memory_fail_once(-1);
+  runner_close(own);
+  scripted_close(s);
+  return failed;
+}
+
+const runner_thread *scripted_thread(const runner_sample *s, int at, int of) {
+  int count;
+  const runner_thread *threads = runner_sample_threads(s, &count);
+  ck_assert_int_eq(count, of);
+  return &threads[at];
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */

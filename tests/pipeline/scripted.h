@@ -42,6 +42,19 @@ void scripted_rules_close(runner_rules *r);
 /* Adds a task and steps until it has ended. */
 runner_sample *scripted_run(const runner_rules *rules, const char *question, const char *target,
                             const script_line *lines, int count, uint64_t seed);
+/* The same with seed 0; *sampled: tokens given out. */
+runner_sample *scripted_run_counted(const runner_rules *rules, const char *question,
+                                    const char *target, const script_line *lines, int count,
+                                    int64_t *sampled);
+/* The same with seed 0 while an allocation fails, and what less leaves of the sample. What was made
+   is the caller's even then. */
+MUST_CHECK status scripted_try(const runner_rules *rules, const runner_rules *less,
+                               const char *question, const char *target, const script_line *lines,
+                               int count, int64_t allocation, runner_sample **out,
+                               runner_sample **derived);
+
+/* Thread `at` of a sample that has `of`. */
+const runner_thread *scripted_thread(const runner_sample *s, int at, int of);
 
 /* What it cost a model of 2 layers, whose products have (8*8 + 2 * 4*8 + 8*8 + 3 * 8*16) = 576
    parameters each, and 300 * 8 of the vocabulary. */

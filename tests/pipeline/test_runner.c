@@ -29,13 +29,6 @@ static runner_rules rules_of(const char *mode_name, const char *parameters) {
   return r;
 }
 
-static const runner_thread *thread_of(const runner_sample *s, int at, int of) {
-  int count;
-  const runner_thread *threads = runner_sample_threads(s, &count);
-  ck_assert_int_eq(count, of);
-  return &threads[at];
-}
-
 static void is_span(const runner_thread *t, int at, runner_span_kind kind, size_t start,
                     size_t count, int64_t step) {
   ck_assert_int_lt(at, t->span_count);
@@ -52,7 +45,7 @@ START_TEST(serial_to_its_end) {
   const script_line lines[] = {{"0", FOUND}};
   runner_rules r = rules_of("serial", SOSP "}");
   runner_sample *s = scripted_run(&r, "", TARGET, lines, 1, 0);
-  const runner_thread *t = thread_of(s, 0, 1);
+  const runner_thread *t = scripted_thread(s, 0, 1);
   ck_ok(runner_sample_state(s, &err));
   ck_assert_str_eq(t->role, "root");
   ck_assert_str_eq(t->path, "0");
@@ -99,7 +92,7 @@ START_TEST(serial_with_a_finisher) {
   runner_rules r = rules_of("serial", SOSP ",\"limit\":{\"tokens_thread\":10},"
                                            "\"finisher\":{\"tokens\":80}}");
   runner_sample *s = scripted_run(&r, "", TARGET, lines, 1, 0);
-  const runner_thread *t = thread_of(s, 0, 1);
+  const runner_thread *t = scripted_thread(s, 0, 1);
   ck_assert_str_eq(text_string(&t->text), ROOT "\nExploring\n" ASKED STEP GOAL);
   ck_assert_int_eq(t->span_count, 4);
   is_span(t, 0, THREAD_PROMPT, 0, 40, 0);
@@ -135,10 +128,10 @@ START_TEST(vote_of_three) {
   runner_rules r = rules_of("vote", SOSP ",\"n\":3}");
   runner_sample *s = scripted_run(&r, "", TARGET, lines, 3, 0);
   ck_assert_int_eq(runner_sample_winner(s), 0);
-  ck_assert_str_eq(thread_of(s, 1, 3)->role, "voter");
-  ck_assert_str_eq(thread_of(s, 2, 3)->path, "2");
-  ck_assert_ptr_null(thread_of(s, 1, 3)->answer);
-  ck_assert_str_eq(thread_of(s, 2, 3)->vote_key, "(1+2)");
+  ck_assert_str_eq(scripted_thread(s, 1, 3)->role, "voter");
+  ck_assert_str_eq(scripted_thread(s, 2, 3)->path, "2");
+  ck_assert_ptr_null(scripted_thread(s, 1, 3)->answer);
+  ck_assert_str_eq(scripted_thread(s, 2, 3)->vote_key, "(1+2)");
   runner_costs c = scripted_costs(s);
   ck_assert_int_eq(c.tokens_prompt, 3 * 40);
   ck_assert_int_eq(c.tokens_generated, 152 + 20 + 152);
@@ -178,7 +171,7 @@ START_TEST(vote_within_a_budget) {
     runner_rules r = rules_of("vote", cases[i].parameters);
     for (uint64_t seed = 0; seed < 20; seed++) {
       runner_sample *s = scripted_run(&r, "", TARGET, lines, 2, seed);
-      const runner_thread *a = thread_of(s, 0, 2), *b = thread_of(s, 1, 2);
+      const runner_thread *a = scripted_thread(s, 0, 2), *b = scripted_thread(s, 1, 2);
       ck_assert_int_eq(a->generated, cases[i].first);
       ck_assert_int_eq(b->generated, cases[i].second);
       ck_assert_uint_eq(b->count, (size_t)(40 + cases[i].second));
@@ -213,7 +206,7 @@ START_TEST(the_limit_that_is_met_is_named) {
     (void)snprintf(parameters, sizeof parameters, SOSP ",\"limit\":{%s}}", cases[i].limit);
     runner_rules r = rules_of("serial", parameters);
     runner_sample *s = scripted_run(&r, "", TARGET, lines, 1, i);
-    const runner_thread *t = thread_of(s, 0, 1);
+    const runner_thread *t = scripted_thread(s, 0, 1);
     ck_assert_str_eq(t->limit, cases[i].met);
     ck_assert_int_eq(t->generated, cases[i].generated);
     ck_assert_int_eq(t->end, MODE_END_LIMIT);
@@ -243,7 +236,7 @@ START_TEST(a_finisher_has_its_place_and_no_more) {
     memset(question, 'a', sizeof question);
     question[cases[i].prompt - 1] = 0; /* and a begin */
     runner_sample *s = scripted_run(&r, question, "{\"answer\":1}", lines, 1, i);
-    const runner_thread *t = thread_of(s, 0, 1);
+    const runner_thread *t = scripted_thread(s, 0, 1);
     ck_ok(runner_sample_state(s, &err));
     ck_assert_str_eq(t->limit, "context");
     ck_assert_int_eq(t->prompt, cases[i].prompt);
@@ -262,7 +255,7 @@ START_TEST(a_stop_ends_what_is_read) {
   runner_rules r = rules_of("serial", "{\"protocol\":\"generic\",\"prompt\":\"Q: {question}\\nA:\","
                                       "\"stop\":[\"###\",\"\\nQuestion:\"]}");
   runner_sample *s = scripted_run(&r, "6 x 7?", "{\"answer\":42}", lines, 1, 0);
-  const runner_thread *t = thread_of(s, 0, 1);
+  const runner_thread *t = scripted_thread(s, 0, 1);
   ck_assert_int_eq(t->end, MODE_END_STOP);
   ck_assert_int_eq(t->which, 1);
   ck_assert_str_eq(text_string(&t->text), "Q: 6 x 7?\nA: 42.\nQuestion:");
@@ -324,31 +317,6 @@ END_TEST
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Runs a sample while an allocation fails, and one that is cut from it. */
-static status try_run(const runner_rules *r, const runner_rules *less, int64_t allocation,
-                      runner_sample **out, runner_sample **derived) {
-  runner *own = NULL;
-  scripted *s = scripted_open(eight, 8, 0);
-  generator g = scripted_generator(s);
-  runner_task task = {.rules = r,
-                      .question = "",
-                      .target = TARGET,
-                      .content = hash_of(TARGET, strlen(TARGET)),
-                      .seed = 7};
-  scripted_task(s, &task);
-  memory_fail_once(allocation);
-  status failed = runner_open(&own, &g, &err);
-  if (!failed) failed = runner_add(own, &task, &err);
-  while (!failed && runner_in_flight(own))
-    failed = runner_step(own, &err);
-  if (!failed) *out = runner_take(own);
-  if (!failed) failed = runner_derive(derived, *out, less, &err);
-  memory_fail_once(-1);
-  runner_close(own);
-  scripted_close(s);
-  return failed;
-}
-
 START_TEST(without_memory_there_is_no_other_sample) {
   runner_rules r = family_rules(1, ",\"finisher\":{\"tokens\":30}", 1500), less;
   scripted_rules(&less, "vote",
@@ -356,7 +324,7 @@ START_TEST(without_memory_there_is_no_other_sample) {
                       "\"finisher\":{\"tokens\":30}}",
                  1500);
   runner_sample *whole = NULL, *part = NULL;
-  ck_ok(try_run(&r, &less, INT64_MAX, &whole, &part));
+  ck_ok(scripted_try(&r, &less, "", TARGET, eight, 8, INT64_MAX, &whole, &part));
   ck_assert_ptr_nonnull(part);
   memory_fail_once(INT64_MAX);
   runner_sample_free(scripted_run(&r, "", TARGET, eight, 8, 0));
@@ -366,7 +334,7 @@ START_TEST(without_memory_there_is_no_other_sample) {
   int refused = 0;
   for (int64_t i = 0; i < most; i++) {
     runner_sample *a = NULL, *b = NULL;
-    status failed = try_run(&r, &less, i, &a, &b);
+    status failed = scripted_try(&r, &less, "", TARGET, eight, 8, i, &a, &b);
     ck_assert(failed == OK || failed == E_MEMORY);
     refused += failed == E_MEMORY;
     if (!failed) {

@@ -7,13 +7,6 @@
 
 static detail err;
 
-static const runner_thread *thread_of(const runner_sample *s, int at, int of) {
-  int count;
-  const runner_thread *threads = runner_sample_threads(s, &count);
-  ck_assert_int_eq(count, of);
-  return &threads[at];
-}
-
 static void is_span(const runner_thread *t, int at, runner_span_kind kind, size_t start,
                     size_t count, int64_t step, int round) {
   ck_assert_int_lt(at, t->span_count);
@@ -39,7 +32,7 @@ static void runs(const runner_thread *t, const char *path, int64_t start, int64_
    the x; the children end at 12 and 13; "[1;22]" is fed there, and 4 tokens more end at 17. */
 START_TEST(a_call_is_answered_in_its_place) {
   runner_sample *s = tree_run_within(&tree_two, "", 1000, 0);
-  const runner_thread *root = thread_of(s, 0, 3), *child = root + 1;
+  const runner_thread *root = scripted_thread(s, 0, 3), *child = root + 1;
   ck_assert_str_eq(text_string(&root->text), "abx<c,dd>[1;22]y=z");
   ck_assert_str_eq(text_string(&root->context), "abx[1;22]y=z");
   ck_assert_int_eq(root->span_count, 5);
@@ -87,7 +80,7 @@ END_TEST
 
 START_TEST(calls_within_calls) {
   runner_sample *s = tree_run_within(&tree_deep, "", 1000, 0);
-  const runner_thread *t = thread_of(s, 0, 8);
+  const runner_thread *t = scripted_thread(s, 0, 8);
   ck_assert_str_eq(text_string(&t[0].context), "qr[A;B;-]s[F]=ok");
   ck_assert_str_eq(text_string(&t[1].context), "au[1;2]=A");
   ck_assert_str_eq(text_string(&t[6].text), "exx(]]<t]]<=3");
@@ -123,7 +116,7 @@ END_TEST
 
 START_TEST(what_was_fed_is_cut_with_the_call) {
   runner_sample *s = tree_run_within(&tree_rewritten, "", 1000, 0);
-  const runner_thread *t = thread_of(s, 0, 2);
+  const runner_thread *t = scripted_thread(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "qab]]<c>[1]=d");
   ck_assert_str_eq(text_string(&t->context), "qab[1]=d");
   ck_assert_int_eq(t->span_count, 7);
@@ -156,7 +149,7 @@ START_TEST(a_thread_calls_a_thousand_times) {
   const script_line lines[] = {{"0", written}};
   const tree_story often = {&fake_tree_mode, "q", "", lines, 1};
   runner_sample *s = tree_run_within(&often, "", 10000, 0);
-  const runner_thread *root = thread_of(s, 0, 1);
+  const runner_thread *root = scripted_thread(s, 0, 1);
   ck_assert_int_eq(root->span_count, 2 + 2 * CALLS);
   ck_assert_int_eq(root->generated, 3 * CALLS + 3);
   ck_assert_uint_eq(root->held, 2 + 2 * CALLS + 3);
@@ -168,35 +161,15 @@ START_TEST(a_thread_calls_a_thousand_times) {
 }
 END_TEST
 
-static runner_sample *run_counted(const tree_story *of, const runner_rules *rules,
-                                  int64_t *sampled) {
-  runner *r = NULL;
-  scripted *s = scripted_open(of->lines, of->count, 0);
-  generator g = scripted_generator(s);
-  runner_task task = {.rules = rules,
-                      .question = of->question,
-                      .target = TREE_TARGET,
-                      .content = hash_of(TREE_TARGET, strlen(TREE_TARGET)),
-                      .seed = 7};
-  scripted_task(s, &task);
-  ck_ok(runner_open(&r, &g, &err));
-  ck_ok(runner_add(r, &task, &err));
-  while (runner_in_flight(r))
-    ck_ok(runner_step(r, &err));
-  *sampled = scripted_sampled(s);
-  runner_sample *out = runner_take(r);
-  runner_close(r);
-  scripted_close(s);
-  return out;
-}
-
 START_TEST(a_twin_is_not_computed_again) {
   runner_rules r = tree_rules(&tree_twins, "", 1000);
   int64_t sampled = 0, drawn = 0;
-  runner_sample *s = run_counted(&tree_twins, &r, &sampled);
+  runner_sample *s = scripted_run_counted(&r, tree_twins.question, TREE_TARGET, tree_twins.lines,
+                                          tree_twins.count, &sampled);
   r.temperature = 1;
-  runner_sample *each = run_counted(&tree_twins, &r, &drawn);
-  const runner_thread *t = thread_of(s, 0, 8), *own = thread_of(each, 0, 8);
+  runner_sample *each = scripted_run_counted(&r, tree_twins.question, TREE_TARGET, tree_twins.lines,
+                                             tree_twins.count, &drawn);
+  const runner_thread *t = scripted_thread(s, 0, 8), *own = scripted_thread(each, 0, 8);
   for (int i = 0; i < 8; i++) {
     ck_assert_uint_eq(t[i].count, own[i].count);
     ck_assert(!memcmp(t[i].tokens, own[i].tokens, t[i].count * sizeof *t[i].tokens));
@@ -222,7 +195,7 @@ END_TEST
 START_TEST(the_first_solution_ends_the_others) {
   for (uint64_t seed = 0; seed < 50; seed++) {
     runner_sample *s = tree_run_within(&tree_first, "", 1000, seed);
-    const runner_thread *t = thread_of(s, 0, 6);
+    const runner_thread *t = scripted_thread(s, 0, 6);
     ck_assert_str_eq(text_string(&t[0].context), "q[-;1!;-;-]=done");
     runs(&t[1], "0.0", 10, 17, 0);
     runs(&t[2], "0.1", 10, 17, 0);
@@ -248,7 +221,7 @@ START_TEST(refused_children_are_counted) {
   const script_line lines[] = {{"0", "<a,b,c>|=d|"}, {"0.0", "=1|"}, {"0.1", "=2|"}};
   const tree_story of = {&fake_tree_mode, "2:q", "", lines, 3};
   runner_sample *s = tree_run_within(&of, "", 1000, 0);
-  const runner_thread *t = thread_of(s, 0, 4);
+  const runner_thread *t = scripted_thread(s, 0, 4);
   ck_assert_str_eq(text_string(&t[0].context), "q[1;2;-]=d");
   ck_assert_str_eq(t[0].limit, "children");
   ck_assert_int_eq(t[0].end, MODE_END_TOKEN);
@@ -269,7 +242,7 @@ START_TEST(a_join_that_does_not_fit_is_not_fed) {
   const script_line lines[] = {{"0", "<a>|=d|"}, {"0.0", "=123456789012|"}};
   const tree_story of = {&fake_tree_mode, "q", "", lines, 2};
   runner_sample *s = tree_run_within(&of, "", 16, 0);
-  const runner_thread *t = thread_of(s, 0, 2);
+  const runner_thread *t = scripted_thread(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "q<a>");
   ck_assert_str_eq(text_string(&t->context), "");
   ck_assert_str_eq(t->limit, "context");
@@ -281,7 +254,7 @@ START_TEST(a_join_that_does_not_fit_is_not_fed) {
   tree_free(s);
 
   s = tree_run_within(&of, "", 17, 0);
-  t = thread_of(s, 0, 2);
+  t = scripted_thread(s, 0, 2);
   ck_assert_str_eq(text_string(&t->context), "q[123456789012]=");
   ck_assert_int_eq(t->fed, 14);
   ck_assert_str_eq(t->limit, "context");
@@ -295,7 +268,7 @@ START_TEST(a_child_whose_prompt_does_not_fit_never_begins) {
   const script_line lines[] = {{"0", "<a*19,b>|=d|"}, {"0.0", "="}, {"0.1", "=2|"}};
   const tree_story of = {&fake_tree_mode, "q", "", lines, 3};
   runner_sample *s = tree_run_within(&of, "", 20, 0);
-  const runner_thread *t = thread_of(s, 0, 3);
+  const runner_thread *t = scripted_thread(s, 0, 3);
   ck_assert_str_eq(text_string(&t->context), "q[-;2]=d");
   ck_assert_str_eq(t[1].limit, "context");
   ck_assert_uint_eq(t[1].count, 0);
@@ -307,7 +280,7 @@ START_TEST(a_child_whose_prompt_does_not_fit_never_begins) {
   tree_free(s);
 
   s = tree_run_within(&of, "", 21, 0);
-  t = thread_of(s, 0, 3);
+  t = scripted_thread(s, 0, 3);
   ck_assert_int_eq(t[1].prompt, 20);
   ck_assert_int_eq(t[1].generated, 1);
   ck_assert_str_eq(t[1].limit, "context");
@@ -321,13 +294,13 @@ START_TEST(a_thread_that_may_sample_no_more_is_not_fed) {
   const tree_story of = {&fake_tree_mode, "q", "", lines, 2};
   const tree_story asked = {&fake_tree_mode, "q", TREE_ASKS, lines, 2};
   runner_sample *s = tree_run_within(&of, ",\"limit\":{\"tokens_thread\":5}", 1000, 0);
-  const runner_thread *t = thread_of(s, 0, 2);
+  const runner_thread *t = scripted_thread(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "qx<a>");
   ck_assert_str_eq(t->limit, "tokens_thread");
   ck_assert_int_eq(t->finish, 8);
   tree_free(s);
   s = tree_run_within(&asked, ",\"limit\":{\"tokens_thread\":5}", 1000, 0);
-  t = thread_of(s, 0, 2);
+  t = scripted_thread(s, 0, 2);
   ck_assert_str_eq(text_string(&t->text), "qx<a> so==d");
   ck_assert_str_eq(t->limit, "tokens_thread");
   ck_assert_str_eq(t->answer, "d");
@@ -374,7 +347,7 @@ START_TEST(a_cut_within_a_token_feeds_what_is_kept_of_it) {
   ck_ok(encoder_open(&r.encoder, words, &err));
   r.tokenizer = words;
   runner_sample *s = tree_run(&of, &r, 0);
-  const runner_thread *t = thread_of(s, 0, 2);
+  const runner_thread *t = scripted_thread(s, 0, 2);
   ck_ok(runner_sample_state(s, &err));
   size_t begins = t->spans[0].text_bytes - 1; /* what the tokenizer says of a begin */
   ck_assert_str_eq(text_string(&t->text) + begins, "qakw<c>kw[1]=z");

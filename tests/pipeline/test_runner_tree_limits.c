@@ -194,41 +194,18 @@ END_TEST
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Runs a sample while an allocation fails, and one that is cut from it. */
-static status try_run(const tree_story *of, const runner_rules *r, const runner_rules *less,
-                      int64_t allocation, runner_sample **out, runner_sample **derived) {
-  runner *own = NULL;
-  scripted *s = scripted_open(of->lines, of->count, 0);
-  generator g = scripted_generator(s);
-  runner_task task = {.rules = r,
-                      .question = of->question,
-                      .target = TREE_TARGET,
-                      .content = hash_of(TREE_TARGET, strlen(TREE_TARGET)),
-                      .seed = 7};
-  scripted_task(s, &task);
-  memory_fail_once(allocation);
-  status failed = runner_open(&own, &g, &err);
-  if (!failed) failed = runner_add(own, &task, &err);
-  while (!failed && runner_in_flight(own))
-    failed = runner_step(own, &err);
-  if (!failed) *out = runner_take(own);
-  if (!failed) failed = runner_derive(derived, *out, less, &err);
-  memory_fail_once(-1);
-  runner_close(own);
-  scripted_close(s);
-  return failed;
-}
-
 START_TEST(without_memory_there_is_no_other_tree) {
   const tree_story *of = stories[_i];
   runner_rules r = tree_rules(of, "", 1000);
   runner_rules less = tree_rules(of, ",\"limit\":{\"tokens_total\":45}", 1000);
   runner_sample *whole = NULL, *part = NULL;
-  ck_ok(try_run(of, &r, &less, INT64_MAX, &whole, &part));
+  ck_ok(scripted_try(&r, &less, of->question, TREE_TARGET, of->lines, of->count, INT64_MAX, &whole,
+                     &part));
   int refused = 0, last = 0;
   for (int64_t i = 0; i - last < 40; i++) {
     runner_sample *a = NULL, *b = NULL;
-    status failed = try_run(of, &r, &less, i, &a, &b);
+    status failed =
+        scripted_try(&r, &less, of->question, TREE_TARGET, of->lines, of->count, i, &a, &b);
     ck_assert(failed == OK || failed == E_MEMORY);
     refused += failed == E_MEMORY;
     if (failed) last = (int)i;
