@@ -13,6 +13,18 @@ typedef struct generator {
                               detail *err);
   void (*release)(void *self, thread_id thread);
   MUST_CHECK status (*step)(void *self, const engine_event **events, int *count, detail *err);
+
+  /* Of workers that read each other; all NULL: there can be none. submit takes views, too. */
+  MUST_CHECK status (*submit_gang)(void *self, const gang_request *request, thread_id *ids,
+                                   detail *err);
+  MUST_CHECK status (*go_on)(void *self, thread_id thread, const thread_more *more, detail *err);
+  MUST_CHECK status (*look)(void *self, thread_id thread, const view_entry *view, int entries,
+                            detail *err);
+  MUST_CHECK status (*make_segment)(void *self, segment_id *out, detail *err);
+  MUST_CHECK status (*splice)(void *self, segment_id to, segment_id from, detail *err);
+  int (*tokens_in)(void *self, segment_id s);
+  void (*free_segment)(void *self, segment_id s);
+  int (*pages_for)(void *self, segment_id s, int tokens); /* that appending would take */
 } generator;
 
 generator generator_of_engine(engine *e); /* borrows it */

@@ -18,9 +18,19 @@ static const char *finish_of(const runner_thread *t) {
   case MODE_END_TOKEN: return "end";
   case MODE_END_STOP: return "stop";
   case MODE_END_LIMIT: return "limit";
+  case MODE_END_STOPPED: return "stopped";
   case MODE_END_FINISHED: break;
   }
   return "finisher";
+}
+
+/* A worker's commits stand between its spans, where the next step begins. */
+static void put_commits(const runner_thread *t, const runner_span *before, int *next, text *json) {
+  size_t end = before->start + before->count, text_end = before->text_start + before->text_bytes;
+  for (; *next < t->commit_count && t->commits[*next].token < end; ++*next) {
+    text_format(json, ",[\"commit\",%zu,0,%zu,0,%lld]", end, text_end,
+                (long long)t->commits[*next].step);
+  }
 }
 
 /* Each span with its place in the tokens and in the text, and its logical step. */
@@ -30,12 +40,14 @@ static status layout_of(const runner_thread *t, arena *memory, const char **out,
                                       [THREAD_CUT] = "cut",
                                       [THREAD_FED] = "fed",
                                       [THREAD_FED_CUT] = "cut"};
+  int commit = 0;
   text json;
   text_open(&json, LAYOUT_BYTES_MAX);
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *s = &t->spans[i];
     text_format(&json, "%s[\"%s\",%zu,%zu,%zu,%zu,%lld]", i ? "," : "[", kinds[s->kind], s->start,
                 s->count, s->text_start, s->text_bytes, (long long)s->step);
+    put_commits(t, s, &commit, &json);
   }
   text_char(&json, ']');
   status failed = text_state(&json, err);
@@ -86,7 +98,7 @@ static status fill_thread(store_thread *out, const runner_thread *t, const store
                         .answer = t->answer,
                         .vote_key = t->vote_key,
                         .parent = t->parent,
-                        .worker = -1,
+                        .worker = t->worker,
                         .round = t->round,
                         .spawn_token = or_none(t->spawned_at),
                         .join_token = or_none(t->joined_at),

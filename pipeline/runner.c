@@ -81,28 +81,48 @@ static status live_tokens(runner *r, const runner_thread *t, const uint32_t **ou
   return OK;
 }
 
-status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
+status runner_link_thread(runner_sample *s, int thread, thread_id id, detail *err) {
   runner *r = s->runner;
+  status failed = make_room(r, err);
+  if (failed) return failed;
+  REQUIRE(!r->link_count || r->links[r->link_count - 1].id < id);
+  r->links[r->link_count++] = (runner_link){.id = id, .sample = s, .thread = thread};
+  r->sampling++;
+  return OK;
+}
+
+void runner_release(runner_sample *s, thread_id id) {
+  generator *g = &s->runner->generator;
+  if (!s->runner->is_down) g->release(g->self, id);
+  if (find_link(s->runner, id)) forget(s->runner, id);
+}
+
+thread_request runner_request(const runner_sample *s, int thread) {
   const runner_rules *rules = s->task.rules;
-  const runner_thread *t = &s->threads[thread];
-  stream *own = &s->streams[thread];
   int stops;
   const char *const *strings = protocol_stops(rules->protocol, &stops);
-  thread_request request = {.count = (int)t->held,
-                            .most_tokens = most < INT32_MAX ? (int)most : INT32_MAX,
-                            .expected_tokens = s->task.expected_tokens,
-                            .temperature = rules->temperature,
-                            .top_k = rules->top_k,
-                            .top_p = rules->top_p,
-                            .min_p = rules->min_p,
-                            .suppressed = rules->suppressed,
-                            .suppressed_count = rules->suppressed_count,
-                            .key = own->key,
-                            .sampled_before = (uint64_t)t->generated,
-                            .end_ids = rules->ends,
-                            .end_count = rules->end_count,
-                            .stops = strings,
-                            .stop_count = stops};
+  return (thread_request){.expected_tokens = s->task.expected_tokens,
+                          .temperature = rules->temperature,
+                          .top_k = rules->top_k,
+                          .top_p = rules->top_p,
+                          .min_p = rules->min_p,
+                          .suppressed = rules->suppressed,
+                          .suppressed_count = rules->suppressed_count,
+                          .key = s->streams[thread].key,
+                          .sampled_before = (uint64_t)s->threads[thread].generated,
+                          .end_ids = rules->ends,
+                          .end_count = rules->end_count,
+                          .stops = strings,
+                          .stop_count = s->streams[thread].ignores_stops ? 0 : stops};
+}
+
+status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
+  runner *r = s->runner;
+  const runner_thread *t = &s->threads[thread];
+  stream *own = &s->streams[thread];
+  thread_request request = runner_request(s, thread);
+  request.count = (int)t->held;
+  request.most_tokens = most < INT32_MAX ? (int)most : INT32_MAX;
   status failed = make_room(r, err);
   if (!failed) failed = live_tokens(r, t, &request.tokens, err);
   if (!failed) failed = r->generator.submit(r->generator.self, &request, &own->id, err);
@@ -111,18 +131,13 @@ status runner_submit(runner_sample *s, int thread, int64_t most, detail *err) {
     own->id = 0;
     return failed;
   }
-  REQUIRE(!r->link_count || r->links[r->link_count - 1].id < own->id);
-  r->links[r->link_count++] = (runner_link){.id = own->id, .sample = s, .thread = thread};
-  r->sampling++;
-  return OK;
+  return runner_link_thread(s, thread, own->id, err);
 }
 
 void runner_withdraw(runner_sample *s, int thread) {
   stream *own = &s->streams[thread];
-  if (own->state != STREAM_SAMPLES) return;
-  generator *g = &s->runner->generator;
-  if (!s->runner->is_down) g->release(g->self, own->id);
-  forget(s->runner, own->id);
+  if (own->state != STREAM_SAMPLES || gang_has(s, thread)) return;
+  runner_release(s, own->id);
   own->id = 0;
   own->state = STREAM_HELD;
 }
@@ -151,6 +166,7 @@ static void take_off(runner *r, runner_sample *s) {
 static void land(runner *r, runner_sample *s) {
   for (int i = 0; i < s->count; i++)
     runner_withdraw(s, i);
+  gang_close(s);
   sample_number(s);
   if (s->previous) s->previous->next = s->next;
   if (s->next) s->next->previous = s->previous;
@@ -174,12 +190,42 @@ status runner_add(runner *r, const runner_task *task, detail *err) {
   if (failed) {
     for (int i = 0; i < s->count; i++)
       runner_withdraw(s, i);
+    gang_close(s);
     runner_sample_free(s);
     return failed;
   }
   take_off(r, s);
   if (s->is_over) land(r, s);
   return OK;
+}
+
+/* Those of a gang are told of together, when all of them have come. */
+static status take_event(runner *r, const engine_event *ev, detail *err) {
+  const runner_link *link = find_link(r, ev->thread);
+  runner_sample *s = link ? link->sample : NULL;
+  if (!s) return OK; /* withdrawn by an earlier event of this step */
+  int thread = link->thread, stays = thread < 0 || gang_has(s, thread);
+  if (ev->end != ENGINE_GOES_ON && !stays) forget(r, ev->thread);
+  if (thread < 0) {
+    gang_fed(s, -1 - thread, ev);
+    return OK;
+  }
+  s->taken++;
+  r->under_way++;
+  status failed = sample_take(s, thread, ev, err);
+  if (!failed && s->is_over) land(r, s);
+  return failed;
+}
+
+static status take_forwards(runner *r, detail *err) {
+  status failed = OK;
+  for (runner_sample *s = r->flying, *next; !failed && s; s = next) {
+    next = s->next;
+    if (!gang_has_run(s)) continue;
+    failed = sample_run_on(s, err);
+    if (!failed && s->is_over) land(r, s);
+  }
+  return failed;
 }
 
 status runner_step(runner *r, detail *err) {
@@ -189,18 +235,9 @@ status runner_step(runner *r, detail *err) {
   r->is_down |= failed != OK;
   r->steps++;
   r->in_flight_sum += r->in_flight;
-  for (int i = 0; !failed && i < count; i++) {
-    const runner_link *link = find_link(r, events[i].thread);
-    runner_sample *s = link ? link->sample : NULL;
-    if (!s) continue; /* withdrawn by an earlier event of this step */
-    int thread = link->thread;
-    if (events[i].end != ENGINE_GOES_ON) forget(r, events[i].thread);
-    s->taken++;
-    r->under_way++;
-    failed = sample_take(s, thread, &events[i], err);
-    if (!failed && s->is_over) land(r, s);
-  }
-  return failed;
+  for (int i = 0; !failed && i < count; i++)
+    failed = take_event(r, &events[i], err);
+  return failed ? failed : take_forwards(r, err);
 }
 
 runner_sample *runner_take(runner *r) {
@@ -242,6 +279,8 @@ void runner_sample_free(runner_sample *s) {
   }
   memory_free(s->threads);
   memory_free(s->streams);
+  for (int i = 0; s->gang && i < s->gang->block_count; i++)
+    token_list_close(&s->gang->blocks[i].ids);
   arena_close(s->memory);
   memory_free(s);
 }

@@ -10,6 +10,12 @@
    text) never was: a child has no token then. Where a limit is set or the mode asks for it, ends
    are told in the order of their steps.
 
+   Workers that read each other (solvers/mode.h) are a gang of the generator, over blocks that stand
+   on segments of the runner's. A forward of the gang is a step, and is known to fit before it runs:
+   where it would pass a limit it does not, and the worker that would (of limits on the sample:
+   every worker) ends. What it was fed last has then no part of the sample, unless some of it was
+   put in already. A worker that a limit ended goes on no more.
+
    What does not fit into a thread's context with a token behind it is not fed (a root's prompt and
    a finisher's words apart): the thread has waited for its children, and ends there with limit
    "context". A thread that may sample no more ends so with limit "tokens_thread".
@@ -36,7 +42,9 @@ typedef struct runner_rules {
   float temperature, top_p, min_p;
   int top_k;
   int threads;                         /* that a sample of the mode begins with */
+  int workers;                         /* of them that read each other; 0: none */
   int64_t tokens_total, tokens_thread; /* limits; 0: none */
+  int64_t forwards;                    /* the same, of a thread's steps without its finisher's */
   int64_t context; /* tokens of the longest thread, a finisher's apart: declared, or what the model
                       leaves beside a finisher */
   int finisher_tokens; /* to be sampled; 0: there is no finisher */
@@ -72,6 +80,12 @@ typedef struct runner_span {
   int round;    /* fed: which round of the thread's children it joins; -1: none */
 } runner_span;
 
+/* A worker's step that is done: its tokens since the commit before went where all see them. */
+typedef struct runner_commit {
+  size_t token; /* its first that did not */
+  int64_t step;
+} runner_commit;
+
 typedef struct runner_thread {
   char path[32];      /* keys its random numbers: "0.2" is the third child of thread 0 */
   const char *role;   /* a constant */
@@ -93,6 +107,11 @@ typedef struct runner_thread {
   text context;               /* the same without what was cut; empty where nothing was */
   runner_span *spans;         /* [span_count] without empty ones */
   int span_count, span_capacity;
+  int worker;             /* its place in the gang; -1: it is in none */
+  runner_commit *commits; /* [commit_count] */
+  int commit_count, commit_capacity;
+  int64_t rows, keys;             /* of a worker: tokens put in, and what all of them attended to */
+  int64_t view_most;              /* tokens of its largest view */
   int64_t prompt, generated, fed; /* tokens; a finisher's included */
   int64_t finisher;               /* of generated and fed, a finisher's */
   int64_t cached;                 /* of its prompt, tokens that were stored already; measured. Of a
@@ -100,7 +119,8 @@ typedef struct runner_thread {
   mode_end end;                   /* the last */
   int32_t which;                  /* MODE_END_STOP: of the stop strings */
   size_t stop_at;                 /* MODE_END_STOP: its first byte in text (context where cut) */
-  const char *limit; /* "tokens_total", "tokens_thread", "context", "children", "rounds";
+  const char *limit; /* "tokens_total", "tokens_thread", "context", "forwards", "children",
+                        "rounds";
                         NULL: it met none */
   const char *answer, *vote_key;    /* NULL: none */
   int64_t first_token_ns, ended_ns; /* by the runner's clock; first_token_ns -1: none was sampled */

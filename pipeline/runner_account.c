@@ -26,9 +26,9 @@ static int ends_turn(const runner_thread *t, int at) {
    input, unless the thread was fed behind it. A token attends to those that the thread held, and
    itself. */
 static void add_work(runner_costs *costs, const runner_thread *t, const model_config *c) {
-  int64_t rows = 0, keys = 0, held = 0, cut = 0;
+  int64_t rows = t->rows, keys = t->keys, held = 0, cut = 0;
   if (!t->generated) return;
-  for (int i = 0; i < t->span_count; i++) {
+  for (int i = 0; t->worker < 0 && i < t->span_count; i++) {
     const runner_span *span = &t->spans[i];
     int is_cut = span->kind == THREAD_CUT, is_last = i + 1 == t->span_count;
     int64_t went = (int64_t)span->count - (is_last || (is_cut && ends_turn(t, i)));
@@ -174,7 +174,8 @@ static void add_thread(runner_costs *costs, const runner_thread *t) {
   costs->tokens_injected += t->fed;
   costs->tokens_finisher += t->finisher;
   costs->critical_path = larger(costs->critical_path, t->finish);
-  costs->longest_sequence = larger(costs->longest_sequence, (int64_t)t->held_most);
+  int64_t held = t->worker < 0 ? (int64_t)t->held_most : t->view_most;
+  costs->longest_sequence = larger(costs->longest_sequence, held);
 }
 
 status runner_account(const runner_sample *s, const model_config *c, runner_costs *out,

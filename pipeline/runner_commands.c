@@ -39,6 +39,7 @@ static status add_thread(runner_sample *s, const mode_command *c, detail *err) {
                        .parent = -1,
                        .round = -1,
                        .twin = -1,
+                       .worker = -1,
                        .spawned_at = -1,
                        .joined_at = -1,
                        .first_token_ns = -1,
@@ -122,6 +123,41 @@ static status begin(runner_sample *s, int thread, const token_list *prompt, deta
   return thread_add(t, &like, 0, (const uint32_t *)prompt->ids, NULL, NULL, prompt->count, err);
 }
 
+/* A thread that is there to be asked begins where the last of the others ended. What leaves no room
+   for a token behind it is not asked. */
+static status spawn_finisher(runner_sample *s, int thread, const mode_command *c, detail *err) {
+  const runner_rules *r = s->task.rules;
+  runner_thread *t = &s->threads[thread];
+  stream *own = &s->streams[thread];
+  token_list prompt = {0}, words = {0};
+  REQUIRE(c->keep <= c->text_bytes && t->parent < 0);
+  for (int i = 0; i < thread; i++) {
+    REQUIRE(s->streams[i].state == STREAM_RESTS);
+    if (s->threads[i].finish > t->start) t->start = s->threads[i].finish;
+  }
+  t->finish = t->start;
+  own->is_finishing = 1;
+  status failed = text_to_tokens(r, c->text, c->keep, 1, &prompt, err);
+  if (!failed)
+    failed = text_to_tokens(r, c->text + c->keep, c->text_bytes - c->keep, 0, &words, err);
+  int fits = !failed && (int64_t)(prompt.count + words.count) < r->positions;
+  runner_span like = {.kind = THREAD_PROMPT, .step = t->start, .round = -1};
+  if (fits)
+    failed = thread_add(t, &like, 0, (const uint32_t *)prompt.ids, NULL, NULL, prompt.count, err);
+  like.kind = THREAD_FED;
+  like.is_finisher = 1;
+  if (fits && !failed)
+    failed = thread_add(t, &like, 0, (const uint32_t *)words.ids, NULL, NULL, words.count, err);
+  own->fed_span = t->span_count;
+  own->fed_token = t->count;
+  own->state = STREAM_READY;
+  if (!fits && !failed) sample_hold(s, thread, MODE_END_FINISHED, "context");
+  s->runner->dropped += prompt.dropped + words.dropped;
+  token_list_close(&prompt);
+  token_list_close(&words);
+  return failed;
+}
+
 static status spawn(runner_sample *s, const mode_command *c, detail *err) {
   status failed = add_thread(s, c, err);
   if (failed) return failed;
@@ -130,6 +166,9 @@ static status spawn(runner_sample *s, const mode_command *c, detail *err) {
   stream *own = &s->streams[thread];
   token_list ids = {0};
   own->key = random_key_of(s->task.seed, &s->task.content, s->task.repeat, t->path);
+  own->ignores_stops = c->ignores_stops;
+  if (c->view) return gang_add_worker(s, thread, c, err);
+  if (c->is_finisher) return spawn_finisher(s, thread, c, err);
   if (s->is_settled) {
     sample_hold(s, thread, MODE_END_LIMIT, "tokens_total");
     return OK;
@@ -233,6 +272,7 @@ static status feed(runner_sample *s, const mode_command *c, detail *err) {
   runner_thread *t = &s->threads[thread];
   stream *own = &s->streams[thread];
   REQUIRE(own->state == STREAM_RESTS && !t->why && !t->is_stopped);
+  REQUIRE(t->worker < 0 || (gang_has(s, thread) && !c->cuts && !c->is_finisher));
   meal m = {.round = own->has_round ? own->round : -1};
   own->is_unfed = 1;
   join(s, thread);
@@ -246,8 +286,9 @@ static status feed(runner_sample *s, const mode_command *c, detail *err) {
   }
   REQUIRE(c->is_finisher || !s->keeps_order || t->finish >= s->now);
   status failed = prepare(s, c, &m, err);
-  const char *lacks =
-      failed || c->is_finisher ? NULL : lacks_room(s->task.rules, t, m.held, m.ids.count);
+  const char *lacks = failed || c->is_finisher || t->worker >= 0
+                          ? NULL
+                          : lacks_room(s->task.rules, t, m.held, m.ids.count);
   if (lacks) {
     sample_hold(s, thread, MODE_END_LIMIT, lacks);
   } else if (!failed) {
@@ -272,7 +313,12 @@ static status answer(runner_sample *s, const mode_command *c, detail *err) {
 static void stop(runner_sample *s, const mode_command *c) {
   REQUIRE(c->thread < (mode_thread)s->count && s->may_stop);
   REQUIRE(!s->threads[c->thread].why && !s->threads[c->thread].is_stopped);
-  sample_stop(s, (int)c->thread);
+  if (s->threads[c->thread].worker >= 0) {
+    gang_stop(s, (int)c->thread);
+  } else {
+    sample_stop(s, (int)c->thread);
+  }
+  if (c->tells) sample_hold(s, (int)c->thread, MODE_END_STOPPED, NULL);
 }
 
 /* Nobody waits for those that are not at rest; where they would be hangs on the schedule, unless
@@ -286,8 +332,8 @@ static status done(runner_sample *s, const mode_command *c, detail *err) {
     REQUIRE(s->keeps_order || s->streams[i].state == STREAM_RESTS);
     runner_thread *t = &s->threads[i];
     if (s->streams[i].state != STREAM_RESTS) sample_stop(s, i);
-    if (t->is_stopped) failed = thread_decode(s->task.rules, t, err);
-    if (!failed) failed = thread_place_spans(s->task.rules, t, err);
+    int is_to_say = s->threads[i].is_stopped || s->threads[i].worker >= 0;
+    if (is_to_say) failed = thread_decode(s->task.rules, &s->threads[i], err);
   }
   return failed;
 }
@@ -300,6 +346,8 @@ status sample_carry_out(void *context, const mode_command *c, detail *err) {
   case MODE_REFUSE: return refuse(s, c, err);
   case MODE_FEED: return feed(s, c, err);
   case MODE_STOP: stop(s, c); return OK;
+  case MODE_BLOCK: return gang_add_block(s, c, err);
+  case MODE_COMMIT: return gang_commit(s, c, err);
   case MODE_ANSWER: return answer(s, c, err);
   case MODE_DONE: return done(s, c, err);
   }

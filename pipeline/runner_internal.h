@@ -1,6 +1,7 @@
 /* Private to the runner: a sample while it is made. runner.c keeps the samples and runs the steps,
    runner_sample.c tells a mode what happened, runner_commands.c carries out what it answers,
-   runner_order.c knows logical time and where a limit on all threads cuts, runner_text.c turns
+   runner_order.c knows logical time and where a limit on all threads cuts, runner_gang.c runs the
+   workers of a sample that read each other, runner_text.c turns
    texts into tokens and back, runner_thread.c keeps a thread's tokens, runner_derive.c makes
    samples from others. */
 #ifndef PIPELINE_RUNNER_INTERNAL_H
@@ -47,12 +48,46 @@ typedef struct stream {
   int round;           /* of the children that it spawns, or spawned last */
   int has_round;       /* it has called for children since it was fed */
   int is_finishing;
+  int ignores_stops;
   int is_broken; /* the generator could not sample behind what the thread holds */
   int is_short;  /* the limit on all threads left no room for a token that it would sample */
   turn_end last;
   turn_end *turns; /* [turn_count] that the mode was told of */
   int turn_count, turn_capacity;
 } stream;
+
+/* What workers see. Those of a text are fed by a thread each, before any worker begins. */
+typedef struct gang_block {
+  segment_id segment; /* 0: there is none yet, or no more */
+  thread_id feeder;   /* 0: it has none */
+  token_list ids;     /* of a text */
+  int is_text, is_prompt, is_fed;
+  int writer;     /* the worker that writes it; -1: nobody */
+  int64_t tokens; /* that stand in it */
+} gang_block;
+
+typedef enum gang_state {
+  GANG_BEGINS, /* the mode has said what there is */
+  GANG_FEEDS,  /* blocks are fed */
+  GANG_RUNS,
+  GANG_IS_OVER /* nothing of it is in the generator */
+} gang_state;
+
+/* Of a worker. Its tokens from put_in on are still to be put in. */
+typedef struct gang_member {
+  mode_block view[MODE_BLOCKS_MAX]; /* [view_count] the last is its own */
+  int view_count;
+  size_t put_in;     /* of its tokens, those of texts that all see among them */
+  size_t step_token; /* where its step begins */
+} gang_member;
+
+typedef struct gang {
+  gang_state state;
+  gang_block blocks[MODE_BLOCKS_MAX];    /* [block_count] */
+  gang_member members[MODE_WORKERS_MAX]; /* [count] by thread */
+  int block_count, count;
+  int64_t forwards, put_in;
+} gang;
 
 struct runner_sample {
   runner_sample *next; /* in the list of those that have ended, or of those in flight */
@@ -64,6 +99,7 @@ struct runner_sample {
   runner_thread *threads; /* [count] */
   stream *streams;        /* [count] */
   int count, capacity;
+  gang *gang;  /* NULL: it has no workers */
   int is_over; /* the mode has said MODE_DONE, or it failed */
   int winner;
   int keeps_order;     /* ends are told in the order of their steps */
@@ -85,7 +121,7 @@ struct runner_sample {
 typedef struct runner_link {
   thread_id id;
   runner_sample *sample; /* NULL: it is gone */
-  int thread;
+  int thread;            /* below 0: the block -1 - thread of its gang is fed */
 } runner_link;
 
 struct runner {
@@ -107,6 +143,12 @@ struct runner {
 
 /* Submits a thread of a sample. A task that the generator refuses is OK and fails the sample. */
 MUST_CHECK status runner_submit(runner_sample *s, int thread, int64_t most, detail *err);
+/* Whose event a generator's thread's is, from now on. */
+MUST_CHECK status runner_link_thread(runner_sample *s, int thread, thread_id id, detail *err);
+/* Takes a generator's thread out of it. */
+void runner_release(runner_sample *s, thread_id id);
+/* The request for a thread of a sample, without its tokens and what is told of its number. */
+thread_request runner_request(const runner_sample *s, int thread);
 /* Takes a thread out of the generator. */
 void runner_withdraw(runner_sample *s, int thread);
 /* The generator's thread goes on as another one of the sample, which mirrored it. */
@@ -119,6 +161,8 @@ MUST_CHECK status sample_new(runner_sample **out, runner *r, const runner_task *
 MUST_CHECK status sample_start(runner_sample *s, detail *err);
 /* What the generator said of one thread. */
 MUST_CHECK status sample_take(runner_sample *s, int thread, const engine_event *ev, detail *err);
+/* A forward of its gang is over, all of whose events were taken. */
+MUST_CHECK status sample_run_on(runner_sample *s, detail *err);
 
 /* ---- runner_commands.c ----------------------------------------------------------------------- */
 
@@ -137,13 +181,34 @@ void sample_stop(runner_sample *s, int thread);
 /* Numbers threads by when they were spawned in logical time, whenever the mode heard of it. */
 void sample_number(runner_sample *s);
 
+/* ---- runner_gang.c --------------------------------------------------------------------------- */
+
+/* Commands of solvers/mode.h. */
+MUST_CHECK status gang_add_block(runner_sample *s, const mode_command *c, detail *err);
+MUST_CHECK status gang_add_worker(runner_sample *s, int thread, const mode_command *c, detail *err);
+MUST_CHECK status gang_commit(runner_sample *s, const mode_command *c, detail *err);
+void gang_stop(runner_sample *s, int thread);
+/* Whether a thread is a worker that is, or may yet be, in the generator. */
+int gang_has(const runner_sample *s, int thread);
+/* An event of a thread that feeds a block. */
+void gang_fed(runner_sample *s, int block, const engine_event *ev);
+/* A step of the generator is over. Whether a forward of the gang ran in it, or its blocks are fed:
+   then what came of it can be told. */
+int gang_has_run(runner_sample *s);
+/* All that can be told was told: has the generator go on. *ended: a limit has ended workers. */
+MUST_CHECK status gang_go_on(runner_sample *s, int *ended, detail *err);
+/* Takes all of it out of the generator. */
+void gang_close(runner_sample *s);
+
 /* ---- runner_text.c --------------------------------------------------------------------------- */
 
 /* Appends a text's tokens: of a prompt with the run's begin tokens before it, or of what is fed
    behind other text. Errors of encoder_encode. */
 MUST_CHECK status text_to_tokens(const runner_rules *r, const char *bytes, size_t count,
                                  int is_prompt, token_list *out, detail *err);
-/* Decodes a thread's tokens into its text and its context. */
+/* Decodes a thread's tokens into its text. */
+MUST_CHECK status thread_say(const runner_rules *r, runner_thread *t, detail *err);
+/* Decodes a thread's tokens into its text, its spans' places in it, and its context. */
 MUST_CHECK status thread_decode(const runner_rules *r, runner_thread *t, detail *err);
 /* Places its spans in that text. It decodes once for each span: for a thread that says no more. */
 MUST_CHECK status thread_place_spans(const runner_rules *r, runner_thread *t, detail *err);

@@ -45,31 +45,66 @@ static status read_begin(runner_rules *r, const job_model *of, detail *err) {
   return OK;
 }
 
+static status suppress(runner_rules *r, uint32_t id, detail *err) {
+  if (r->suppressed_count == RUNNER_SUPPRESSED_MAX) {
+    return fault(err, E_INPUT, "suppress: more than %d tokens", (int)RUNNER_SUPPRESSED_MAX);
+  }
+  r->suppressed[r->suppressed_count++] = id;
+  return OK;
+}
+
+/* A part that tokens play, and not every model has one for. *found 0: it is no part's name. */
+static status suppress_part(runner_rules *r, const job_model *of, const char *name, int *found,
+                            detail *err) {
+  static const char thinks[] = "</think>";
+  const model_generation *generation = model_generation_of(of->model);
+  int32_t thought = tokenizer_find(of->tokenizer, thinks, sizeof thinks - 1);
+  int begins = !strcmp(name, "{begin}"), ends = !strcmp(name, "{end}");
+  status failed = OK;
+  *found = begins || ends || !strcmp(name, "{think}");
+  if (begins && generation->begin_id >= 0)
+    failed = suppress(r, (uint32_t)generation->begin_id, err);
+  for (int i = 0; !failed && ends && i < generation->end_count; i++)
+    failed = suppress(r, generation->end_ids[i], err);
+  if (*found && !begins && !ends && thought >= 0) failed = suppress(r, (uint32_t)thought, err);
+  return failed;
+}
+
 static status read_suppressed(runner_rules *r, const job_model *of, detail *err) {
   const json_t *names = json_object_get(r->parameters, "suppress");
-  for (size_t i = 0; i < json_array_size(names); i++) {
+  status failed = OK;
+  for (size_t i = 0; !failed && i < json_array_size(names); i++) {
     const char *name = json_string_value(json_array_get(names, i));
     int32_t id = name ? tokenizer_find(of->tokenizer, name, strlen(name)) : -1;
+    int is_part = 0;
+    if (id < 0 && name) failed = suppress_part(r, of, name, &is_part, err);
+    if (failed || is_part) continue;
     if (id < 0) {
       return fault(err, E_INPUT,
                    "suppress: the tokenizer of %s has no token \"%s\"; name a token as its "
                    "tokenizer.json does",
                    of->name, name ? name : "?");
     }
-    if (r->suppressed_count == RUNNER_SUPPRESSED_MAX) {
-      return fault(err, E_INPUT, "suppress: more than %d tokens", (int)RUNNER_SUPPRESSED_MAX);
-    }
-    r->suppressed[r->suppressed_count++] = (uint32_t)id;
+    failed = suppress(r, (uint32_t)id, err);
   }
-  return OK;
+  return failed;
+}
+
+/* How many threads a sample begins with, and how many of them read each other. */
+static void read_threads(runner_rules *r) {
+  const char *layout = json_string_value(json_object_get(r->parameters, "layout"));
+  const char *key = json_path_get(r->parameters, "workers") ? "workers" : "n";
+  r->threads = json_path_get(r->parameters, key) ? (int)integer_of(r->parameters, key) : 1;
+  r->workers = layout && strcmp(layout, "independent") != 0 ? r->threads : 0;
 }
 
 /* A finisher needs its place behind the longest context, so that it is there when it is needed. */
 static status read_limits(runner_rules *r, const job_model *of, detail *err) {
   int64_t model_context = model_config_of(of->model)->context;
-  r->threads = json_path_get(r->parameters, "n") ? (int)integer_of(r->parameters, "n") : 1;
+  read_threads(r);
   r->tokens_total = integer_of(r->parameters, "limit.tokens_total");
   r->tokens_thread = integer_of(r->parameters, "limit.tokens_thread");
+  r->forwards = integer_of(r->parameters, "limit.forwards");
   r->context = integer_of(r->parameters, "limit.context");
   r->finisher_tokens =
       protocol_has_finisher(r->protocol) ? protocol_finisher_tokens(r->protocol) : 0;

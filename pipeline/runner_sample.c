@@ -13,6 +13,7 @@ static int is_the_samples(status s) {
 static void sample_fail(runner_sample *s, status code, const char *why) {
   for (int i = 0; i < s->count; i++)
     runner_withdraw(s, i);
+  gang_close(s);
   s->is_over = 1;
   s->failed = fault(&s->why, code, "%s", why);
 }
@@ -78,7 +79,7 @@ static status close_turn(runner_sample *s, int thread, detail *err) {
     own->turn_capacity = capacity;
   }
   own->turns[own->turn_count++] = own->last;
-  return thread_decode(s->task.rules, t, err);
+  return t->worker < 0 ? thread_decode(s->task.rules, t, err) : thread_say(s->task.rules, t, err);
 }
 
 /* Where its prompt ends in what the mode knows as its text, and where what it wrote since it was
@@ -93,7 +94,10 @@ static status place_turn(const runner_sample *s, int thread, mode_event *e, deta
   status failed = thread_place(r, t, (size_t)t->prompt, &e->prompt_bytes, err);
   if (!failed) failed = thread_place(r, t, t->held - behind, &e->fed_at, err);
   if (!failed && e->fed_at < e->prompt_bytes) e->fed_at = e->prompt_bytes;
-  return failed;
+  e->step_at = e->prompt_bytes;
+  if (failed || t->worker < 0) return failed;
+  e->put_in = s->gang->put_in;
+  return thread_place(r, t, s->gang->members[t->worker].step_token, &e->step_at, err);
 }
 
 static status tell_ended(runner_sample *s, int thread, detail *err) {
@@ -129,9 +133,10 @@ static int64_t most_tokens(const runner_sample *s, int thread, const char **limi
       {"tokens_thread", r->tokens_thread ? r->tokens_thread - t->generated : INT64_MAX},
       {"tokens_total", r->tokens_total ? r->tokens_total - s->root_tokens - own : INT64_MAX},
       {"context", r->context - (int64_t)t->held},
+      {"forwards", r->forwards ? r->forwards - t->finish : INT64_MAX},
   };
   int least = 0;
-  for (int i = 1; i < 3; i++) {
+  for (int i = 1; i < 4; i++) {
     if (limits[i].most < limits[least].most && limits[least].most > 0) least = i;
   }
   *limit = limits[least].name;
@@ -187,6 +192,10 @@ static status go_on(runner_sample *s, detail *err) {
       fail_broken(s);
     } else if (thread >= 0) {
       failed = tell_ended(s, thread, err);
+    } else if (s->gang && s->gang->state != GANG_IS_OVER) {
+      int ended = 0;
+      failed = gang_go_on(s, &ended, err);
+      if (!failed && !ended) return OK;
     } else if (first_in(s, STREAM_READY) >= 0) {
       failed = submit_ready(s, err);
     } else {
@@ -225,7 +234,7 @@ static void end_stream(runner_sample *s, int thread, const engine_event *ev) {
   stream *own = &s->streams[thread];
   runner_thread *t = &s->threads[thread];
   if (t->fed == 0 && t->twin < 0) t->cached = ev->cached;
-  own->id = 0;
+  if (!gang_has(s, thread)) own->id = 0;
   if (ev->end == ENGINE_END_ID) {
     sample_hold(s, thread, MODE_END_TOKEN, NULL);
   } else if (ev->end == ENGINE_STOP_STRING) {
@@ -249,7 +258,7 @@ static status take_one(runner_sample *s, int thread, const engine_event *ev, int
                       .step = t->finish + 1,
                       .round = -1};
   if (ev->end == ENGINE_BROKEN) {
-    own->id = 0;
+    if (!gang_has(s, thread)) own->id = 0;
     own->is_broken = 1;
     own->state = STREAM_HELD;
     s->tokens += !own->is_finishing;
@@ -277,6 +286,11 @@ status sample_take(runner_sample *s, int thread, const engine_event *ev, detail 
       failed = take_one(s, i, ev, 1, err);
   }
   if (!failed) failed = take_one(s, thread, ev, 0, err);
-  if (failed || (!has_ended && !s->keeps_order)) return failed;
+  if (failed || gang_has(s, thread) || (!has_ended && !s->keeps_order)) return failed;
+  return contain(s, go_on(s, &why), &why, err);
+}
+
+status sample_run_on(runner_sample *s, detail *err) {
+  detail why = {0};
   return contain(s, go_on(s, &why), &why, err);
 }

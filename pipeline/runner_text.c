@@ -122,8 +122,13 @@ static status decode_context(const runner_rules *r, runner_thread *t, detail *er
   return failed;
 }
 
+status thread_say(const runner_rules *r, runner_thread *t, detail *err) {
+  return decode(r, t->tokens, t->count, &t->text, err);
+}
+
 status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
-  status failed = decode(r, t->tokens, t->count, &t->text, err);
+  status failed = thread_say(r, t, err);
+  if (!failed) failed = place_spans(r, t, err);
   return failed ? failed : decode_context(r, t, err);
 }
 

@@ -200,6 +200,7 @@ void thread_release(runner_thread *t) {
   memory_free(t->logprobs);
   memory_free(t->filtered);
   memory_free(t->spans);
+  memory_free(t->commits);
   text_close(&t->text);
   text_close(&t->context);
 }

@@ -5,29 +5,12 @@
 #include <string.h>
 
 static const char *const presets[] = {"published", NULL};
-static const char *const vote_keys[] = {"canonical", "literal", NULL};
+const char *const independent_vote_keys[] = {"canonical", "literal", NULL};
 static const char *const early_stops[] = {"none", "first", NULL};
 
 const option independent_options[1 + INDEPENDENT_OPTIONS + SPAWN_JOIN_OPTIONS] = {
     {"n", OPTION_INTEGER, NULL, 1, VOTE_THREADS_MAX, "threads that vote"},
-    {"protocol", OPTION_CHOICE, protocol_names, 0, 0, "how a task is put and an answer read"},
-    {"preset", OPTION_CHOICE, presets, 0, 0, "settings of the published evaluation"},
-    {"prompt", OPTION_TEXT, NULL, 1, 16384, "a template with {question} in it"},
-    {"answer", OPTION_TEXT, NULL, 1, 4096, "a pattern whose last match is the answer"},
-    {"stop", OPTION_TEXTS, NULL, 1, 256, "strings that end a thread"},
-    {"suppress", OPTION_TEXTS, NULL, 1, 256, "tokens, by name, that are never sampled"},
-    {"begin", OPTION_INTEGER, NULL, 0, 4, "begin tokens before the prompt"},
-    {"label.tokens", OPTION_INTEGER, NULL, 1, 1000000, "the token budget in the prompt"},
-    {"limit.tokens_total", OPTION_INTEGER, NULL, 1, 1e9, "tokens of all threads of a sample"},
-    {"limit.tokens_thread", OPTION_INTEGER, NULL, 1, 1e7, "tokens that one thread may sample"},
-    {"limit.context", OPTION_INTEGER, NULL, 2, 1e7, "tokens that one thread may hold"},
-    {"finisher.text", OPTION_TEXT, NULL, 1, 1024, "what asks for the answer at a limit"},
-    {"finisher.tokens", OPTION_INTEGER, NULL, 1, 4096, "tokens that the asked answer may take"},
-    {"sampling.temperature", OPTION_REAL, NULL, 0, 100, "0: the likeliest token"},
-    {"sampling.top_k", OPTION_INTEGER, NULL, 0, 1000000, "tokens to choose from; 0: all"},
-    {"sampling.top_p", OPTION_REAL, NULL, 0, 1, "probability to choose from, above 0"},
-    {"sampling.min_p", OPTION_REAL, NULL, 0, 1, "least probability, relative to the greatest"},
-    {"vote_key", OPTION_CHOICE, vote_keys, 0, 0, "what makes two answers one"},
+    INDEPENDENT_ROWS(presets),
     {"label.children", OPTION_INTEGER, NULL, 0, 1000, "the number of children in the prompt"},
     {"limit.children", OPTION_INTEGER, NULL, 0, 1000000, "children of a sample that may run"},
     {"limit.rounds", OPTION_INTEGER, NULL, 0, 1000000, "rounds in which a thread's children run"},
@@ -48,6 +31,12 @@ status independent_settle(json_t *parameters, detail *err) {
 status independent_resolve(json_t *parameters, detail *err) {
   status failed = independent_settle(parameters, err);
   const char *name = json_string_value(json_object_get(parameters, "protocol"));
+  if (!failed && protocol_works_of(name)) {
+    return fault(err, E_INPUT,
+                 "threads of protocol %s are workers that read each other, and only mode hogwild "
+                 "has any: use that, or protocol generic, which puts the same questions",
+                 name);
+  }
   if (failed || !protocol_calls_of(name)) return failed;
   return fault(err, E_INPUT,
                "threads of protocol %s call for children, and only mode spawn_join has any: use "

@@ -9,6 +9,29 @@
 /* Rows of options: n, which vote alone has, behind it those of every mode that asks a model, and
    behind them those of spawn_join. */
 enum { INDEPENDENT_OPTIONS = 18, SPAWN_JOIN_OPTIONS = 5 };
+extern const char *const independent_vote_keys[];
+/* The rows of every mode that asks a model; presets: the choices of that option. */
+#define INDEPENDENT_ROWS(presets)                                                                  \
+  {"protocol", OPTION_CHOICE, protocol_names, 0, 0, "how a task is put and an answer read"},       \
+      {"preset", OPTION_CHOICE, (presets), 0, 0, "settings of the published evaluation"},          \
+      {"prompt", OPTION_TEXT, NULL, 1, 16384, "a template with {question} in it"},                 \
+      {"answer", OPTION_TEXT, NULL, 1, 4096, "a pattern whose last match is the answer"},          \
+      {"stop", OPTION_TEXTS, NULL, 1, 256, "strings that end a thread"},                           \
+      {"suppress", OPTION_TEXTS, NULL, 1, 256, "tokens, by name, that are never sampled"},         \
+      {"begin", OPTION_INTEGER, NULL, 0, 4, "begin tokens before the prompt"},                     \
+      {"label.tokens", OPTION_INTEGER, NULL, 1, 1000000, "the token budget in the prompt"},        \
+      {"limit.tokens_total", OPTION_INTEGER, NULL, 1, 1e9, "tokens of all threads of a sample"},   \
+      {"limit.tokens_thread", OPTION_INTEGER, NULL, 1, 1e7, "tokens that one thread may sample"},  \
+      {"limit.context", OPTION_INTEGER, NULL, 2, 1e7, "tokens that one thread may hold"},          \
+      {"finisher.text", OPTION_TEXT, NULL, 1, 1024, "what asks for the answer at a limit"},        \
+      {"finisher.tokens", OPTION_INTEGER, NULL, 1, 4096, "tokens that the asked answer may take"}, \
+      {"sampling.temperature", OPTION_REAL, NULL, 0, 100, "0: the likeliest token"},               \
+      {"sampling.top_k", OPTION_INTEGER, NULL, 0, 1000000, "tokens to choose from; 0: all"},       \
+      {"sampling.top_p", OPTION_REAL, NULL, 0, 1, "probability to choose from, above 0"},          \
+      {"sampling.min_p", OPTION_REAL, NULL, 0, 1, "least probability, relative to the greatest"},  \
+  {                                                                                                \
+    "vote_key", OPTION_CHOICE, independent_vote_keys, 0, 0, "what makes two answers one"           \
+  }
 extern const option independent_options[1 + INDEPENDENT_OPTIONS + SPAWN_JOIN_OPTIONS];
 
 /* What the resolve functions of all that ask a model do beside their own parameters, and what those

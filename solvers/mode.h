@@ -10,6 +10,17 @@
    several threads at one step is told in the order of their numbers; across steps a mode may hear
    of threads in any order, and must end with the same answer, unless it asks for order.
 
+   Workers are threads that read each other while they write. What they see is made of *blocks*:
+   lists of tokens that the mode makes of texts, or that a worker writes. A worker's *view* is an
+   ordered list of blocks, the last of which is its own to write; it sees all of each, at the places
+   that they would have as one text, the last token of everybody among them. Workers are spawned at
+   the start, before any goes on, and run in step: a forward is one logical step, in which every
+   worker that has not ended puts in its last token, or what it was fed, and samples one. What is
+   fed takes a forward for every PROTOCOL_FEED_TOKENS tokens, in the last of which it
+   samples. A worker that ends between two forwards and is fed before the second has not paused. It
+   is the worker's last token that is put in first then; a commit leaves it out, so that it is the
+   first token of what the worker writes next.
+
    A machine belongs to one sample and one thread of the program at a time. */
 #ifndef SOLVERS_MODE_H
 #define SOLVERS_MODE_H
@@ -19,6 +30,7 @@
 #include "solvers/protocol.h"
 
 typedef uint32_t mode_thread;
+typedef uint32_t mode_block; /* from 0, in the order in which the mode makes them */
 
 typedef enum mode_event_kind {
   MODE_START, /* once, first */
@@ -26,10 +38,11 @@ typedef enum mode_event_kind {
 } mode_event_kind;
 
 typedef enum mode_end {
-  MODE_END_TOKEN,   /* it wrote an end of sequence, which has no text */
-  MODE_END_STOP,    /* one of the protocol's stop strings */
-  MODE_END_LIMIT,   /* of the condition, or the model's context */
-  MODE_END_FINISHED /* the tokens that a finisher may take are spent */
+  MODE_END_TOKEN,    /* it wrote an end of sequence, which has no text */
+  MODE_END_STOP,     /* one of the protocol's stop strings */
+  MODE_END_LIMIT,    /* of the condition, or the model's context */
+  MODE_END_FINISHED, /* the tokens that a finisher may take are spent */
+  MODE_END_STOPPED   /* by MODE_STOP, where the mode wanted to hear of it */
 } mode_end;
 
 typedef struct mode_event {
@@ -45,20 +58,30 @@ typedef struct mode_event {
   size_t prompt_bytes; /* of them, its prompt */
   size_t fed_at;       /* where what it wrote since it was last fed begins */
   size_t stop_at;      /* MODE_END_STOP: the string's first byte */
+  size_t step_at;      /* of a worker: where what it wrote and was fed since its last commit begins,
+                          without the token that ended the step before */
+  int64_t put_in;      /* tokens that all workers have put in so far */
 } mode_event;
 
 typedef enum mode_command_kind {
-  MODE_SPAWN,  /* thread, parent, role, text: its prompt. Its sampling begins */
+  MODE_SPAWN,  /* thread, parent, role, text: its prompt. Its sampling begins. A worker's: view, and
+                  text is what it is fed first, one token at least */
   MODE_REFUSE, /* thread, parent, role, why: a thread that is there to be counted and never runs;
                   nothing is told of it */
   MODE_FEED,   /* thread, text, is_finisher, cuts and keep: it goes on behind this text */
   MODE_STOP,   /* thread, which may rest: it ends at the step of what is being told, what it wrote
-                  later is gone, and nothing more is told of it. Of modes that ask for order */
+                  later is gone, and nothing more is told of it, unless tells is 1: then its end is
+                  told in its turn. Of modes that ask for order */
+  MODE_BLOCK,  /* block, text, is_prompt: a block that workers may see. Without text (NULL) it is
+                  one worker's to write */
+  MODE_COMMIT, /* thread, block: what stands in a worker's own block goes to the end of this one,
+                  in which nobody writes, and its own is empty. The worker rests, and is fed next */
   MODE_ANSWER, /* thread, text, vote_key (either may be NULL): what the thread answers; once each */
   MODE_DONE    /* thread: whose answer is the sample's; MODE_NOBODY: there is none. The last */
 } mode_command_kind;
 
 #define MODE_NOBODY UINT32_MAX
+enum { MODE_WORKERS_MAX = 16, MODE_BLOCKS_MAX = MODE_WORKERS_MAX + 8 };
 
 typedef struct mode_command {
   mode_command_kind kind;
@@ -78,8 +101,16 @@ typedef struct mode_command {
                no fewer than stood there when it was fed before. What is cut was sampled all the
                same */
   size_t keep;
-  int is_finisher; /* FEED: a forced request for the answer. Limits no longer count; it may sample
-                      as many tokens as the condition gives a finisher */
+  int is_finisher;   /* FEED: a forced request for the answer. Limits no longer count; it may sample
+                        as many tokens as the condition gives a finisher. SPAWN: the same of a thread
+                        that begins where all others have ended: the first keep bytes of its text are
+                        its prompt, the others ask */
+  int ignores_stops; /* SPAWN: the protocol's stop strings do not end it */
+  int tells;         /* STOP */
+  int is_prompt;     /* BLOCK: it is of the task, and counted so; otherwise it is of the mode */
+  mode_block block;  /* BLOCK, COMMIT */
+  const mode_block *view; /* SPAWN: [view_count] of a worker; NULL: it holds its own text alone */
+  int view_count;
 } mode_command;
 
 /* Carries a command out before it returns, so that texts need not outlive the call. */

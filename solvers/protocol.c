@@ -6,12 +6,17 @@
 /* Of the texts that a protocol keeps: a prompt, a finisher, 64 stop strings. */
 enum { KEPT_BYTES_MAX = 1 << 20 };
 
-static const protocol_table *const tables[] = {&protocol_countdown_sos, &protocol_countdown_sosp,
-                                               &protocol_countdown_apr,
-                                               &protocol_countdown_apr_serial, &protocol_generic};
+static const protocol_table *const tables[] = {
+    &protocol_countdown_sos,        &protocol_countdown_sosp, &protocol_countdown_apr,
+    &protocol_countdown_apr_serial, &protocol_generic,        &protocol_generic_hogwild};
 enum { TABLES = sizeof tables / sizeof tables[0] };
-const char *const protocol_names[TABLES + 1] = {
-    "countdown-sos", "countdown-sosp", "countdown-apr", "countdown-apr-serial", "generic", NULL};
+const char *const protocol_names[TABLES + 1] = {"countdown-sos",
+                                                "countdown-sosp",
+                                                "countdown-apr",
+                                                "countdown-apr-serial",
+                                                "generic",
+                                                "generic-hogwild",
+                                                NULL};
 
 static const protocol_table *find_table(const char *name) {
   for (size_t i = 0; name && i < TABLES; i++) {
@@ -34,7 +39,7 @@ static status find_named(const json_t *parameters, const protocol_table **out, d
   if (*out) return OK;
   return fault(err, E_INPUT,
                "a mode that asks a model needs 'protocol': countdown-sos, countdown-sosp, "
-               "countdown-apr, countdown-apr-serial or generic");
+               "countdown-apr, countdown-apr-serial, generic or generic-hogwild");
 }
 
 static status refuse_unused(const protocol_table *t, const json_t *parameters, detail *err) {
@@ -61,6 +66,7 @@ status protocol_resolve(json_t *parameters, detail *err) {
   const protocol_table *t;
   protocol *p;
   status s = find_named(parameters, &t, err);
+  if (!s && t->settle) s = t->settle(parameters, err);
   if (!s) s = protocol_open(&p, parameters, err);
   if (s) return s;
   protocol_close(p);
@@ -127,6 +133,11 @@ const char *protocol_kind(const protocol *p) {
 const char *protocol_kind_of(const char *name) {
   const protocol_table *t = find_table(name);
   return t ? t->kind : NULL;
+}
+
+int protocol_works_of(const char *name) {
+  const protocol_table *t = find_table(name);
+  return t && t->works;
 }
 
 int protocol_calls_of(const char *name) {

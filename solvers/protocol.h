@@ -7,19 +7,23 @@
      countdown-apr   APR: a search that calls for children and goes on with what they return
      countdown-apr-serial  the same search written in one context: APR's control
      generic         a prompt template and an answer pattern, for other questions
+     generic-hogwild the same for workers that read each other: Hogwild! Inference (arXiv
+                     2504.06261), with the headers, steps and questions of its released programs
 
    A protocol is opened for a run with its resolved parameters and is only read then: any threads
    may share it. Parameters by which protocols differ, beside those of the mode:
 
      preset           "published": the settings of the published evaluation, where nothing else is
-                      said. generic has none
+                      said. generic has none. generic-hogwild has "published-first" beside it, the
+                      words of the program's first release, and takes "published" where none is said
      label.tokens     countdown-sosp: "Token Budget: n " before the prompt, as SoS+ was trained
      label.children   countdown-apr: "Sub Call Budget: n " before the parent's prompt
-     prompt           generic: the template; "{question}" stands for the task's question, "{{" and
+     prompt           generic, as in what follows also generic-hogwild: the template; "{question}"
+   stands for the task's question, "{{" and
                       "}}" for braces
      answer           generic: a pattern (base/pattern.h). Its last match is the answer, its first
                       group where it has one; without it all that was written is
-     stop             generic: strings that end a thread
+     stop             generic alone: strings that end a thread
      finisher.text    generic: what is fed to ask for the answer; those of Countdown have their own
                       words, and countdown-sos nothing to ask for
      finisher.tokens  how many tokens may be sampled behind it; without it there is no finisher
@@ -108,6 +112,35 @@ MUST_CHECK status protocol_returned(const protocol *p, const char *bytes, size_t
    level: the children's, from 1. */
 MUST_CHECK status protocol_join(const protocol *p, const protocol_call *call,
                                 const char *const *returned, int level, text *out, detail *err);
+
+/* ---- workers that read each other ------------------------------------------------------------ */
+
+/* How the words of a protocol are written that its workers read beside what they write. */
+typedef enum protocol_word {
+  PROTOCOL_PAST,      /* behind the prompt, before the steps that are done; may be empty */
+  PROTOCOL_OTHERS,    /* before the unfinished steps of the others */
+  PROTOCOL_OWN,       /* behind these, before the worker's own */
+  PROTOCOL_SPLIT,     /* the same where steps are never done */
+  PROTOCOL_WORKSPACE, /* with what a worker begins where steps are never done */
+  PROTOCOL_STEP,  /* with what it begins a step where they are: its name and the step's number */
+  PROTOCOL_CHECK, /* behind that, at times: whether its work is redundant */
+  PROTOCOL_CUT,   /* behind a step that nobody will finish */
+  PROTOCOL_WORDS
+} protocol_word;
+
+/* Whether a protocol's threads may be workers, by its name, before one is open. */
+int protocol_works_of(const char *name);
+/* Appends the words; worker counts from 0, step from 1: those of PROTOCOL_STEP end with a greeting
+   in the first one. */
+MUST_CHECK status protocol_words(const protocol *p, protocol_word which, uint32_t worker,
+                                 int64_t step, text *out, detail *err);
+/* Whether a step that was cut off by the protocol's stop string is done; bytes are all of it. */
+int protocol_step_ends(const protocol *p, const char *bytes, size_t count);
+/* The check is due when more tokens than this were put in since the last one; INT64_MAX: never. */
+int64_t protocol_check_tokens(const protocol *p);
+
+/* Most tokens that a worker is fed by one forward: a constant of all protocols. */
+enum { PROTOCOL_FEED_TOKENS = 64 };
 
 /* The length of a thread's text in Llama-2 tokens without begin and end of sequence; -1 where that
    cannot be said without that tokenizer's file (text outside the language of Countdown traces). */

@@ -45,10 +45,32 @@ typedef struct protocol_calling {
   void (*join)(const protocol_call *call, const char *const *returned, int level, text *out);
 } protocol_calling;
 
+enum { PROTOCOL_NAMES_MAX = OPTION_TEXTS_MAX };
+
+/* Of protocols whose threads may be workers: their words, where {worker} stands for a worker's name
+   and {step} for a number. */
+typedef enum protocol_rule {
+  RULE_SEPARATOR, /* every separator ends a step */
+  RULE_SENTENCE,  /* one that stands behind the end of a sentence, */
+  RULE_CLOSED     /* and in no fence of code or formulas */
+} protocol_rule;
+
+typedef struct protocol_steps {
+  const char *word[PROTOCOL_WORDS];     /* NULL: none */
+  const char *opening, *greeting;       /* of the first worker's first step, and of the others' */
+  const char *name[PROTOCOL_NAMES_MAX]; /* [names] of the first workers */
+  int names;
+  const char *separator;
+  protocol_rule rule;
+  int64_t check_tokens;
+} protocol_steps;
+
 typedef struct protocol_table {
   const char *name, *rules, *kind;
   const protocol_setting *preset; /* ends with a key of NULL */
   const protocol_unused *unused;  /* ends with a key of NULL */
+  /* Fills its presets' texts and own defaults where nothing is said. NULL: it has none. */
+  MUST_CHECK status (*settle)(json_t *parameters, detail *err);
   /* Takes what is its own. NULL: it has nothing of its own. */
   MUST_CHECK status (*take)(protocol *p, const json_t *parameters, detail *err);
   /* The others as their namesakes in protocol.h. */
@@ -63,6 +85,7 @@ typedef struct protocol_table {
                                 size_t count, text *out, detail *err);
   int64_t (*ref_tokens)(const char *bytes, size_t count); /* NULL: not known */
   const protocol_calling *calling;                        /* NULL: its threads call for nobody */
+  int works;                                              /* its threads may be workers */
 } protocol_table;
 
 struct protocol {
@@ -75,11 +98,12 @@ struct protocol {
   const char *template, *finisher_text;
   const char *const *stops;
   int stop_count;
-  pattern *answer; /* NULL: all that was written */
+  pattern *answer;       /* NULL: all that was written */
+  protocol_steps *steps; /* NULL: its threads are no workers */
 };
 
 extern const protocol_table protocol_countdown_sos, protocol_countdown_sosp, protocol_countdown_apr,
-    protocol_countdown_apr_serial, protocol_generic;
+    protocol_countdown_apr_serial, protocol_generic, protocol_generic_hogwild;
 
 /* ---- what the protocols of Countdown traces share -------------------------------------------- */
 

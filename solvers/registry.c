@@ -1,4 +1,5 @@
 /* The modes of this build: a new mode is a new file and a line here. */
+#include "solvers/hogwild.h"
 #include "solvers/option.h"
 #include "solvers/serial.h"
 #include "solvers/spawn_join.h"
@@ -7,7 +8,8 @@
 
 #include <string.h>
 
-static const mode *const modes[] = {&symbolic_mode, &serial_mode, &vote_mode, &spawn_join_mode};
+static const mode *const modes[] = {&symbolic_mode, &serial_mode, &vote_mode, &spawn_join_mode,
+                                    &hogwild_mode};
 
 const mode *const *mode_list(size_t *count) {
   *count = sizeof modes / sizeof modes[0];

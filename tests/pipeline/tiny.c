@@ -9,6 +9,22 @@ static const char lines[] = "Current State: 12:[3, 4], Operations: []\n"
                             "Exploring Operation: 3*4=12, Resulting Numbers: [12]\n"
                             "12,12 equal: Goal Reached\nCurrent State: 12:[12], Operations: []\n";
 
+const char *tiny_model_of(const char *name, const char *shape, uint64_t seed, element_type element,
+                          const char *words) {
+  detail err;
+  synth_file beside = {"tokenizer.json", words, strlen(words)};
+  const char *folder = support_path(name);
+  synth_options o = {.shape = synth_find(shape),
+                     .folder = folder,
+                     .seed = seed,
+                     .element = element,
+                     .shards = 1,
+                     .files = &beside,
+                     .file_count = 1};
+  ck_ok(synth_write(&o, &err));
+  return folder;
+}
+
 const char *tiny_model(const char *name, uint64_t seed, element_type element, const char *words) {
   detail err;
   text learnt;
@@ -17,16 +33,7 @@ const char *tiny_model(const char *name, uint64_t seed, element_type element, co
     ck_ok(tokenizer_synth(&learnt, lines, strlen(lines), TINY_VOCABULARY, &err));
     words = text_string(&learnt);
   }
-  synth_file beside = {"tokenizer.json", words, strlen(words)};
-  const char *folder = support_path(name);
-  synth_options o = {.shape = synth_find("tiny-llama"),
-                     .folder = folder,
-                     .seed = seed,
-                     .element = element,
-                     .shards = 1,
-                     .files = &beside,
-                     .file_count = 1};
-  ck_ok(synth_write(&o, &err));
+  const char *folder = tiny_model_of(name, "tiny-llama", seed, element, words);
   text_close(&learnt);
   return folder;
 }

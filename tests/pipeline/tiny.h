@@ -12,6 +12,10 @@ enum { TINY_VOCABULARY = 515, TINY_CONTEXT = 1024 };
    its tokenizer.json; NULL: one is learnt. */
 const char *tiny_model(const char *name, uint64_t seed, element_type element, const char *words);
 
+/* The same of another shape, with a tokenizer of as many tokens. */
+const char *tiny_model_of(const char *name, const char *shape, uint64_t seed, element_type element,
+                          const char *words);
+
 /* Replaces a file of a folder. */
 void tiny_write(const char *folder, const char *file, const char *bytes);
 

@@ -14,6 +14,9 @@ static void note_family(text *log, const mode_command *c) {
   text_format(log, " %u %s", c->thread, c->role);
   if (c->parent != MODE_NOBODY) text_format(log, " of %u", c->parent);
   if (c->twin != MODE_NOBODY) text_format(log, " as %u", c->twin);
+  for (int i = 0; i < c->view_count; i++)
+    text_format(log, "%s%u", i ? "," : " sees ", c->view[i]);
+  if (c->is_finisher) text_format(log, " asked behind %zu", c->keep);
 }
 
 static void note_refusal(text *log, const mode_command *c) {
@@ -28,6 +31,11 @@ static void note_feed(text *log, const mode_command *c) {
   if (c->cuts) text_format(log, " behind %zu", c->keep);
 }
 
+static void note_block(text *log, const mode_command *c) {
+  text_format(log, "block %u%s", c->block, c->is_prompt ? " prompt" : "");
+  if (!c->text) text_put(log, " own");
+}
+
 static void note(text *log, const mode_command *c) {
   switch (c->kind) {
   case MODE_SPAWN:
@@ -36,11 +44,15 @@ static void note(text *log, const mode_command *c) {
     break;
   case MODE_REFUSE: note_refusal(log, c); break;
   case MODE_FEED: note_feed(log, c); break;
-  case MODE_STOP: text_format(log, "stop %u", c->thread); break;
+  case MODE_STOP: text_format(log, "stop%s %u", c->tells ? " and tell" : "", c->thread); break;
+  case MODE_BLOCK: note_block(log, c); break;
+  case MODE_COMMIT: text_format(log, "commit %u to %u", c->thread, c->block); break;
   case MODE_ANSWER: text_format(log, "answer %u", c->thread); break;
   case MODE_DONE: text_format(log, "done %d", c->thread == MODE_NOBODY ? -1 : (int)c->thread);
   }
-  if (c->kind == MODE_SPAWN || c->kind == MODE_FEED || c->kind == MODE_ANSWER) {
+  int has_text = c->kind == MODE_SPAWN || c->kind == MODE_FEED || c->kind == MODE_ANSWER ||
+                 (c->kind == MODE_BLOCK && c->text);
+  if (has_text) {
     text_put(log, " [");
     text_add(log, c->text ? c->text : "none", c->text ? c->text_bytes : 4);
     text_char(log, ']');
@@ -67,7 +79,9 @@ static void begin_thread(script *s, const mode_command *c) {
     ck_assert_str_eq(text_string(&s->threads[c->twin].held), c->text);
   }
   if (c->kind == MODE_SPAWN) text_add(&t->held, c->text, c->text_bytes);
-  t->prompt_bytes = t->fed_at = t->held.bytes;
+  t->fed_at = t->held.bytes;
+  t->prompt_bytes = c->is_finisher ? c->keep : c->view ? 0 : t->held.bytes;
+  t->step_at = t->prompt_bytes;
 }
 
 static void feed_thread(script *s, const mode_command *c) {
@@ -94,7 +108,11 @@ static status carry_out(void *context, const mode_command *c, detail *why) {
   if (c->kind == MODE_STOP) {
     ck_assert(!s->threads[c->thread].is_stopped);
     s->threads[c->thread].is_stopped = 1;
-    s->threads[c->thread].runs = 0;
+    s->threads[c->thread].runs = c->tells;
+  }
+  if (c->kind == MODE_COMMIT) {
+    ck_assert(!s->threads[c->thread].runs);
+    s->threads[c->thread].step_at = s->threads[c->thread].held.bytes;
   }
   s->is_done = c->kind == MODE_DONE;
   return s->emits;
@@ -179,7 +197,9 @@ status script_try(script *s, mode_thread thread, mode_end how, const char *writt
                   .text_bytes = t->held.bytes,
                   .prompt_bytes = t->prompt_bytes,
                   .fed_at = t->fed_at,
-                  .stop_at = how == MODE_END_STOP ? find_stop(s, t) : 0};
+                  .stop_at = how == MODE_END_STOP ? find_stop(s, t) : 0,
+                  .step_at = t->step_at,
+                  .put_in = s->put_in};
   const mode_output out = {carry_out, s};
   return s->mode->machine->on(s->state, &e, &out, why);
 }

@@ -9,7 +9,7 @@ enum { SCRIPT_THREADS_MAX = 512 };
 
 typedef struct script_thread {
   text held; /* its context */
-  size_t prompt_bytes, fed_at;
+  size_t prompt_bytes, fed_at, step_at;
   mode_thread parent, twin;
   int runs, is_stopped;
 } script_thread;
@@ -23,10 +23,13 @@ typedef struct script {
   /* A line for each command: "spawn 0 root [prompt]", "spawn 2 child of 0 as 1 [prompt]",
      "refuse 3 child of 0 unknown", "refuse 3 child of 0 refused by rounds", "feed 0 [text]",
      "feed finisher 0 [text]", "feed 0 behind 40 [text]" with the bytes that were kept, "stop 2",
-     "answer 1 [text] [key]", "done 0" (-1: nobody). */
+     "answer 1 [text] [key]", "done 0" (-1: nobody). Of workers: "block 0 prompt [text]",
+     "block 1 [text]", "block 2 own", "spawn 0 worker sees 0,3,2 [what it is fed]",
+     "commit 0 to 0", "stop and tell 1", "spawn 2 finisher asked behind 40 [text]". */
   text log;
   script_thread threads[SCRIPT_THREADS_MAX];
   uint32_t count;
+  int64_t put_in; /* what events say of it; the test's to set */
   int is_done;
   status emits; /* what emit returns */
 } script;

@@ -284,11 +284,12 @@ START_TEST(modes_say_what_they_need) {
   refused("spawn_join", "{}", "needs 'protocol'");
   size_t count;
   const mode *const *modes = mode_list(&count);
-  ck_assert_uint_eq(count, 4);
+  ck_assert_uint_eq(count, 5);
   ck_assert_str_eq(modes[0]->name, "symbolic");
   ck_assert_str_eq(modes[1]->name, "serial");
   ck_assert_str_eq(modes[2]->name, "vote");
   ck_assert_str_eq(modes[3]->name, "spawn_join");
+  ck_assert_str_eq(modes[4]->name, "hogwild");
   ck_assert_str_eq(modes[1]->options[0].key, "protocol");
   ck_assert_str_eq(modes[2]->options[0].key, "n");
   ck_assert_uint_eq(modes[2]->option_count, modes[1]->option_count + 1);
