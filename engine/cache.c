@@ -98,6 +98,10 @@ void cache_close(cache *c) {
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
+int cache_page_keys(const cache *c) {
+  return c->options.page_keys;
+}
+
 cache_counters cache_count(const cache *c) {
   int keys = c->options.page_keys;
   cache_counters n = c->counters;

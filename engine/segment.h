@@ -130,7 +130,8 @@ typedef struct cache_counters {
 } cache_counters;
 
 cache_counters cache_count(const cache *c);
-int cache_room(const cache *c); /* pages that can be had: known and free ones */
+int cache_page_keys(const cache *c); /* slots of a page */
+int cache_room(const cache *c);      /* pages that can be had: known and free ones */
 
 /* Whether every page is accounted for exactly once and every index holds: E_INPUT names what does
    not. For tests; walks everything. */

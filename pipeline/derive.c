@@ -17,6 +17,7 @@ enum { LIMITS = sizeof limits / sizeof limits[0] };
 typedef struct extent {
   hash stem; /* of what the samples of a family have in common */
   int64_t threads, limit[LIMITS];
+  int is_alone; /* what one of its threads writes hangs on all of them */
 } extent;
 
 typedef struct member {
@@ -57,6 +58,7 @@ static status read_stem(const planned_run *r, hash *out, detail *err) {
 static status read_extent(const planned_run *r, extent *out, detail *err) {
   const json_t *given = json_object_get(r->parameters, "limit");
   out->threads = r->rules.threads;
+  out->is_alone = r->rules.workers > 0;
   for (size_t i = 0; i < LIMITS; i++) {
     const json_t *limit = json_object_get(given, limits[i]);
     out->limit[i] = limit ? json_integer_value(limit) : INT64_MAX;
@@ -65,7 +67,7 @@ static status read_extent(const planned_run *r, extent *out, detail *err) {
 }
 
 static int contains(const extent *larger, const extent *smaller) {
-  int whole = larger->threads >= smaller->threads;
+  int whole = larger->threads >= smaller->threads && !larger->is_alone && !smaller->is_alone;
   for (size_t i = 0; i < LIMITS; i++)
     whole &= larger->limit[i] >= smaller->limit[i];
   return whole && hash_equal(&larger->stem, &smaller->stem);

@@ -40,8 +40,8 @@ static void free_segment(void *self, segment_id s) {
   segment_free(engine_cache(self), s);
 }
 
-static int pages_for(void *self, segment_id s, int tokens) {
-  return segment_pages_for(engine_cache(self), s, tokens);
+static int page_keys(void *self) {
+  return cache_page_keys(engine_cache(self));
 }
 
 generator generator_of_engine(engine *e) {
@@ -56,5 +56,5 @@ generator generator_of_engine(engine *e) {
                      .splice = splice,
                      .tokens_in = tokens_in,
                      .free_segment = free_segment,
-                     .pages_for = pages_for};
+                     .page_keys = page_keys};
 }

@@ -24,7 +24,7 @@ typedef struct generator {
   MUST_CHECK status (*splice)(void *self, segment_id to, segment_id from, detail *err);
   int (*tokens_in)(void *self, segment_id s);
   void (*free_segment)(void *self, segment_id s);
-  int (*pages_for)(void *self, segment_id s, int tokens); /* that appending would take */
+  int (*page_keys)(void *self); /* tokens of a page that segments stand on */
 } generator;
 
 generator generator_of_engine(engine *e); /* borrows it */

@@ -37,10 +37,29 @@ static int pages_of_one(const engine_options *o) {
   return (o->positions + PAGE_KEYS - 1) / PAGE_KEYS + 1;
 }
 
-/* A thread of full length at least, unless the job gives less, and no more than all slots can use.
- */
-static int choose_pages(const plan *p, const model_config *c, const engine_options *o) {
-  int64_t a_thread = pages_of_one(o), all = a_thread * o->slots;
+/* What the largest sample of workers needs; all 0 where there are none. */
+typedef struct gang_needs {
+  int workers, pages;
+} gang_needs;
+
+static gang_needs gangs_of(planned_run *const *runs, size_t count) {
+  gang_needs most = {0};
+  for (size_t i = 0; i < count; i++) {
+    const runner_rules *r = &runs[i]->rules;
+    most.workers = larger(most.workers, r->workers);
+    most.pages = larger(most.pages, runner_reserve_pages(r, PAGE_KEYS));
+  }
+  return most;
+}
+
+/* A thread of full length at least, or a sample of workers, unless the job gives less, and no more
+   than all slots can use. */
+static int choose_pages(const plan *p, const model_config *c, const engine_options *o,
+                        const gang_needs *gangs) {
+  int64_t a_thread = larger(pages_of_one(o), gangs->pages),
+          all = (int64_t)pages_of_one(o) * o->slots;
+  if (gangs->workers && all < (int64_t)gangs->pages * (o->slots / gangs->workers))
+    all = (int64_t)gangs->pages * (o->slots / gangs->workers);
   int64_t given = p->job->engine.kv_memory_bytes;
   int64_t pages = (given ? given : half_of_memory()) / page_bytes(c, o);
   if (pages > all) pages = all;
@@ -48,16 +67,27 @@ static int choose_pages(const plan *p, const model_config *c, const engine_optio
   return pages < INT32_MAX ? (int)pages : INT32_MAX;
 }
 
-/* Of one sample those that may sample at once: as many children as there are slots. */
-static int threads_of(const runner_rules *r, int slots) {
-  return protocol_calls(r->protocol) ? slots : r->threads;
+/* As many samples of workers wait as have room to run, so that whoever ends makes place for one
+   that has been fed. Both stand on host memory when others need the pages. */
+static void make_room(const model_config *c, const gang_needs *gangs, engine_options *o) {
+  if (!gangs->workers) return;
+  int slots = o->slots / gangs->workers, pages = o->pages / gangs->pages;
+  int at_once = slots < pages ? slots : pages;
+  if (at_once < 1) at_once = 1;
+  o->segments = 2 * at_once * MODE_BLOCKS_MAX;
+  o->swap_bytes = (int64_t)2 * at_once * gangs->pages * page_bytes(c, o);
+}
+
+int model_engine_gangs(const engine_options *options) {
+  return options->segments / MODE_BLOCKS_MAX;
 }
 
 engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,
                                     size_t count, int threads, int alone) {
   const job_engine *given = &p->job->engine;
   const model_config *c = model_config_of(m->model);
-  int threads_of_one = 1, slots = given->slots ? given->slots : SLOTS;
+  int threads_of_one = 1;
+  gang_needs gangs = gangs_of(runs, count);
   engine_options o = job_engine_options(given);
   o.threads = threads < KERNELS_THREADS_MAX ? threads : KERNELS_THREADS_MAX;
   o.positions = FINGERPRINT_POSITIONS;
@@ -67,10 +97,13 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
     threads_of_one = larger(threads_of_one, threads_of(&runs[i]->rules, slots));
   }
   if (o.positions > c->context) o.positions = c->context;
-  o.slots = alone ? threads_of_one : slots;
-  o.rows = !alone && given->rows ? given->rows : o.slots + ROWS_FOR_PROMPTS;
+  o.slots = alone ? threads_of_one : given->slots ? given->slots : SLOTS;
+  o.rows = !alone && given->rows
+               ? given->rows
+               : larger(o.slots + ROWS_FOR_PROMPTS, gangs.workers * PROTOCOL_FEED_TOKENS);
   if (o.rows < o.slots) o.rows = o.slots;
-  o.pages = choose_pages(p, c, &o);
+  o.pages = choose_pages(p, c, &o, &gangs);
+  make_room(c, &gangs, &o);
   return o;
 }
 
@@ -121,9 +154,35 @@ static status check_run(store *s, const planned_run *r, const hash *here, detail
                r->first->name, r->determinism_class, hash_hex(&stored, there), hash_hex(here, now));
 }
 
-status model_engine_check(const job_model *m, const engine_options *o, detail *err) {
+static status check_rows(const gang_needs *gangs, const engine_options *o, detail *err) {
+  int rows = gangs->workers * PROTOCOL_FEED_TOKENS;
+  if (o->rows < rows) {
+    return fault(err, E_INPUT,
+                 "engine.rows is %d, and one forward of %d workers may take %d, %d of each: write "
+                 "rows: %d or more, or leave it out",
+                 o->rows, gangs->workers, rows, (int)PROTOCOL_FEED_TOKENS, rows);
+  }
+  if (o->slots >= gangs->workers) return OK;
+  return fault(err, E_INPUT,
+               "engine.slots is %d, and %d workers run together or not at all: write slots: %d or "
+               "more, or leave it out",
+               o->slots, gangs->workers, gangs->workers);
+}
+
+status model_engine_check(const job_model *m, planned_run *const *runs, size_t count,
+                          const engine_options *o, detail *err) {
+  gang_needs gangs = gangs_of(runs, count);
   int needed = pages_of_one(o);
-  if (o->pages >= needed) return OK;
+  status failed = check_rows(&gangs, o, err);
+  if (failed || (o->pages >= needed && o->pages >= gangs.pages)) return failed;
+  if (needed < gangs.pages) {
+    return fault(
+        err, E_INPUT,
+        "engine.kv_memory holds %d pages of %d tokens, and a sample of %d workers may need "
+        "%d: give it at least %lldKiB, or a lower limit.context",
+        o->pages, (int)PAGE_KEYS, gangs.workers, gangs.pages,
+        (long long)((gangs.pages * page_bytes(model_config_of(m->model), o) + 1023) / 1024));
+  }
   int64_t bytes = needed * page_bytes(model_config_of(m->model), o);
   return fault(
       err, E_INPUT,
@@ -135,7 +194,7 @@ status model_engine_check(const job_model *m, const engine_options *o, detail *e
 status model_engine_open(engine **out, store *s, const job_model *m, planned_run *const *runs,
                          size_t count, const engine_options *options, detail *err) {
   hash here;
-  status failed = model_engine_check(m, options, err);
+  status failed = model_engine_check(m, runs, count, options, err);
   if (!failed) failed = engine_open(out, m->model, m->tokenizer, options, err);
   if (failed) return failed;
   failed = fingerprint_of(*out, model_config_of(m->model), &here, err);

@@ -15,9 +15,12 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
 MUST_CHECK status model_engine_settings(const plan *p, int threads, text *out, detail *err);
 
 /* What can be refused before an engine is opened: E_INPUT where the job's memory holds no thread of
-   full length. Pure. */
-MUST_CHECK status model_engine_check(const job_model *m, const engine_options *options,
-                                     detail *err);
+   full length, or its steps no forward of a run's workers. Pure. */
+MUST_CHECK status model_engine_check(const job_model *m, planned_run *const *runs, size_t count,
+                                     const engine_options *options, detail *err);
+
+/* How many samples with workers may be in flight at a time. */
+int model_engine_gangs(const engine_options *options);
 
 /* Errors of model_engine_check and engine_open; E_INPUT where a run's samples were made by an
    engine of another fingerprint. Gives runs that have none its own where the store can be written

@@ -252,7 +252,7 @@ status run_check(const plan *p, int threads, detail *err) {
     const job_model *m = p->models[i];
     size_t count = plan_left(p, m, runs);
     engine_options options = model_engine_options(p, m, runs, count, threads, 0);
-    if (count) failed = model_engine_check(m, &options, err);
+    if (count) failed = model_engine_check(m, runs, count, &options, err);
   }
   memory_free(runs);
   return failed;

@@ -25,9 +25,12 @@ typedef struct model_run {
   runner *runner;
   feeder *feeder;
   derivation *families;
-  arena *memory; /* of the sample that is recorded */
-  int wanted;    /* threads to have in the engine */
-  int is_fed;    /* nothing is left to admit */
+  arena *memory;      /* of the sample that is recorded */
+  int wanted;         /* threads to have in the engine */
+  int gangs;          /* samples with workers to have in it */
+  planned_run *waits; /* whose next sample has workers for whom there is no place; NULL: none */
+  store_item waiting; /* that sample */
+  int is_fed;         /* nothing is left to admit */
   load_window load;
   run_totals *spent;
 } model_run;
@@ -56,16 +59,32 @@ static status add(model_run *m, const planned_run *r, const runner_task *task, i
   return failed;
 }
 
+/* The next sample, which may have waited for its place; *run NULL: there is none, or no place yet.
+ */
+static status next_sample(model_run *m, planned_run **run, store_item *item, detail *err) {
+  status failed = OK;
+  *run = m->waits;
+  *item = m->waiting;
+  if (!*run) {
+    failed = feeder_next(m->feeder, run, item, err);
+    m->is_fed = !failed && !*run;
+  }
+  m->waits = NULL;
+  if (failed || !*run || !(*run)->rules.workers || runner_gangs(m->runner) < m->gangs)
+    return failed;
+  m->waits = *run;
+  m->waiting = *item;
+  *run = NULL;
+  return OK;
+}
+
 static status admit(model_run *m, detail *err) {
   status failed = OK;
   while (!failed && !m->is_fed && runner_sampling(m->runner) < m->wanted) {
     planned_run *r;
     store_item item;
-    failed = feeder_next(m->feeder, &r, &item, err);
-    if (failed || !r) {
-      m->is_fed = !failed;
-      break;
-    }
+    failed = next_sample(m, &r, &item, err);
+    if (failed || !r) break;
     if (derivation_awaits(m->families, r, item.task.id, item.repeat)) continue;
     runner_task task = {.question = item.task.question,
                         .target = item.task.target,
@@ -222,6 +241,7 @@ status run_model(const night *n, const job_model *of, planned_run *const *runs, 
   int64_t before = clock_monotonic_ns();
   engine_options options = model_engine_options(n->plan, of, runs, count, n->options->threads, 0);
   m.wanted = WAITING_A_SLOT * options.slots;
+  m.gangs = model_engine_gangs(&options);
   status failed = arena_open(&m.memory, RECORD_BYTES_MAX, err);
   if (!failed) failed = feeder_open(&m.feeder, n->store, runs, count, err);
   if (!failed) failed = derivation_open(&m.families, n->store, runs, count, err);

@@ -161,6 +161,7 @@ static void take_off(runner *r, runner_sample *s) {
   s->steps_before = r->steps;
   s->in_flight_before = r->in_flight_sum;
   r->in_flight++;
+  r->gangs += s->gang != NULL;
 }
 
 static void land(runner *r, runner_sample *s) {
@@ -179,6 +180,7 @@ static void land(runner *r, runner_sample *s) {
   if (!r->ended) r->ended = s;
   r->ended_last = s;
   r->in_flight--;
+  r->gangs -= s->gang != NULL;
   r->under_way -= s->taken;
 }
 
@@ -260,6 +262,10 @@ int64_t runner_dropped(const runner *r) {
 
 int runner_in_flight(const runner *r) {
   return r->in_flight;
+}
+
+int runner_gangs(const runner *r) {
+  return r->gangs;
 }
 
 int runner_sampling(const runner *r) {

@@ -42,7 +42,7 @@ typedef struct runner_rules {
   float temperature, top_p, min_p;
   int top_k;
   int threads;                         /* that a sample of the mode begins with */
-  int workers;                         /* of them that read each other; 0: none */
+  int workers, see_all;                /* of them that read each other; 0: none */
   int64_t tokens_total, tokens_thread; /* limits; 0: none */
   int64_t forwards;                    /* the same, of a thread's steps without its finisher's */
   int64_t context; /* tokens of the longest thread, a finisher's apart: declared, or what the model
@@ -58,6 +58,9 @@ enum { RUNNER_FINISHER_FED_MAX = 256 }; /* tokens that a finisher may feed */
 MUST_CHECK status runner_rules_open(runner_rules *out, const mode *m, const json_t *parameters,
                                     const job_model *of, detail *err);
 void runner_rules_close(runner_rules *r); /* a zeroed one is a no-op */
+/* Pages that are kept for a sample's workers; 0: it has none. Twice as much host memory lets any
+   number of such samples wait. */
+int runner_reserve_pages(const runner_rules *r, int page_keys);
 
 /* ---- a sample as it was made ----------------------------------------------------------------- */
 
@@ -163,6 +166,7 @@ void runner_close(runner *r); /* and all samples that were not taken; NULL is a 
 /* Begins a sample. E_MEMORY; a task that cannot be put is a failed sample, not an error. */
 MUST_CHECK status runner_add(runner *r, const runner_task *task, detail *err);
 int runner_in_flight(const runner *r);     /* samples that were added and have not ended */
+int runner_gangs(const runner *r);         /* of them, those with workers */
 int runner_sampling(const runner *r);      /* threads of them that are in the generator */
 int64_t runner_under_way(const runner *r); /* tokens that they have sampled, kept or not */
 /* Runs one step of the generator and hands on what came of it. Errors of engine_step, after which

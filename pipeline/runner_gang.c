@@ -318,21 +318,6 @@ static thread_more next_of(const runner_sample *s, int member, view_entry *view)
                        .entries = put_view(s, member, view)};
 }
 
-/* The most tokens that stand in all blocks together: a view that shows them all is no longer than
-   a context. While a step is moved it stands twice. */
-static int reserve_of(const runner_sample *s) {
-  const gang *g = s->gang;
-  const runner_rules *r = s->task.rules;
-  const generator *of = &s->runner->generator;
-  int shows_all = 1;
-  for (int i = 0; i < g->count; i++)
-    shows_all &= g->members[i].view_count == g->block_count;
-  int64_t tokens = shows_all ? r->context : r->context * g->count;
-  if (r->tokens_total && r->tokens_total < tokens) tokens = r->tokens_total;
-  int pages = of->pages_for(of->self, block_of(s->gang, 0)->segment, (int)tokens);
-  return 2 * pages + g->block_count;
-}
-
 static status submit_gang(runner_sample *s, detail *err) {
   thread_request requests[MODE_WORKERS_MAX];
   view_entry views[MODE_WORKERS_MAX][MODE_BLOCKS_MAX];
@@ -348,9 +333,10 @@ static status submit_gang(runner_sample *s, detail *err) {
     requests[i].view = next.view;
     requests[i].entries = next.entries;
   }
+  int reserve = runner_reserve_pages(s->task.rules, of->page_keys(of->self));
   gang_request request = {.members = requests,
                           .count = g->count,
-                          .reserve_pages = reserve_of(s),
+                          .reserve_pages = reserve,
                           .feed_tokens = PROTOCOL_FEED_TOKENS};
   status failed = of->submit_gang(of->self, &request, ids, err);
   g->state = GANG_RUNS;

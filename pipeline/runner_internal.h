@@ -127,7 +127,7 @@ typedef struct runner_link {
 struct runner {
   generator generator;
   runner_sample *flying, *ended, *ended_last; /* ended: in order */
-  int in_flight, sampling;
+  int in_flight, gangs, sampling;
   int64_t under_way;
   int is_down;        /* a step of the generator failed: no call of it may follow */
   runner_link *links; /* [link_count] */

@@ -92,10 +92,10 @@ static status read_suppressed(runner_rules *r, const job_model *of, detail *err)
 
 /* How many threads a sample begins with, and how many of them read each other. */
 static void read_threads(runner_rules *r) {
-  const char *layout = json_string_value(json_object_get(r->parameters, "layout"));
+  const mode_machine *machine = r->mode->machine;
   const char *key = json_path_get(r->parameters, "workers") ? "workers" : "n";
   r->threads = json_path_get(r->parameters, key) ? (int)integer_of(r->parameters, key) : 1;
-  r->workers = layout && strcmp(layout, "independent") != 0 ? r->threads : 0;
+  r->workers = machine->workers ? machine->workers(r->parameters, &r->see_all) : 0;
 }
 
 /* A finisher needs its place behind the longest context, so that it is there when it is needed. */
@@ -162,6 +162,15 @@ status runner_rules_open(runner_rules *out, const mode *m, const json_t *paramet
   if (!failed) failed = check_finisher(out, err);
   if (failed) runner_rules_close(out);
   return failed;
+}
+
+/* Where each sees every block all of them are no longer than a context. While a step is moved it
+   stands twice. */
+int runner_reserve_pages(const runner_rules *r, int page_keys) {
+  int64_t tokens = r->see_all ? r->context : r->context * r->workers;
+  if (r->tokens_total && r->tokens_total < tokens) tokens = r->tokens_total;
+  int64_t pages = 2 * ((tokens + page_keys - 1) / page_keys) + MODE_BLOCKS_MAX;
+  return !r->workers ? 0 : pages < INT32_MAX ? (int)pages : INT32_MAX;
 }
 
 void runner_rules_close(runner_rules *r) {

@@ -73,6 +73,13 @@ static int asks_for_order(const json_t *parameters) {
   return 1;
 }
 
+static int workers_of(const json_t *parameters, int *see_all) {
+  layout own = (layout)choice_of(parameters, "layout", layouts);
+  *see_all = own != INTERLEAVED;
+  if (own == INDEPENDENT) return 0;
+  return (int)json_integer_value(json_object_get(parameters, "workers"));
+}
+
 /* ---- a sample -------------------------------------------------------------------------------- */
 
 typedef enum until { UNTIL_ANSWER, UNTIL_END, UNTIL_ALL } until;
@@ -421,7 +428,8 @@ static status hogwild_on(void *state, const mode_event *e, const mode_output *ou
 static const mode_machine machine = {.open = hogwild_open,
                                      .close = hogwild_close,
                                      .on = hogwild_on,
-                                     .asks_for_order = asks_for_order};
+                                     .asks_for_order = asks_for_order,
+                                     .workers = workers_of};
 
 const mode hogwild_mode = {.name = "hogwild",
                            .rules = "hogwild-1",

@@ -1,0 +1,179 @@
+/* A job whose workers read each other: in every layout, alone and among plain threads, on engines
+   that hold many samples of it or one, in one night or after kills. All stores are the same. */
+#include "tests/support/program.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { QUESTIONS = 6, WORKERS_MOST = 3 }; /* samples: 6 * (3 * 4 + 1) */
+
+static const char *folder, *tasks;
+
+static void prepare(void) {
+  const char *lines = support_path("questions.jsonl");
+  FILE *file = fopen(lines, "w");
+  ck_assert_ptr_nonnull(file);
+  for (int i = 0; i < QUESTIONS; i++) {
+    (void)fprintf(file,
+                  "{\"id\": \"q%d\", \"question\": \"Which digit is %d?\", \"answer\": \"%d\"}\n",
+                  i, i, i);
+  }
+  ck_assert_int_eq(fclose(file), 0);
+  folder = program_make_model("tiny");
+  tasks = lines;
+}
+
+static const char *new_store(const char *name) {
+  const char *db = support_path(name);
+  ck_ended(nightjar("tasks", "import", tasks, "--name", "q", "--db", db), 0);
+  return db;
+}
+
+static const char *write_job(const char *name, const char *engine) {
+  static const char job[] =
+      "name: w\ntasks: q\nmodels: %s\nsampling: {temperature: 1}\nseed: 3\nchecker: exact\n%s"
+      "conditions:\n"
+      "  - {name: read, mode: hogwild, workers: [1, 2, %d], protocol: generic-hogwild,\n"
+      "     layout: [combined, interleaved, contiguous, independent],\n"
+      "     prompt: \"Q: {question}\\nA:\", answer: '([0-9])x', names: [A, B, C],\n"
+      "     step: {separator: e, rule: separator, prefix: \"{worker}{step}:\", opening: go,\n"
+      "            greeting: yo}, redundancy: {tokens: 60, text: \"same?\"},\n"
+      "     limit: {forwards: 30, context: 600}, finisher: {text: \"\\nSo \", tokens: 8}}\n"
+      "  - {name: vote, mode: vote, n: %d, protocol: generic, prompt: \"Q: {question}\\nA:\",\n"
+      "     answer: '([0-9])x', limit: {tokens_thread: 30}}\n";
+  const char *path = support_path(name);
+  char yaml[4096];
+  ck_assert_int_lt(snprintf(yaml, sizeof yaml, job, folder, engine, WORKERS_MOST, WORKERS_MOST),
+                   (int)sizeof yaml);
+  support_write(path, yaml);
+  return path;
+}
+
+static void is(const char *db, const char *sql, const char *wanted) {
+  const char *found = program_sqlite(db, sql);
+  ck_assert_msg(!strcmp(found, wanted), "%s:\n%s\nand not\n%s", sql, found, wanted);
+}
+
+/* ---- what a store says ----------------------------------------------------------------------- */
+
+/* Workers are in step: nobody is ahead of the forwards, who ended last is there, and a limit of
+   forwards is no more than that and the finisher. */
+static void check_counts(const char *db) {
+  is(db, "SELECT count(*), sum(status = 'failed') FROM sample", "78|0");
+  is(db,
+     "SELECT count(*) FROM thread h JOIN samples s ON s.id = h.sample WHERE s.mode = 'hogwild' AND "
+     "h.role = 'worker' AND (h.tokens_generated > 30 OR h.logical_end <> h.tokens_generated)",
+     "0");
+  is(db,
+     "SELECT count(*) FROM samples s WHERE mode = 'hogwild' AND seq_forwards <> (SELECT "
+     "max(logical_end) FROM thread h WHERE h.sample = s.id)",
+     "0");
+  is(db, "SELECT DISTINCT limit_met FROM samples WHERE mode = 'hogwild' AND status = 'capped'",
+     "forwards");
+  is(db, "SELECT count(*) FROM thread WHERE worker <> ordinal", "0");
+  /* Steps are done where layouts have them, and nowhere else. */
+  ck_assert_int_gt(program_count(db, "SELECT count(*) FROM trace, json_each(layout) WHERE "
+                                     "json_extract(value, '$[0]') = 'commit'"),
+                   100);
+  is(db,
+     "SELECT count(*) FROM trace x JOIN samples s ON s.id = x.sample, json_each(x.layout) WHERE "
+     "json_extract(value, '$[0]') = 'commit' AND (s.condition LIKE '%contiguous%' OR s.condition "
+     "LIKE '%independent%' OR s.mode = 'vote')",
+     "0");
+}
+
+/* Who sees nobody is a voter, bit for bit. */
+static void check_control(const char *db) {
+  is(db,
+     "SELECT count(*), sum(h.bits_hash = k.bits_hash), sum(h.tokens_prompt = k.tokens_prompt) "
+     "FROM thread h JOIN samples v ON v.id = h.sample AND h.role = 'worker' AND v.condition = "
+     "'read workers=3 layout=independent' JOIN samples u ON u.condition = 'vote' AND u.task = "
+     "v.task JOIN thread k ON k.sample = u.id AND k.ordinal = h.ordinal",
+     "18|18|18");
+}
+
+START_TEST(workers_are_stored) {
+  prepare();
+  const char *db = new_store("a.db"), *job = write_job("job.yaml", "");
+  ck_ended(nightjar("run", job, "--db", db), 0);
+  check_counts(db);
+  check_control(db);
+  ck_ended(nightjar("verify", "--db", db, "--samples", "30"), 0);
+}
+END_TEST
+
+/* ---- schedules ------------------------------------------------------------------------------- */
+
+/* One sample of workers at a time, then several; what was in flight at a kill begins again. */
+START_TEST(no_schedule_changes_them) {
+  static const char *const engines[] = {"engine: {slots: 3, rows: 192, kv_memory: 8MiB}\n",
+                                        "engine: {slots: 9, rows: 300}\n"};
+  prepare();
+  const char *db = new_store("a.db"), *job = write_job("job.yaml", "");
+  ck_ended(nightjar("run", job, "--db", db), 0);
+  hash wanted = program_promised(db);
+  for (int i = 0; i < 2; i++) {
+    const char *other = new_store(i ? "c.db" : "b.db");
+    const char *tight = write_job(i ? "c.yaml" : "b.yaml", engines[i]);
+    ck_ended(nightjar("run", tight, "--db", other), 0);
+    hash found = program_promised(other);
+    ck_assert_msg(hash_equal(&wanted, &found), "%s", engines[i]);
+  }
+}
+END_TEST
+
+START_TEST(kills_change_nothing) {
+  enum { KILLS = 3 };
+  prepare();
+  const char *db = new_store("a.db"), *job = write_job("job.yaml", ""), *cut = new_store("k.db");
+  ck_ended(nightjar("run", job, "--db", db), 0);
+  int64_t stored = 0;
+  for (int i = 0; i < KILLS; i++) {
+    int64_t before = stored;
+    pid_t child = program_start((const char *const[]){"run", job, "--db", cut, NULL});
+    for (int tries = 0; tries < 3000 && stored < before + 8; tries++) {
+      struct timespec wait = {.tv_nsec = 5000000};
+      (void)nanosleep(&wait, NULL);
+      stored = program_count(cut, "SELECT count(*) FROM sample");
+    }
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    int code = program_wait(child);
+    ck_assert_msg(code == -SIGKILL || code == 0, "it ended with %d", code);
+  }
+  ck_assert_int_gt(stored, 0);
+  ck_ended(nightjar("run", job, "--db", cut), 0);
+  hash wanted = program_promised(db), found = program_promised(cut);
+  ck_assert(hash_equal(&wanted, &found));
+}
+END_TEST
+
+/* ---- refused --------------------------------------------------------------------------------- */
+
+static void refuses(const char *name, const char *engine, const char *piece) {
+  const char *job = write_job(name, engine);
+  const char *db = new_store("r.db");
+  outcome ran = nightjar("run", job, "--db", db);
+  ck_assert_int_eq(ran.code, 3);
+  ck_holds(ran.err, piece);
+}
+
+START_TEST(engines_that_hold_no_sample) {
+  prepare();
+  refuses("rows.yaml", "engine: {rows: 190}\n",
+          "engine.rows is 190, and one forward of 3 workers may take 192, 64 of each");
+}
+END_TEST
+
+int main(void) {
+  json_install();
+  Suite *suite = suite_create("workers");
+  TCase *all = tcase_create("workers");
+  tcase_add_test(all, workers_are_stored);
+  tcase_add_test(all, no_schedule_changes_them);
+  tcase_add_test(all, kills_change_nothing);
+  tcase_add_test(all, engines_that_hold_no_sample);
+  suite_add_tcase(suite, all);
+  return support_run(suite);
+}
