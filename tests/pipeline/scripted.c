@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_MAX = 256, THREADS_MAX = 1024, PATHS_MAX = 64 };
+enum { KEYS_MAX = 256, THREADS_MAX = 1024, PATHS_MAX = 64, SEGMENTS_MAX = 512, VIEW_MAX = 32 };
 
 typedef struct place {
   random_key key;
@@ -19,6 +19,11 @@ typedef struct active {
   size_t at;
   int64_t left, written;
   char *stops[8]; /* NULL-terminated copies */
+  int gang;       /* 0: of none */
+  view_entry view[VIEW_MAX];
+  int entries;            /* 0: it has no view */
+  int64_t waiting, feeds; /* of one with a view: tokens to be put in, most of them by a forward */
+  int has_ended;
   char seen[1 << 14];
   size_t seen_bytes;
 } active;
@@ -34,6 +39,9 @@ struct scripted {
   char bytes[THREADS_MAX][2];
   thread_id last;
   int64_t sampled;
+  int gangs;
+  int64_t segments[SEGMENTS_MAX]; /* by id less one: tokens; -1: it is gone */
+  int segment_count;
   int is_shuffled;
   random_stream draws;
 };
@@ -74,6 +82,8 @@ scripted *scripted_open(const script_line *lines, int count, uint64_t seed) {
 void scripted_close(scripted *s) {
   for (int i = 0; i < s->thread_count; i++)
     ck_assert_ptr_null(s->threads[i]); /* nothing is left in the generator */
+  for (int i = 0; i < s->segment_count; i++)
+    ck_assert_int_eq(s->segments[i], -1);
   free(s->places);
   free(s);
 }
@@ -102,14 +112,27 @@ static void drop(scripted *s, int i) {
   s->threads[i] = NULL;
 }
 
-static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {
-  scripted *s = self;
-  const char *words = NULL;
-  (void)err;
+static void look_at(active *t, const view_entry *view, int entries) {
+  ck_assert_int_le(entries, VIEW_MAX);
+  t->entries = entries;
+  for (int i = 0; i < entries; i++)
+    t->view[i] = view[i];
+}
+
+/* Those that feed what workers see have no place of their own. */
+static const char *words_of(const scripted *s, const thread_request *request) {
+  const char *words = request->view && request->entries == 1 ? "?" : NULL;
   for (int i = 0; i < s->place_count; i++) {
     if (!memcmp(&s->places[i].key, &request->key, sizeof request->key)) words = s->places[i].text;
   }
   ck_assert_msg(words != NULL, "a thread that no line is for");
+  return words;
+}
+
+static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {
+  scripted *s = self;
+  const char *words = words_of(s, request);
+  (void)err;
   ck_assert_int_gt(request->count, 0);
   ck_assert_int_gt(request->most_tokens, 0);
   ck_assert_uint_le(request->sampled_before, strlen(words));
@@ -122,6 +145,8 @@ static status submit(void *self, const thread_request *request, thread_id *out, 
   ck_assert_int_lt(request->stop_count, 8);
   for (int i = 0; i < request->stop_count; i++)
     t->stops[i] = strdup(request->stops[i]);
+  t->waiting = t->feeds = request->count;
+  if (request->view) look_at(t, request->view, request->entries);
   s->threads[s->thread_count++] = t;
   return OK;
 }
@@ -170,24 +195,158 @@ static void write_one(scripted *s, active *t, engine_event *ev, char byte[2]) {
   ev->stop_at = t->seen_bytes - strlen(t->stops[which]);
 }
 
+/* ---- workers that read each other ------------------------------------------------------------ */
+
+static status submit_gang(void *self, const gang_request *request, thread_id *ids, detail *err) {
+  scripted *s = self;
+  s->gangs++;
+  ck_assert_int_gt(request->reserve_pages, 0);
+  for (int i = 0; i < request->count; i++) {
+    ck_assert_int_eq(submit(s, &request->members[i], &ids[i], err), OK);
+    s->threads[s->thread_count - 1]->gang = s->gangs;
+    s->threads[s->thread_count - 1]->feeds = request->feed_tokens;
+  }
+  return OK;
+}
+
+static active *find_active(const scripted *s, thread_id id) {
+  for (int i = 0; i < s->thread_count; i++) {
+    if (s->threads[i] && s->threads[i]->id == id) return s->threads[i];
+  }
+  ck_abort_msg("no thread %d", (int)id);
+  return NULL;
+}
+
+static status go_on(void *self, thread_id id, const thread_more *more, detail *err) {
+  active *t = find_active(self, id);
+  (void)err;
+  ck_assert(t->has_ended && more->count > 0 && more->most_tokens > 0);
+  t->has_ended = 0;
+  t->waiting = more->count;
+  t->left = more->most_tokens;
+  t->seen_bytes = 0;
+  look_at(t, more->view, more->entries);
+  return OK;
+}
+
+static status look(void *self, thread_id id, const view_entry *view, int entries, detail *err) {
+  active *t = find_active(self, id);
+  (void)err;
+  ck_assert(!t->has_ended);
+  look_at(t, view, entries);
+  return OK;
+}
+
+static status make_segment(void *self, segment_id *out, detail *err) {
+  scripted *s = self;
+  (void)err;
+  ck_assert_int_lt(s->segment_count, SEGMENTS_MAX);
+  s->segments[s->segment_count++] = 0;
+  *out = (segment_id)s->segment_count;
+  return OK;
+}
+
+static int64_t *tokens_of(scripted *s, segment_id segment) {
+  ck_assert(segment > 0 && segment <= (segment_id)s->segment_count);
+  ck_assert_int_ge(s->segments[segment - 1], 0);
+  return &s->segments[segment - 1];
+}
+
+static status splice(void *self, segment_id to, segment_id from, detail *err) {
+  (void)err;
+  *tokens_of(self, to) += *tokens_of(self, from);
+  *tokens_of(self, from) = 0;
+  return OK;
+}
+
+static int tokens_in(void *self, segment_id segment) {
+  return (int)*tokens_of(self, segment);
+}
+
+static void free_segment(void *self, segment_id segment) {
+  *tokens_of(self, segment) = -1;
+}
+
+static int page_keys(void *self) {
+  (void)self;
+  return 16;
+}
+
+/* A view's segments stand one behind another, as long as they are with what is put in now. */
+static void check_view(scripted *s, const active *t) {
+  int64_t position = 0;
+  for (int i = 0; i < t->entries; i++) {
+    ck_assert_int_eq(t->view[i].visible, -1);
+    ck_assert_int_eq(t->view[i].position, position);
+    position += *tokens_of(s, t->view[i].segment);
+  }
+}
+
+/* Puts in what waits; whether a token is sampled then. */
+static int put_in(scripted *s, active *t) {
+  int64_t now = t->waiting < t->feeds ? t->waiting : t->feeds;
+  *tokens_of(s, t->view[t->entries - 1].segment) += now;
+  t->waiting -= now;
+  return t->waiting == 0;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static void sample(scripted *s, int i, int *count) {
+  active *t = s->threads[i];
+  engine_event *ev = &s->events[*count];
+  write_one(s, t, ev, s->bytes[*count]);
+  (*count)++;
+  t->waiting = 1;
+  t->has_ended = ev->end != ENGINE_GOES_ON;
+  if (t->has_ended && !t->entries) drop(s, i);
+}
+
+/* All members from the first on. */
+static void step_gang(scripted *s, int first, int *count) {
+  int samples[VIEW_MAX] = {0}, gang = s->threads[first]->gang;
+  for (int pass = 0; pass < 3; pass++) {
+    for (int i = first, k = 0; i < s->thread_count && k < VIEW_MAX; i++) {
+      active *t = s->threads[i];
+      if (!t || t->gang != gang) continue;
+      if (!t->has_ended && pass == 0) samples[k] = put_in(s, t);
+      if (!t->has_ended && pass == 1) check_view(s, t);
+      if (!t->has_ended && pass == 2 && samples[k]) sample(s, i, count);
+      k++;
+    }
+  }
+}
+
 static status step(void *self, const engine_event **events, int *count, detail *err) {
   scripted *s = self;
   (void)err;
   *events = s->events;
   *count = 0;
-  for (int i = 0; i < s->thread_count; i++) {
+  for (int i = 0, gang = 0; i < s->thread_count; i++) {
     active *t = s->threads[i];
-    if (!t || (s->is_shuffled && random_below(&s->draws, 3) == 0)) continue;
-    engine_event *ev = &s->events[*count];
-    write_one(s, t, ev, s->bytes[*count]);
-    (*count)++;
-    if (ev->end != ENGINE_GOES_ON) drop(s, i);
+    if (!t || (t->gang && t->gang == gang)) continue;
+    gang = t->gang; /* members stand side by side */
+    if (s->is_shuffled && random_below(&s->draws, 3) == 0) continue;
+    if (gang) step_gang(s, i, count);
+    if (gang || t->has_ended || (t->entries && !put_in(s, t))) continue;
+    sample(s, i, count);
   }
   return OK;
 }
 
 generator scripted_generator(scripted *s) {
-  return (generator){.self = s, .submit = submit, .release = release, .step = step};
+  return (generator){.self = s,
+                     .submit = submit,
+                     .release = release,
+                     .step = step,
+                     .submit_gang = submit_gang,
+                     .go_on = go_on,
+                     .look = look,
+                     .make_segment = make_segment,
+                     .splice = splice,
+                     .tokens_in = tokens_in,
+                     .free_segment = free_segment,
+                     .page_keys = page_keys};
 }
 
 tokenizer *scripted_tokenizer(void) {
@@ -240,10 +399,12 @@ void scripted_rules(runner_rules *out, const char *mode_name, const char *parame
                      .top_p = 1,
                      .tokens_total = json_integer_value(json_object_get(limit, "tokens_total")),
                      .tokens_thread = json_integer_value(json_object_get(limit, "tokens_thread")),
+                     .forwards = json_integer_value(json_object_get(limit, "forwards")),
                      .context = declared ? declared : context};
   ck_ok(protocol_open(&out->protocol, p, &err));
   ck_ok(encoder_open(&out->encoder, out->tokenizer, &err));
   out->positions = (int)out->context;
+  if (m->machine->workers) out->workers = m->machine->workers(p, &out->see_all);
   if (!protocol_has_finisher(out->protocol)) return;
   out->finisher_tokens = protocol_finisher_tokens(out->protocol);
   out->positions += out->finisher_tokens + RUNNER_FINISHER_FED_MAX;
@@ -355,6 +516,12 @@ static void same_tree(const runner_thread *a, const runner_thread *b) {
   ck_assert_int_eq(a->twin, b->twin);
   same_text(a->why, b->why);
   ck_assert_int_eq(a->is_stopped, b->is_stopped);
+  ck_assert_int_eq(a->worker, b->worker);
+  ck_assert_int_eq(a->commit_count, b->commit_count);
+  for (int i = 0; i < a->commit_count; i++) {
+    ck_assert_uint_eq(a->commits[i].token, b->commits[i].token);
+    ck_assert_int_eq(a->commits[i].step, b->commits[i].step);
+  }
   ck_assert_int_eq(a->spawned_at, b->spawned_at);
   ck_assert_int_eq(a->joined_at, b->joined_at);
   ck_assert_int_eq(a->start, b->start);

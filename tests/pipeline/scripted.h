@@ -4,7 +4,9 @@
 
    Tokens are bytes: the tokenizer has 256 of them, a begin (SCRIPTED_BEGIN) and an end. The
    log-probability of a thread's n-th sampled token is -n / 1024, the filtered one -n / 2048.
-   Everything fails the calling test where it cannot do its work. */
+   Workers that read each other see what no script says, so it checks what they look at: that their
+   views stand as one text when a forward runs. Everything fails the calling test where it cannot do
+   its work. */
 #ifndef TESTS_SCRIPTED_H
 #define TESTS_SCRIPTED_H
 

@@ -1,0 +1,343 @@
+/* Workers that read each other on the runner, over texts that the test wrote: every count by hand,
+   limits against what a sample without them is, and the same sample whatever the schedule. */
+#include "base/memory.h"
+#include "tests/pipeline/scripted.h"
+#include "tests/support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A token is a byte. The prompt is a begin token, "q" and "P:". */
+#define WORDS                                                                                      \
+  "\"protocol\":\"generic-hogwild\",\"prompt\":\"{question}\",\"answer\":\"=(.)\","                \
+  "\"header\":{\"past\":\"P:\",\"others\":\"[o]\",\"own\":\"[w]\",\"split\":\"[s]\","              \
+  "\"workspace\":\"#{worker}:\"},\"step\":{\"separator\":\".\",\"rule\":\"separator\","            \
+  "\"prefix\":\"{worker}{step}:\",\"opening\":\"+\",\"greeting\":\"-\",\"cut\":\"<>\"}"
+#define ABC           ",\"names\":[\"A\",\"B\",\"C\"]"
+#define CHECK(tokens) ",\"redundancy\":{\"text\":\"?\",\"tokens\":" tokens "}"
+#define NEVER         CHECK("100000")
+enum { CONTEXT = 2000 };
+
+typedef struct story {
+  runner_rules rules;
+  const script_line *lines;
+  int count;
+} story;
+
+static story open_named(const char *names, const char *more, const script_line *lines, int count) {
+  char words[2048];
+  story s = {.lines = lines, .count = count};
+  ck_assert_int_lt(snprintf(words, sizeof words, "{" WORDS "%s%s}", names, more),
+                   (int)sizeof words);
+  scripted_rules(&s.rules, "hogwild", words, CONTEXT);
+  return s;
+}
+
+static story open_story(const char *more, const script_line *lines, int count) {
+  return open_named(ABC, more, lines, count);
+}
+
+/* The same under many schedules. */
+static runner_sample *run_story(const story *s) {
+  runner_sample *out = scripted_run(&s->rules, "q", "\"\"", s->lines, s->count, 0);
+  detail why = {0};
+  ck_assert_msg(runner_sample_state(out, &why) == OK, "%s", why.text);
+  for (uint64_t seed = 1; seed < 12; seed++) {
+    runner_sample *other = scripted_run(&s->rules, "q", "\"\"", s->lines, s->count, seed);
+    scripted_same(out, other);
+    runner_sample_free(other);
+  }
+  return out;
+}
+
+static void close_story(story *s, runner_sample *of) {
+  runner_sample_free(of);
+  scripted_rules_close(&s->rules);
+}
+
+static const runner_thread *thread_of(const runner_sample *s, int i) {
+  int count;
+  const runner_thread *threads = runner_sample_threads(s, &count);
+  ck_assert_int_lt(i, count);
+  return &threads[i];
+}
+
+static void says(const runner_sample *s, int thread, const char *wanted) {
+  ck_assert_str_eq(text_string(&thread_of(s, thread)->text), wanted);
+}
+
+static void check_span(const runner_thread *t, int at, runner_span_kind kind, size_t start,
+                       size_t count, int64_t step) {
+  ck_assert_int_lt(at, t->span_count);
+  ck_assert_int_eq(t->spans[at].kind, kind);
+  ck_assert_uint_eq(t->spans[at].start, start);
+  ck_assert_uint_eq(t->spans[at].count, count);
+  ck_assert_int_eq(t->spans[at].step, step);
+}
+
+/* ---- by hand --------------------------------------------------------------------------------- */
+
+/* Both end a step at the third forward. What is put in: 4, 1, 1, then 4 (the separator and three of
+   the next step), 1, 1. Views are 18, 20, 22 long; 30, 32, 34 behind the commits, when what is done
+   is 4 + 6 + 6. Attended to: 10 + 6 + 6 by what all see; 14 * 4 + 10, 20, 22, 26 * 4 + 10, 32, 34.
+ */
+START_TEST(commits_at_once) {
+  static const script_line lines[] = {{"0", "ab.cd|"}, {"1", "xy.zw|"}};
+  story s = open_story(",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
+  runner_sample *of = run_story(&s);
+  says(of, 0, "qP:[o][w]A1:+ab.A2:cd");
+  says(of, 1, "qP:[o][w]B1:-xy.B2:zw");
+  for (int w = 0; w < 2; w++) {
+    const runner_thread *t = thread_of(of, w);
+    ck_assert_int_eq(t->worker, w);
+    ck_assert_int_eq(t->span_count, 7);
+    check_span(t, 0, THREAD_PROMPT, 0, 4, 0);
+    check_span(t, 1, THREAD_FED, 4, 3, 0);
+    check_span(t, 2, THREAD_FED, 7, 3, 0);
+    check_span(t, 3, THREAD_FED, 10, 4, 0);
+    check_span(t, 4, THREAD_GENERATED, 14, 3, 1);
+    check_span(t, 5, THREAD_FED, 17, 3, 3);
+    check_span(t, 6, THREAD_GENERATED, 20, 3, 4);
+    ck_assert_int_eq(t->commit_count, 1);
+    ck_assert_uint_eq(t->commits[0].token, 16);
+    ck_assert_int_eq(t->commits[0].step, 3);
+    ck_assert_int_eq(t->finish, 6);
+    ck_assert_int_eq(t->rows, 22);
+    ck_assert_int_eq(t->keys, 310);
+    ck_assert_int_eq(t->view_most, 35);
+  }
+  runner_costs c = scripted_costs(of);
+  ck_assert_int_eq(c.tokens_prompt, 8);
+  ck_assert_int_eq(c.tokens_generated, 12);
+  ck_assert_int_eq(c.tokens_injected, 26);
+  ck_assert_int_eq(c.tokens_total, 46);
+  ck_assert_int_eq(c.forwards, 6);
+  ck_assert_int_eq(c.critical_path, 6);
+  ck_assert_int_eq(c.context_peak, 35);
+  ck_assert_int_eq(c.longest_sequence, 35);
+  ck_assert_int_eq(c.wait_steps, 0);
+  ck_assert_int_eq(c.kv_token_steps, 620);
+  close_story(&s, of);
+}
+END_TEST
+
+/* It says no more, and is seen as it is: of the other's view at the end 12 are done, 6 are what the
+   first left, 5 its own, 6 headers. */
+START_TEST(one_ends_early) {
+  static const script_line lines[] = {{"0", "ab|"}, {"1", "xyzw.v|"}};
+  story s = open_story(",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
+  runner_sample *of = run_story(&s);
+  ck_assert_int_eq(thread_of(of, 0)->finish, 3);
+  ck_assert_int_eq(thread_of(of, 1)->finish, 7);
+  ck_assert_int_eq(thread_of(of, 1)->view_most, 30);
+  runner_costs c = scripted_costs(of);
+  ck_assert_int_eq(c.forwards, 7);
+  ck_assert_int_eq(c.wait_steps, 4);
+  ck_assert_int_eq(runner_sample_winner(of), -1);
+  close_story(&s, of);
+}
+END_TEST
+
+/* The first has begun another step at the forward at which the second ends all: that never was. */
+START_TEST(all_are_stopped) {
+  static const script_line lines[] = {{"0", "a.bcd"}, {"1", "x|"}, {"2", "=7yz"}};
+  story s = open_story(",\"workers\":3,\"until\":\"end\"" NEVER, lines, 3);
+  runner_sample *of = run_story(&s);
+  says(of, 0, "qP:[o][w]A1:+a.");
+  says(of, 2, "qP:[o][w]C1:-=7");
+  ck_assert_int_eq(thread_of(of, 0)->commit_count, 1);
+  for (int w = 0; w < 3; w++) {
+    ck_assert_int_eq(thread_of(of, w)->generated, 2);
+    ck_assert_int_eq(thread_of(of, w)->is_stopped, w != 1);
+    ck_assert_int_eq(thread_of(of, w)->finish, 2);
+  }
+  ck_assert_int_eq(runner_sample_winner(of), 2);
+  ck_assert_str_eq(thread_of(of, 2)->answer, "7");
+  close_story(&s, of);
+}
+END_TEST
+
+/* 8 tokens are put in by the first forward, 2 by each of the next two. The check is due behind more
+   than 11, so at the third forward, where the second worker is in the middle of a step: the first
+   begins one then. The second is not asked at the fourth: only so many were put in since. */
+START_TEST(check_is_due) {
+  static const script_line lines[] = {{"0", "ab.c|"}, {"1", "wxy.z|"}};
+  story s = open_story(",\"workers\":2,\"until\":\"all\"" CHECK("11"), lines, 2);
+  runner_sample *of = run_story(&s);
+  says(of, 0, "qP:[o][w]A1:+ab.A2:?c");
+  says(of, 1, "qP:[o][w]B1:-wxy.B2:z");
+  close_story(&s, of);
+  s = open_story(",\"workers\":2,\"until\":\"all\"" CHECK("12"), lines, 2);
+  of = run_story(&s);
+  says(of, 0, "qP:[o][w]A1:+ab.A2:c");
+  says(of, 1, "qP:[o][w]B1:-wxy.B2:?z");
+  close_story(&s, of);
+}
+END_TEST
+
+/* What is longer than a forward takes puts in takes several, in which the other writes. */
+START_TEST(long_feeds) {
+  static const script_line lines[] = {{"0", "a|"}, {"1", "wxyz|"}};
+  char names[256];
+  (void)snprintf(names, sizeof names, ",\"names\":[\"%0140d\",\"B\"]", 0);
+  story s = open_named(names, ",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
+  runner_sample *of = run_story(&s);
+  const runner_thread *t = thread_of(of, 0);
+  check_span(t, 3, THREAD_FED, 10, 143, 0);
+  check_span(t, 4, THREAD_GENERATED, 153, 2, 3);
+  ck_assert_int_eq(t->finish, 4);
+  ck_assert_int_eq(thread_of(of, 1)->finish, 5);
+  ck_assert_int_eq(scripted_costs(of).forwards, 5);
+  close_story(&s, of);
+}
+END_TEST
+
+/* Nobody has the answer: a thread of its own reads all of it once more, and stops at no separator.
+ */
+START_TEST(finisher_asks) {
+  static const script_line lines[] = {{"0", "a.bcdefg"}, {"1", "xyzuvwst"}, {"2", "b.=4|"}};
+  story s = open_story(",\"workers\":2,\"finisher\":{\"text\":\"So \",\"tokens\":9},"
+                       "\"limit\":{\"forwards\":4}" NEVER,
+                       lines, 3);
+  runner_sample *of = run_story(&s);
+  const runner_thread *t = thread_of(of, 2);
+  says(of, 2, "qP:A1:+a.[o]A2:bc<>B1:-xyzu<>So b.=4");
+  ck_assert_str_eq(t->role, "finisher");
+  ck_assert_int_eq(t->start, 4);
+  ck_assert_int_eq(t->finish, 9);
+  ck_assert_int_eq(t->prompt, 30);
+  ck_assert_int_eq(t->finisher, 8);
+  ck_assert_int_eq(runner_sample_winner(of), 2);
+  ck_assert_str_eq(t->answer, "4");
+  ck_assert_str_eq(thread_of(of, 0)->limit, "forwards");
+  runner_costs c = scripted_costs(of);
+  ck_assert_int_eq(c.tokens_finisher, 8);
+  ck_assert_int_eq(c.forwards, 9);
+  close_story(&s, of);
+}
+END_TEST
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static const script_line both[] = {{"0", "ab.c.defgh.ij|"}, {"1", "uvwxy.zst.uv.w.xyz|"}};
+
+static int span_is_its(const runner_span *span) {
+  return span->kind == THREAD_GENERATED;
+}
+
+/* Of a thread's tokens those that stand at a step: what it is fed counts from the next one. */
+static int64_t tokens_by(const runner_thread *t, int64_t step) {
+  int64_t tokens = 0;
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *span = &t->spans[i];
+    int64_t since = step - span->step + 1, count = (int64_t)span->count;
+    if (span_is_its(span)) tokens += since < 0 ? 0 : since < count ? since : count;
+    if (!span_is_its(span) && (span->step < step || i < 3)) tokens += count;
+  }
+  return tokens;
+}
+
+/* A sample with a limit is the sample without it, up to a step. */
+static void is_head(const runner_sample *of, const runner_sample *whole, int64_t step) {
+  for (int w = 0; w < 2; w++) {
+    const runner_thread *t = thread_of(of, w), *all = thread_of(whole, w);
+    int64_t count = tokens_by(all, step);
+    ck_assert_int_eq((int64_t)t->count, count);
+    ck_assert(!memcmp(t->tokens, all->tokens, (size_t)count * sizeof *t->tokens));
+    ck_assert_int_eq(t->finish, step < all->finish ? step : all->finish);
+  }
+}
+
+static void limits_cut(const char *layout) {
+  char more[256];
+  (void)snprintf(more, sizeof more, ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\"" NEVER,
+                 layout);
+  story open = open_story(more, both, 2);
+  runner_sample *whole = run_story(&open);
+  int64_t last = scripted_costs(whole).forwards;
+  for (int64_t step = 1; step <= last; step++) {
+    (void)snprintf(
+        more, sizeof more,
+        ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\",\"limit\":{\"forwards\":%d}" NEVER,
+        layout, (int)step);
+    story s = open_story(more, both, 2);
+    runner_sample *of = run_story(&s);
+    is_head(of, whole, step);
+    close_story(&s, of);
+  }
+  int64_t all = tokens_by(thread_of(whole, 0), last) + tokens_by(thread_of(whole, 1), last);
+  for (int64_t limit = 21, step = 0; limit <= all; limit++) {
+    while (step < last &&
+           tokens_by(thread_of(whole, 0), step + 1) + tokens_by(thread_of(whole, 1), step + 1) <=
+               limit)
+      step++;
+    (void)snprintf(more, sizeof more,
+                   ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\","
+                   "\"limit\":{\"tokens_total\":%d}" NEVER,
+                   layout, (int)limit);
+    story s = open_story(more, both, 2);
+    runner_sample *of = run_story(&s);
+    is_head(of, whole, step);
+    ck_assert_str_eq(limit < all ? thread_of(of, 1)->limit : "none",
+                     limit < all ? "tokens_total" : "none");
+    close_story(&s, of);
+  }
+  close_story(&open, whole);
+}
+
+START_TEST(limits) {
+  limits_cut("combined");
+  limits_cut("interleaved");
+}
+END_TEST
+
+/* A worker that is full ends, and the others go on; a limit of one thread is of that alone. */
+START_TEST(limits_of_one) {
+  static const script_line lines[] = {{"0", "abcdefghijkl"}, {"1", "uv.wx|"}};
+  story s = open_story(",\"workers\":2,\"until\":\"all\",\"limit\":{\"tokens_thread\":5}" NEVER,
+                       lines, 2);
+  runner_sample *of = run_story(&s);
+  ck_assert_int_eq(thread_of(of, 0)->generated, 5);
+  ck_assert_str_eq(thread_of(of, 0)->limit, "tokens_thread");
+  says(of, 1, "qP:[o][w]B1:-uv.B2:wx");
+  close_story(&s, of);
+  /* Views of 18, 20, 22, then 4 + 6 + 3 + 3 and 7 of the first and 4 of the second: 27. */
+  s = open_story(",\"workers\":2,\"until\":\"all\",\"limit\":{\"context\":27}" NEVER, lines, 2);
+  of = run_story(&s);
+  ck_assert_int_eq(thread_of(of, 0)->generated, 3);
+  ck_assert_str_eq(thread_of(of, 0)->limit, "context");
+  says(of, 1, "qP:[o][w]B1:-uv.");
+  ck_assert_int_eq(scripted_costs(of).context_peak, 23);
+  close_story(&s, of);
+}
+END_TEST
+
+/* A prompt that leaves no room is a limit that is met, not an error. */
+START_TEST(no_room) {
+  static const script_line lines[] = {{"0", "a"}, {"1", "b"}};
+  story s = open_story(",\"workers\":2,\"limit\":{\"context\":12}" NEVER, lines, 2);
+  runner_sample *of = run_story(&s);
+  ck_assert_int_eq(thread_of(of, 0)->generated, 0);
+  ck_assert_str_eq(thread_of(of, 0)->limit, "context");
+  says(of, 0, "qP:[o][w]");
+  close_story(&s, of);
+}
+END_TEST
+
+int main(void) {
+  json_install();
+  Suite *suite = suite_create("runner_gang");
+  TCase *all = tcase_create("runner_gang");
+  tcase_add_test(all, commits_at_once);
+  tcase_add_test(all, one_ends_early);
+  tcase_add_test(all, all_are_stopped);
+  tcase_add_test(all, check_is_due);
+  tcase_add_test(all, long_feeds);
+  tcase_add_test(all, finisher_asks);
+  tcase_add_test(all, limits);
+  tcase_add_test(all, limits_of_one);
+  tcase_add_test(all, no_room);
+  suite_add_tcase(suite, all);
+  return support_run(suite);
+}
