@@ -203,11 +203,193 @@ START_TEST(plain_definition) {
 }
 END_TEST
 
+/* ---- what it comes to where nobody is read --------------------------------------------------- */
+
+static runner_sample *run_words(const job_model *m, condition *c, const char *words) {
+  engine_options o = ample();
+  open_condition(c, m, words);
+  return run_alone(m, &o, &c->rules);
+}
+
+/* A plain thread that is given what stood before a token samples that. */
+static void check_ordinary(const job_model *m, const runner_thread *t) {
+  engine *e = NULL;
+  engine_options o = ample();
+  ck_ok(engine_open(&e, m->model, m->tokenizer, &o, &err));
+  const model_generation *generation = model_generation_of(m->model);
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *span = &t->spans[i];
+    const engine_event *events;
+    thread_id id;
+    int count;
+    if (span->kind != THREAD_GENERATED) continue;
+    thread_request r = {.tokens = t->tokens,
+                        .count = (int)span->start,
+                        .most_tokens = (int)span->count,
+                        .top_p = 1,
+                        .suppressed = generation->end_ids,
+                        .suppressed_count = generation->end_count};
+    ck_ok(engine_submit(e, &r, &id, &err));
+    for (size_t k = 0; !engine_is_idle(e); k += (size_t)count) {
+      ck_ok(engine_step(e, &events, &count, &err));
+      ck_assert(!count || events->token == t->tokens[span->start + k]);
+    }
+  }
+  engine_close(e);
+}
+
+/* With nothing between what is done and what it writes, its view is its text. */
+START_TEST(one_worker) {
+  job_model *m = open_model(models[_i]);
+  condition c;
+  text words;
+  text_open(&words, 1 << 16);
+  put_parameters("interleaved", 1, 120, "e", "q1", "", &words);
+  runner_sample *s = run_words(m, &c, text_string(&words));
+  int count;
+  const runner_thread *t = runner_sample_threads(s, &count);
+  ck_assert_int_eq(t->generated, 120);
+  ck_assert_int_gt(t->commit_count, 2);
+  check_ordinary(m, t);
+  runner_sample_free(s);
+  close_condition(&c);
+  text_close(&words);
+  job_model_close(m);
+}
+END_TEST
+
+/* ---- schedules ------------------------------------------------------------------------------- */
+
+enum { CONDITIONS = 6, TASKS = 3, SAMPLES = CONDITIONS * TASKS, IDS = 90 };
+
+typedef struct schedule {
+  const char *name;
+  engine_options options; /* what differs from ample() */
+  int at_once;
+  int preempts_in_100; /* of the steps */
+} schedule;
+
+static const schedule schedules[] = {
+    {"all at once", {.slots = 60, .rows = 400}, SAMPLES, 0},
+    {"preempted", {.preemption = ENGINE_SWAP}, 6, 70},
+    {"preempted, two cores", {.threads = 2, .policy = ENGINE_NEVER_EVICT}, SAMPLES, 40},
+    {"large pages", {.page_keys = 128, .pages = 200}, 4, 20},
+    {"small steps", {.slots = 4, .rows = 256}, SAMPLES, 0},
+    {"few pages", {.pages = 150}, SAMPLES, 10},
+    {"nothing shared", {.no_sharing = 1, .arrival_order = 1}, 5, 0},
+};
+
+static engine_options options_of(const schedule *s) {
+  engine_options o = ample();
+  const engine_options *other = &s->options;
+  if (other->slots) o.slots = other->slots;
+  if (other->rows) o.rows = other->rows;
+  if (other->threads) o.threads = other->threads;
+  if (other->pages) o.pages = other->pages;
+  if (other->page_keys) o.page_keys = other->page_keys;
+  o.preemption = other->preemption;
+  o.policy = other->policy;
+  o.no_sharing = other->no_sharing;
+  o.arrival_order = other->arrival_order;
+  o.segments = SAMPLES * MODE_BLOCKS_MAX;
+  return o;
+}
+
+static runner_task task_of(const runner_rules *rules, int number, runner_task *tag) {
+  static const char *const questions[TASKS] = {"", "1+1", "why?"};
+  return (runner_task){.rules = rules,
+                       .question = questions[number],
+                       .target = "\"\"",
+                       .content = hash_of(questions[number], strlen(questions[number])),
+                       .seed = 11,
+                       .tag = tag};
+}
+
+/* Sets out to the samples by place. */
+static void run_all(const job_model *m, const condition *conditions, const schedule *how,
+                    runner_sample **out) {
+  runner_task places[SAMPLES];
+  engine *e = NULL;
+  runner *r = NULL;
+  engine_options o = options_of(how);
+  random_stream draws = random_start((random_key){{5, 6}});
+  ck_ok(engine_open(&e, m->model, m->tokenizer, &o, &err));
+  generator g = generator_of_engine(e);
+  ck_ok(runner_open(&r, &g, &err));
+  for (int next = 0; next < SAMPLES || runner_in_flight(r);) {
+    while (next < SAMPLES && runner_in_flight(r) < how->at_once) {
+      runner_task task = task_of(&conditions[next / TASKS].rules, next % TASKS, &places[next]);
+      next++;
+      ck_ok(runner_add(r, &task, &err));
+    }
+    ck_ok(runner_step(r, &err));
+    if ((int)random_below(&draws, 100) < how->preempts_in_100)
+      engine_preempt(e, 1 + random_below(&draws, IDS), ENGINE_SWAP);
+    for (runner_sample *s; (s = runner_take(r));)
+      out[(runner_task *)runner_sample_task(s)->tag - places] = s;
+  }
+  if (how->preempts_in_100 > 30) ck_assert_int_gt(engine_count(e).swapped_total, 3);
+  ck_ok(cache_check(engine_cache(e), &err));
+  ck_assert_int_eq(cache_count(engine_cache(e)).segments, 0);
+  runner_close(r);
+  engine_close(e);
+}
+
+static void open_conditions(const job_model *m, condition *out) {
+  static const struct {
+    const char *layout;
+    int workers;
+    const char *more;
+  } rows[CONDITIONS] = {{"combined", 2, ""},    {"combined", 3, ",\"tokens_total\":300"},
+                        {"interleaved", 3, ""}, {"contiguous", 2, ",\"tokens_thread\":25"},
+                        {"independent", 2, ""}, {"combined", 1, ""}};
+  for (int i = 0; i < CONDITIONS; i++) {
+    text words;
+    text_open(&words, 1 << 16);
+    put_parameters(rows[i].layout, rows[i].workers, 40, "e", "", rows[i].more, &words);
+    open_condition(&out[i], m, text_string(&words));
+    out[i].rules.temperature = i % 2 ? 1 : 0.7f; /* drawn */
+    out[i].rules.context = 300;
+    text_close(&words);
+  }
+}
+
+START_TEST(no_schedule_changes_a_token) {
+  static const schedule alone = {"alone", {.slots = 8}, 1, 0};
+  static runner_sample *wanted[SAMPLES], *got[SAMPLES];
+  condition conditions[CONDITIONS];
+  job_model *m = open_model(models[0]);
+  int commits = 0;
+  open_conditions(m, conditions);
+  run_all(m, conditions, &alone, wanted);
+  for (size_t i = 0; i < sizeof schedules / sizeof schedules[0]; i++) {
+    run_all(m, conditions, &schedules[i], got);
+    for (int k = 0; k < SAMPLES; k++) {
+      scripted_same(wanted[k], got[k]);
+      runner_sample_free(got[k]);
+    }
+  }
+  for (int k = 0; k < SAMPLES; k++) {
+    int count;
+    const runner_thread *threads = runner_sample_threads(wanted[k], &count);
+    for (int i = 0; i < count; i++)
+      commits += threads[i].commit_count;
+    runner_sample_free(wanted[k]);
+  }
+  ck_assert_int_gt(commits, 50);
+  for (int i = 0; i < CONDITIONS; i++)
+    close_condition(&conditions[i]);
+  job_model_close(m);
+}
+END_TEST
+
 int main(void) {
   json_install();
   Suite *suite = suite_create("hogwild_engine");
   TCase *all = tcase_create("hogwild_engine");
   tcase_add_loop_test(all, plain_definition, 0, MODELS);
+  tcase_add_loop_test(all, one_worker, 0, MODELS);
+  tcase_add_test(all, no_schedule_changes_a_token);
   suite_add_tcase(suite, all);
   return support_run(suite);
 }
