@@ -89,9 +89,9 @@ static int64_t or_none(int64_t value) {
   return value < 0 ? STORE_NONE : value;
 }
 
-/* last: the sample's last logical step. */
+/* waited: steps, by runner_sample_waited. */
 static status fill_thread(store_thread *out, const runner_thread *t, const store_sample *s,
-                          int64_t last, int64_t offset, arena *memory, detail *err) {
+                          int64_t waited, int64_t offset, arena *memory, detail *err) {
   *out = (store_thread){.path = t->path,
                         .role = t->role,
                         .finish = finish_of(t),
@@ -107,7 +107,7 @@ static status fill_thread(store_thread *out, const runner_thread *t, const store
                         .tokens_generated = t->generated,
                         .logical_start = t->start,
                         .logical_end = t->finish,
-                        .wait_steps = t->parent < 0 ? last - t->finish : t->waited,
+                        .wait_steps = waited,
                         .bits_hash = runner_bits(t),
                         .tokens_cached = t->cached,
                         .queued_ns = s->queued_ns,
@@ -194,8 +194,8 @@ status record_row(const record_place *at, const runner_sample *s, int64_t offset
   out->status = out->limit_met ? "capped" : "done";
   status failed = costs_of(s, at->run, &out->costs, err);
   for (int i = 0; !failed && i < count; i++) {
-    failed = fill_thread(&rows[i], &threads[i], out, out->costs.seq_critical_path, offset_ns,
-                         memory, err);
+    failed =
+        fill_thread(&rows[i], &threads[i], out, runner_sample_waited(s, i), offset_ns, memory, err);
     if (!failed && at->keeps_logprobs) failed = copy_logprobs(&threads[i], memory, &rows[i], err);
   }
   return failed;

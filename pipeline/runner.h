@@ -202,6 +202,8 @@ typedef struct runner_costs {
   int64_t nodes_explored, nodes_duplicate;
 } runner_costs;
 
+/* Steps from a thread's last token to the join, or to the last of those that began with it. */
+int64_t runner_sample_waited(const runner_sample *s, int thread);
 /* Of a sample that did not fail; c: of the model that made it. E_MEMORY. */
 MUST_CHECK status runner_account(const runner_sample *s, const model_config *c, runner_costs *out,
                                  detail *err);

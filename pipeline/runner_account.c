@@ -88,10 +88,11 @@ static int64_t weigh(tree *t, int thread, int64_t at) {
   return at;
 }
 
+/* Who begins later begins when all others have ended. */
 static int64_t injected_path(const runner_thread *threads, int count) {
   tree t = {.threads = threads, .count = count};
   for (int i = 0; i < count; i++) {
-    if (threads[i].parent < 0) (void)weigh(&t, i, 0);
+    if (threads[i].parent < 0) (void)weigh(&t, i, threads[i].start ? t.last : 0);
   }
   return t.last;
 }
@@ -178,6 +179,17 @@ static void add_thread(runner_costs *costs, const runner_thread *t) {
   costs->longest_sequence = larger(costs->longest_sequence, held);
 }
 
+int64_t runner_sample_waited(const runner_sample *s, int thread) {
+  int count;
+  const runner_thread *threads = runner_sample_threads(s, &count), *own = &threads[thread];
+  int64_t last = 0;
+  if (own->parent >= 0) return own->waited;
+  for (int i = 0; i < count; i++) {
+    if (threads[i].parent < 0 && !threads[i].start) last = larger(last, threads[i].finish);
+  }
+  return own->start ? 0 : last - own->finish;
+}
+
 status runner_account(const runner_sample *s, const model_config *c, runner_costs *out,
                       detail *err) {
   int count;
@@ -190,10 +202,8 @@ status runner_account(const runner_sample *s, const model_config *c, runner_cost
     add_thread(&costs, &threads[i]);
     add_work(&costs, &threads[i], c);
   }
-  for (int i = 0; i < count; i++) {
-    const runner_thread *t = &threads[i];
-    costs.wait_steps += t->parent < 0 ? costs.critical_path - t->finish : t->waited;
-  }
+  for (int i = 0; i < count; i++)
+    costs.wait_steps += runner_sample_waited(s, i);
   costs.critical_path_injected = injected_path(threads, count);
   costs.tokens_total = costs.tokens_prompt + costs.tokens_generated + costs.tokens_injected;
   costs.forwards = costs.critical_path;

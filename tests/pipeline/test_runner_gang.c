@@ -214,6 +214,9 @@ START_TEST(finisher_asks) {
   runner_costs c = scripted_costs(of);
   ck_assert_int_eq(c.tokens_finisher, 8);
   ck_assert_int_eq(c.forwards, 9);
+  ck_assert_int_eq(c.wait_steps, 0);
+  /* the first worker was fed 6 of headers, 4 and 3, and sampled 4; then 3 of the finisher, and 5 */
+  ck_assert_int_eq(c.critical_path_injected, 25);
   close_story(&s, of);
 }
 END_TEST
