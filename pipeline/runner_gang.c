@@ -339,12 +339,13 @@ static status submit_gang(runner_sample *s, detail *err) {
                           .reserve_pages = reserve,
                           .feed_tokens = PROTOCOL_FEED_TOKENS};
   status failed = of->submit_gang(of->self, &request, ids, err);
-  g->state = GANG_RUNS;
   for (int i = 0; !failed && i < g->count; i++) {
     s->streams[i].id = ids[i];
     s->streams[i].state = STREAM_SAMPLES;
-    failed = runner_link_thread(s, i, ids[i], err);
   }
+  for (int i = 0; !failed && i < g->count; i++)
+    failed = runner_link_thread(s, i, ids[i], err);
+  g->state = GANG_RUNS;
   return failed;
 }
 

@@ -100,7 +100,8 @@ static status load_conditions(scores *all, store *s, detail *err) {
                  "coalesce(json_extract(r.parameters, '$.finisher.tokens') > 0, 0), "
                  "json_extract(r.parameters, '$.limit.tokens_total'), "
                  "CASE WHEN r.mode IN ('serial', 'vote') THEN "
-                 "json_extract(r.parameters, '$.limit.tokens_thread') END, r.mode = 'vote' "
+                 "json_extract(r.parameters, '$.limit.tokens_thread') WHEN r.mode = 'hogwild' THEN "
+                 "json_extract(r.parameters, '$.limit.forwards') END, r.mode = 'vote' "
                  "FROM condition c "
                  "JOIN run r ON r.id = c.run JOIN task_set w ON w.id = r.task_set "
                  "WHERE c.job = ? ORDER BY c.ordinal, c.id",

@@ -12,14 +12,14 @@
 
    Workers are threads that read each other while they write. What they see is made of *blocks*:
    lists of tokens that the mode makes of texts, or that a worker writes. A worker's *view* is an
-   ordered list of blocks, the last of which is its own to write; it sees all of each, at the places
-   that they would have as one text, the last token of everybody among them. Workers are spawned at
-   the start, before any goes on, and run in step: a forward is one logical step, in which every
-   worker that has not ended puts in its last token, or what it was fed, and samples one. What is
-   fed takes a forward for every PROTOCOL_FEED_TOKENS tokens, in the last of which it
-   samples. A worker that ends between two forwards and is fed before the second has not paused. It
-   is the worker's last token that is put in first then; a commit leaves it out, so that it is the
-   first token of what the worker writes next.
+   ordered list of blocks, the last of which is its own to write: it sees all of each, where it
+   would stand if they were one text, and what the others put in by the same forward. Workers are
+   spawned at the start, all before any begins, and are in step: a forward of all that have not
+   ended is one logical step. By it each puts in the token that it sampled last, and behind that
+   what it was fed, and samples one; more than PROTOCOL_FEED_TOKENS take several forwards, and it
+   samples by the last. A worker that is fed as soon as it has ended misses none; one that a limit
+   ended is fed no more. A commit leaves the token that was sampled last where it is, to be put in
+   next: it is the first of what the worker writes then.
 
    A machine belongs to one sample and one thread of the program at a time. */
 #ifndef SOLVERS_MODE_H

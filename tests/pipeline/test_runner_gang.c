@@ -328,6 +328,38 @@ START_TEST(no_room) {
 }
 END_TEST
 
+/* Whatever allocation fails, nothing is left in the generator. */
+START_TEST(memory_may_be_out) {
+  enum { ALLOCATIONS = 900 };
+  static const script_line lines[] = {{"0", "a.bc|"}, {"1", "xy.zu"}, {"2", "=4|"}};
+  detail err;
+  story s =
+      open_story(",\"workers\":2,\"finisher\":{\"text\":\"So \",\"tokens\":9}" NEVER, lines, 3);
+  int refused = 0, last = 0;
+  for (int64_t at = 0; at < ALLOCATIONS; at++) {
+    runner *own = NULL;
+    scripted *from = scripted_open(lines, 3, 0);
+    generator g = scripted_generator(from);
+    runner_task task = {.rules = &s.rules, .question = "q", .target = "\"\"", .seed = 7};
+    scripted_task(from, &task);
+    memory_fail_once(at);
+    status failed = runner_open(&own, &g, &err);
+    if (!failed) failed = runner_add(own, &task, &err);
+    while (!failed && runner_in_flight(own))
+      failed = runner_step(own, &err);
+    memory_fail_once(-1);
+    ck_assert(failed == OK || failed == E_MEMORY);
+    refused += failed != OK;
+    if (failed) last = (int)at;
+    runner_close(own);
+    scripted_close(from);
+  }
+  ck_assert_int_gt(refused, 100);
+  ck_assert_int_lt(last, ALLOCATIONS - 1); /* all of them were tried */
+  scripted_rules_close(&s.rules);
+}
+END_TEST
+
 int main(void) {
   json_install();
   Suite *suite = suite_create("runner_gang");
@@ -341,6 +373,7 @@ int main(void) {
   tcase_add_test(all, limits);
   tcase_add_test(all, limits_of_one);
   tcase_add_test(all, no_room);
+  tcase_add_test(all, memory_may_be_out);
   suite_add_tcase(suite, all);
   return support_run(suite);
 }

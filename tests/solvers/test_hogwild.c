@@ -1,5 +1,6 @@
 /* Workers that read each other, by scripts: what each sees, where steps end, what is put to whom,
    and who has the answer. */
+#include "base/memory.h"
 #include "tests/solvers/script.h"
 #include "tests/support/support.h"
 
@@ -267,6 +268,47 @@ START_TEST(resolved) {
 }
 END_TEST
 
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+static status whole_sample(script *s) {
+  status failed = script_start(s, "6*7?", "\"42\"", &err);
+  if (!failed) failed = script_try(s, 0, MODE_END_STOP, " go.\n\n", &err);
+  if (!failed) failed = script_try(s, 1, MODE_END_STOP, " boxed{, I think:\n\n", &err);
+  if (!failed) failed = script_try(s, 0, MODE_END_TOKEN, "Done.", &err);
+  if (!failed) failed = script_try(s, 1, MODE_END_STOPPED, "or", &err);
+  return failed ? failed : script_try(s, 2, MODE_END_FINISHED, "boxed{42}", &err);
+}
+
+START_TEST(memory_may_be_out) {
+  int told = 0;
+  for (int64_t allocation = 0; allocation < 400; allocation++) {
+    script *s = script_open("hogwild", "{\"workers\":2," COMMON
+                                       ",\"finisher\":{\"text\":\"So \",\"tokens\":4}}");
+    memory_fail_once(allocation);
+    status failed = whole_sample(s);
+    memory_fail_once(-1);
+    ck_assert_msg(failed == OK || failed == E_MEMORY, "%s", status_name(failed));
+    ck_assert_int_eq(s->is_done, failed == OK);
+    told += failed != OK;
+    script_end(s);
+  }
+  ck_assert_int_ge(told, 40);
+  ck_assert_int_lt(told, 400);
+}
+END_TEST
+
+START_TEST(errors_reach_the_caller) {
+  static const mode_end ends[] = {MODE_END_STOP, MODE_END_STOP, MODE_END_TOKEN};
+  static const char *const written[] = {" go.\n\n", " so:\n\n", " boxed{1}"};
+  for (int i = 0; i < 3; i++) {
+    script *s = begin(",\"workers\":1");
+    s->emits = E_STOPPED;
+    ck_assert_int_eq(script_try(s, 0, ends[i], written[i], &err), E_STOPPED);
+    script_end(s);
+  }
+}
+END_TEST
+
 int main(void) {
   json_install();
   Suite *suite = suite_create("hogwild");
@@ -285,6 +327,8 @@ int main(void) {
   tcase_add_test(all, finisher);
   tcase_add_test(all, refused);
   tcase_add_test(all, resolved);
+  tcase_add_test(all, memory_may_be_out);
+  tcase_add_test(all, errors_reach_the_caller);
   suite_add_tcase(suite, all);
   return support_run(suite);
 }
