@@ -30,6 +30,10 @@ static const word_setting settings[] = {
      "Quick check: am I doing redundant work? (yes/no): "},
     {"until", "answer", "end"},
 };
+/* Of mathematics, where a finisher is asked for without words. */
+static const char finisher[] =
+    "\n\nWait, given the limited time, I have to give an answer right now. Considering all my "
+    "previous attempts, I have to conclude that the final answer is \\boxed{";
 static const char *const names[] = {"Alice", "Bob", "Charlie", "Doris"};
 static const char *const suppressed[] = {"#", "{begin}", "{end}", "{think}"};
 enum { CHECK_TOKENS_FIRST = 256, CHECK_TOKENS_LATER = 1024 };
@@ -67,6 +71,8 @@ static status settle(json_t *parameters, detail *err) {
   if (!s) {
     s = put_default(parameters, "names", texts_of(names, sizeof names / sizeof names[0]), err);
   }
+  if (!s && json_path_get(parameters, "finisher.tokens"))
+    s = put_default(parameters, "finisher.text", json_string(finisher), err);
   if (!s && is_first) {
     s = put_default(parameters, "suppress",
                     texts_of(suppressed, sizeof suppressed / sizeof suppressed[0]), err);

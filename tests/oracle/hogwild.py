@@ -7,9 +7,10 @@ build:
     python tests/oracle/hogwild.py build/dev
 
 A file has, for each case,
-    case LAYOUT WORKERS FORWARDS SEPARATOR PROMPT COMMITS GAP
+    case LAYOUT WORKERS FORWARDS SEPARATOR PROMPT END COMMITS GAP
     worker COUNT ID ...     of each: all tokens behind what all see, fed and sampled
-GAP is the least distance of a greedy token to the second. Prompt and separator are drawn until it is
+END is an id that ends a worker, who is read as it stands from then on; 0: none, and the model's own
+is never sampled. GAP is the least distance of a greedy token to the second. Prompt and separator are drawn until it is
 wide enough that fp32 cannot change a token, and several steps are committed. One worker of the
 interleaved layout is also checked against transformers on the same tokens.
 """
@@ -31,6 +32,7 @@ from tokenizers import Tokenizer  # noqa: E402
 
 NAMES, SEED, SUPPRESSED = ["tiny-llama", "tiny-qwen3"], 7, 257
 LAYOUTS, WORKERS = ["contiguous", "interleaved", "combined"], [1, 2, 3, 4]
+ENDED = [("combined", 2), ("combined", 3), ("interleaved", 3), ("contiguous", 3)]
 FORWARDS, CHECK_TOKENS, CONTEXT = {1: 200, 2: 200, 3: 200, 4: 160}, 90, 1000
 WIDE, COMMITS, DISTINCT = 5e-4, 6, 24
 WORDS = {"past": "past:", "others": "others:", "own": "..own:", "split": "..", "workspace": "#{}#",
@@ -110,7 +112,8 @@ class Model:
 class Run:
     """A sample: blocks are the prompt, headers, then what each worker writes."""
 
-    def __init__(self, model, encode, strings, layout, workers, prompt, separator):
+    def __init__(self, model, encode, strings, layout, workers, prompt, separator, end=0):
+        self.end, self.live = end, list(range(workers))
         self.model, self.encode, self.layout, self.workers = model, encode, layout, workers
         self.ends = [separator in s for s in strings]
         steps = layout != "contiguous"
@@ -134,6 +137,7 @@ class Run:
         self.next = [encode(self.prefix(i) + WORDS["greeting" if i else "opening"] if steps
                             else WORDS["workspace"].format(names[i])) for i in range(workers)]
         self.tokens = [list(ids) for ids in self.next]
+        self.sampled = [[] for _ in range(workers)]
         self.gap = math.inf
 
     def commit(self, i):
@@ -149,13 +153,22 @@ class Run:
         return self.encode(words)
 
     def forward(self):
-        logits = self.model.forward(self.next, self.own, self.views, self.keys, self.values)
-        self.put_in += sum(len(ids) for ids in self.next)
-        for i, z in enumerate(logits):
-            z[SUPPRESSED] = -math.inf
+        live = self.live
+        of = lambda per_worker: [per_worker[i] for i in live]  # noqa: E731
+        logits = self.model.forward(of(self.next), of(self.own), of(self.views), self.keys, self.values)
+        self.put_in += sum(map(len, of(self.next)))
+        self.live = []
+        for i, z in zip(live, logits):
+            if not self.end:
+                z[SUPPRESSED] = -math.inf
             top = z.topk(2)
             self.gap = min(self.gap, float(top.values[0] - top.values[1]))
             token = int(top.indices[0])
+            self.sampled[i].append(token)
+            if self.end > 0 and token == self.end:
+                self.tokens[i].append(token)
+                continue
+            self.live.append(i)
             fed = self.commit(i) if self.ends[token] and self.layout != "contiguous" else []
             self.next[i] = [token] + fed
             self.tokens[i] += self.next[i]
@@ -180,6 +193,20 @@ def draw(model, encode, strings, layout, workers):
     raise SystemExit(f"no case of {layout} with {workers}")
 
 
+def draw_ended(model, encode, strings, layout, workers):
+    """A case in which somebody ends in the first half, and somebody never does."""
+    for prompt, separator in itertools.product([f"r{n}" for n in range(400)], "e3,s "):
+        free = Run(model, encode, strings, layout, workers, prompt, separator, end=-1)
+        if not all(free.forward() for _ in range(60)):
+            continue
+        for end in free.sampled[-1][15:]:
+            run = Run(model, encode, strings, layout, workers, prompt, separator, end)
+            good = all(run.live and run.forward() for _ in range(FORWARDS[workers]))
+            if good and len(run.live) in range(1, workers) and run.good():
+                return run, prompt, separator
+    raise SystemExit(f"no case of {layout} with {workers} of whom some end")
+
+
 def ordinary(folder, encode, run, prompt):
     """One worker whose view is its text: what transformers says of it."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64).eval()
@@ -201,15 +228,17 @@ def main():
             subprocess.run([f"{build}/nightjar", "model", "synth", "--config", name, "-o", folder,
                             "--seed", str(SEED), "--dtype", "fp32"], check=True)
             tokenizer, model = Tokenizer.from_file(f"{folder}/tokenizer.json"), Model(folder)
-            strings = [tokenizer.id_to_token(i).replace("\u0120", " ") for i in range(len(model.embed))]
+            strings = [tokenizer.decode([i]) for i in range(len(model.embed))]  # special ones have none
             encode = lambda words: tokenizer.encode(words, add_special_tokens=False).ids  # noqa: E731
             lines = [f"# torch {torch.__version__}, by hogwild.py"]
-            for layout, workers in itertools.product(LAYOUTS, WORKERS):
-                run, prompt, separator = draw(model, encode, strings, layout, workers)
+            cases = [(*c, draw) for c in itertools.product(LAYOUTS, WORKERS)] + [(*c, draw_ended) for c in ENDED]
+            for layout, workers, drawn in cases:
+                run, prompt, separator = drawn(model, encode, strings, layout, workers)
                 if layout == "interleaved" and workers == 1:
                     ordinary(folder, encode, run, prompt)
                 shown = "space" if separator == " " else separator
-                lines.append(f"case {layout} {workers} {FORWARDS[workers]} {shown} {prompt} {run.commits} {run.gap:.5f}")
+                lines.append(f"case {layout} {workers} {FORWARDS[workers]} {shown} {prompt} {run.end} "
+                             f"{run.commits} {run.gap:.5f}")
                 lines += [f"worker {len(t)} " + " ".join(map(str, t)) for t in run.tokens]
                 print(lines[-1 - workers], flush=True)
             with open(f"tests/oracle/hogwild/{name}.txt", "w") as file:

@@ -14,16 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEED = 7, WORKERS_MAX = 4, TOKENS_MAX = 2048, CONTEXT = 1000 };
-static const char *const models[] = {"tiny-llama"};
+enum { SEED = 7, WORKERS_MAX = 4, TOKENS_MAX = 2048, CONTEXT = 1000, ENDS = 257, CASES = 16 };
+static const char *const models[] = {"tiny-llama", "tiny-qwen3"};
 enum { MODELS = sizeof models / sizeof models[0] };
 
 static detail err;
 
 /* ---- a model and what is asked of it --------------------------------------------------------- */
 
-static job_model *open_model(const char *name) {
-  job_model *m = NULL;
+static const char *make_model(const char *name) {
   text learnt, words;
   text_open(&learnt, 64 << 20);
   text_open(&words, 64 << 20);
@@ -31,27 +30,46 @@ static job_model *open_model(const char *name) {
   ck_ok(tokenizer_synth(&words, text_string(&learnt), learnt.bytes,
                         synth_find(name)->config.vocabulary, &err));
   const char *folder = tiny_model_of(name, name, SEED, ELEMENT_FP32, text_string(&words));
-  ck_ok(job_model_open(&m, folder, NULL, NULL, &err));
   text_close(&words);
   text_close(&learnt);
+  return folder;
+}
+
+static job_model *open_model(const char *name) {
+  job_model *m = NULL;
+  ck_ok(job_model_open(&m, make_model(name), NULL, NULL, &err));
+  return m;
+}
+
+/* The same whose texts end with another token. */
+static job_model *open_with_end(const char *folder, unsigned end) {
+  char words[256];
+  job_model *m = NULL;
+  (void)snprintf(words, sizeof words,
+                 "{\"do_sample\":true,\"temperature\":1.0,\"bos_token_id\":256,"
+                 "\"eos_token_id\":%u}",
+                 end);
+  tiny_write(folder, "generation_config.json", words);
+  ck_ok(job_model_open(&m, folder, NULL, NULL, &err));
   return m;
 }
 
 /* The words are those of the script. */
 static void put_parameters(const char *layout, int workers, int forwards, const char *separator,
-                           const char *prompt, const char *more, text *out) {
+                           const char *prompt, int ends, const char *more, text *out) {
   text_format(out,
               "{\"protocol\":\"generic-hogwild\",\"layout\":\"%s\",\"workers\":%d,"
               "\"prompt\":\"%s{question}\",\"answer\":\"#(never)#\",\"until\":\"all\","
-              "\"begin\":1,\"suppress\":[\"{end}\"],\"sampling\":{\"temperature\":0},"
+              "\"begin\":1,\"sampling\":{\"temperature\":0},"
               "\"names\":[\"A\",\"B\",\"C\",\"D\"],"
               "\"header\":{\"past\":\"past:\",\"others\":\"others:\",\"own\":\"..own:\","
               "\"split\":\"..\",\"workspace\":\"#{worker}#\"},"
               "\"step\":{\"separator\":\"%s\",\"rule\":\"separator\","
               "\"prefix\":\"{worker}{step}:\",\"opening\":\"go\",\"greeting\":\"yo\"},"
               "\"redundancy\":{\"text\":\"same? \",\"tokens\":90},"
-              "\"limit\":{\"context\":%d,\"forwards\":%d%s}}",
+              "\"limit\":{\"context\":%d,\"forwards\":%d%s}",
               layout, workers, prompt, separator, (int)CONTEXT, forwards, more);
+  text_put(out, ends ? "}" : ",\"suppress\":[\"{end}\"]}");
   ck_ok(text_state(out, &err));
 }
 
@@ -117,14 +135,15 @@ static runner_sample *run_alone(const job_model *m, const engine_options *o,
 typedef struct golden {
   char layout[16], separator[16], prompt[16];
   int workers, forwards, commits;
+  unsigned end; /* an id; 0: nobody ends */
   double gap;
   int count[WORKERS_MAX];
   uint32_t tokens[WORKERS_MAX][TOKENS_MAX];
 } golden;
 
 static int read_case(FILE *file, golden *g) {
-  if (fscanf(file, " case %15s %d %d %15s %15s %d %lf", g->layout, &g->workers, &g->forwards,
-             g->separator, g->prompt, &g->commits, &g->gap) != 7)
+  if (fscanf(file, " case %15s %d %d %15s %15s %u %d %lf", g->layout, &g->workers, &g->forwards,
+             g->separator, g->prompt, &g->end, &g->commits, &g->gap) != 8)
     return 0;
   if (!strcmp(g->separator, "space")) (void)snprintf(g->separator, sizeof g->separator, " ");
   ck_assert_int_le(g->workers, WORKERS_MAX);
@@ -154,19 +173,23 @@ static void check_worker(const golden *g, const runner_thread *t, int w) {
                   "%s, %d workers: token %zu of worker %d is %u, not %u", g->layout, g->workers, i,
                   w, t->tokens[from + i], g->tokens[w][i]);
   }
-  ck_assert_int_eq(t->generated, g->forwards);
-  ck_assert_str_eq(t->limit, "forwards");
+  int has_ended = g->end && t->tokens[t->count - 1] == g->end;
+  ck_assert_int_eq(t->generated, t->finish);
+  ck_assert_int_eq(t->end, has_ended ? MODE_END_TOKEN : MODE_END_LIMIT);
+  if (!has_ended) ck_assert_int_eq(t->generated, g->forwards);
   /* what the script fed behind the last forward was never put in */
   ck_assert_uint_le(count, (size_t)g->count[w]);
   ck_assert_uint_ge(count + 16, (size_t)g->count[w]);
 }
 
-static void check_case(const job_model *m, const golden *g) {
+static void check_case(const char *folder, const golden *g) {
   condition c;
+  job_model *m = open_with_end(folder, g->end ? g->end : ENDS);
   text words;
   int count, commits = 0;
   text_open(&words, 1 << 16);
-  put_parameters(g->layout, g->workers, g->forwards, g->separator, g->prompt, "", &words);
+  put_parameters(g->layout, g->workers, g->forwards, g->separator, g->prompt, g->end != 0, "",
+                 &words);
   open_condition(&c, m, text_string(&words));
   engine_options o = ample();
   runner_sample *s = run_alone(m, &o, &c.rules);
@@ -179,6 +202,7 @@ static void check_case(const job_model *m, const golden *g) {
   ck_assert_int_eq(commits, g->commits);
   runner_sample_free(s);
   close_condition(&c);
+  job_model_close(m);
   text_close(&words);
 }
 
@@ -190,14 +214,13 @@ START_TEST(plain_definition) {
   FILE *file = fopen(path, "r");
   ck_assert_msg(file != NULL, "cannot open %s", path);
   ck_assert_ptr_nonnull(fgets(first, sizeof first, file));
-  job_model *m = open_model(models[_i]);
+  const char *folder = make_model(models[_i]);
   int cases = 0;
   while (read_case(file, g)) {
-    check_case(m, g);
+    check_case(folder, g);
     cases++;
   }
-  ck_assert(feof(file) && cases > 0);
-  job_model_close(m);
+  ck_assert(feof(file) && cases == CASES);
   (void)fclose(file);
   free(g);
 }
@@ -244,7 +267,7 @@ START_TEST(one_worker) {
   condition c;
   text words;
   text_open(&words, 1 << 16);
-  put_parameters("interleaved", 1, 120, "e", "q1", "", &words);
+  put_parameters("interleaved", 1, 120, "e", "q1", 0, "", &words);
   runner_sample *s = run_words(m, &c, text_string(&words));
   int count;
   const runner_thread *t = runner_sample_threads(s, &count);
@@ -346,7 +369,7 @@ static void open_conditions(const job_model *m, condition *out) {
   for (int i = 0; i < CONDITIONS; i++) {
     text words;
     text_open(&words, 1 << 16);
-    put_parameters(rows[i].layout, rows[i].workers, 40, "e", "", rows[i].more, &words);
+    put_parameters(rows[i].layout, rows[i].workers, 40, "e", "", 0, rows[i].more, &words);
     open_condition(&out[i], m, text_string(&words));
     out[i].rules.temperature = i % 2 ? 1 : 0.7f; /* drawn */
     out[i].rules.context = 300;

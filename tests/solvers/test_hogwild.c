@@ -230,6 +230,24 @@ START_TEST(finisher) {
 }
 END_TEST
 
+/* Where it has no words of its own it asks in the published ones. */
+START_TEST(finisher_of_mathematics) {
+  script *s = begin(",\"workers\":1,\"finisher\":{\"tokens\":16}");
+  script_writes(s, 0, MODE_END_LIMIT, " so");
+  static const char ends[] =
+      " so<...>\n\n\n\nWait, given the limited time, I have to give an answer right now. "
+      "Considering "
+      "all my previous attempts, I have to conclude that the final answer is \\boxed{]\n";
+  const char *log = text_string(&s->log), *end = strstr(log, " so<...>");
+  ck_assert_ptr_nonnull(end);
+  ck_assert_str_eq(end, ends);
+  forget(s);
+  script_writes(s, 1, MODE_END_FINISHED, "42}.");
+  script_says(s, "answer 1 [42] [42]\ndone 1\n");
+  script_end(s);
+}
+END_TEST
+
 /* ---- refused --------------------------------------------------------------------------------- */
 
 static void refuses(const char *mode_name, const char *words, const char *piece) {
@@ -325,6 +343,7 @@ int main(void) {
   tcase_add_test(all, until_end);
   tcase_add_test(all, until_all);
   tcase_add_test(all, finisher);
+  tcase_add_test(all, finisher_of_mathematics);
   tcase_add_test(all, refused);
   tcase_add_test(all, resolved);
   tcase_add_test(all, memory_may_be_out);
