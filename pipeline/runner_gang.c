@@ -318,33 +318,37 @@ static thread_more next_of(const runner_sample *s, int member, view_entry *view)
                        .entries = put_view(s, member, view)};
 }
 
+/* Who is over a limit at the start is no part of the gang. */
 static status submit_gang(runner_sample *s, detail *err) {
   thread_request requests[MODE_WORKERS_MAX];
   view_entry views[MODE_WORKERS_MAX][MODE_BLOCKS_MAX];
   thread_id ids[MODE_WORKERS_MAX];
+  int who[MODE_WORKERS_MAX], count = 0;
   gang *g = s->gang;
   generator *of = &s->runner->generator;
   for (int i = 0; i < g->count; i++) {
+    if (!is_live(s, i)) continue;
     thread_more next = next_of(s, i, views[i]);
-    requests[i] = runner_request(s, i);
-    requests[i].tokens = next.tokens;
-    requests[i].count = next.count;
-    requests[i].most_tokens = next.most_tokens;
-    requests[i].view = next.view;
-    requests[i].entries = next.entries;
+    requests[count] = runner_request(s, i);
+    requests[count].tokens = next.tokens;
+    requests[count].count = next.count;
+    requests[count].most_tokens = next.most_tokens;
+    requests[count].view = next.view;
+    requests[count].entries = next.entries;
+    who[count++] = i;
   }
-  int reserve = runner_reserve_pages(s->task.rules, of->page_keys(of->self));
   gang_request request = {.members = requests,
-                          .count = g->count,
-                          .reserve_pages = reserve,
+                          .count = count,
+                          .reserve_pages =
+                              runner_reserve_pages(s->task.rules, of->page_keys(of->self)),
                           .feed_tokens = PROTOCOL_FEED_TOKENS};
   status failed = of->submit_gang(of->self, &request, ids, err);
-  for (int i = 0; !failed && i < g->count; i++) {
-    s->streams[i].id = ids[i];
-    s->streams[i].state = STREAM_SAMPLES;
+  for (int i = 0; !failed && i < count; i++) {
+    s->streams[who[i]].id = ids[i];
+    s->streams[who[i]].state = STREAM_SAMPLES;
   }
-  for (int i = 0; !failed && i < g->count; i++)
-    failed = runner_link_thread(s, i, ids[i], err);
+  for (int i = 0; !failed && i < count; i++)
+    failed = runner_link_thread(s, who[i], ids[i], err);
   g->state = GANG_RUNS;
   return failed;
 }

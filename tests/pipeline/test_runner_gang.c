@@ -325,6 +325,17 @@ START_TEST(no_room) {
   ck_assert_str_eq(thread_of(of, 0)->limit, "context");
   says(of, 0, "qP:[o][w]");
   close_story(&s, of);
+  /* The first begins with 7 tokens behind 4, and there are 10 places; the second with 4. */
+  static const script_line two[] = {{"0", "a"}, {"1", "bcd"}};
+  s = open_named(",\"names\":[\"AAAA\",\"B\"]",
+                 ",\"workers\":2,\"layout\":\"interleaved\",\"limit\":{\"context\":10}" NEVER, two,
+                 2);
+  of = run_story(&s);
+  ck_assert_int_eq(thread_of(of, 0)->generated, 0);
+  says(of, 0, "qP:");
+  ck_assert_int_eq(thread_of(of, 1)->generated, 2);
+  says(of, 1, "qP:B1:-bc");
+  close_story(&s, of);
 }
 END_TEST
 
