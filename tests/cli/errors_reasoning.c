@@ -7,6 +7,8 @@
 #define QUESTIONS                                                                                  \
   "echo '{\"question\": \"1+1?\", \"answer\": 2}' >q.jsonl; nightjar tasks import q.jsonl --name " \
   "t\n"
+#define WORKERS(more)                                                                              \
+  "  - {name: one, mode: hogwild, protocol: generic-hogwild, prompt: '{question}'" more "}\n"
 #define GENERIC(more) "  - {name: one, mode: serial, protocol: generic" more "}\n"
 
 static const situation rows[] = {
@@ -69,6 +71,47 @@ static const situation rows[] = {
      .code = 3,
      .says = {"job.yaml:5: ", "mode vote needs 'n'"},
      .remedy = "the number of threads that vote, 1 to 1024"},
+    {.what = "workers without a number",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS WORKERS(", answer: x")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "mode hogwild needs 'workers'"},
+     .remedy = "how many there are, 1 to 16"},
+    {.what = "workers without a pattern",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS WORKERS(", workers: 2")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "protocol generic-hogwild needs 'answer'"},
+     .remedy = "the pattern that finds the answer in what its workers write"},
+    {.what = "workers of a protocol that has none",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS "  - {name: one, mode: hogwild, workers: 2, "
+                                                "protocol: countdown-sosp}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "those of countdown-sosp may not"},
+     .remedy = "use mode serial or vote"},
+    {.what = "a protocol of workers in another mode",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS "  - {name: one, mode: serial, protocol: "
+                                                "generic-hogwild, prompt: '{question}', answer: "
+                                                "x}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "threads of protocol generic-hogwild are workers"},
+     .remedy = "use that, or protocol generic, which puts the same questions"},
+    {.what = "words of workers with a name that is not known",
+     .before = TASKS JOB(
+         HEAD MODELS CONDITIONS WORKERS(", workers: 2, answer: x, step: {prefix: 'by {name}: '}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "step.prefix: '{' at byte 4 begins neither {worker} nor {step}"},
+     .remedy = "write other brackets"},
+    {.what = "steps of an engine that hold no forward of all workers",
+     .before = QUESTIONS MODEL JOB(
+         HEAD MODELS "engine: {rows: 128}\n" CONDITIONS WORKERS(", workers: 3, answer: x")),
+     .command = RUN,
+     .code = 3,
+     .says = {"engine.rows is 128, and one forward of 3 workers may take 192, 64 of each"},
+     .remedy = "write rows: 192 or more, or leave it out"},
     {.what = "a parameter that the protocol has no use for",
      .before = TASKS JOB(HEAD MODELS CONDITIONS SERIAL(", prompt: '{question}'")),
      .command = RUN,
