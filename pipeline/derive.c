@@ -10,14 +10,14 @@ typedef struct left_item {
   int is_taken;
 } left_item;
 
-static const char *const limits[] = {"tokens_total", "tokens_thread", "context"};
+static const char *const limits[] = {"tokens_total", "tokens_thread", "context", "forwards"};
 enum { LIMITS = sizeof limits / sizeof limits[0] };
 
 /* How much a run's samples hold, and of what. */
 typedef struct extent {
   hash stem; /* of what the samples of a family have in common */
   int64_t threads, limit[LIMITS];
-  int is_alone; /* what one of its threads writes hangs on all of them */
+  int is_alone; /* its workers' finisher reads all that they wrote, which is other text at a cut */
 } extent;
 
 typedef struct member {
@@ -58,7 +58,7 @@ static status read_stem(const planned_run *r, hash *out, detail *err) {
 static status read_extent(const planned_run *r, extent *out, detail *err) {
   const json_t *given = json_object_get(r->parameters, "limit");
   out->threads = r->rules.threads;
-  out->is_alone = r->rules.workers > 0;
+  out->is_alone = r->rules.workers && r->rules.finisher_tokens;
   for (size_t i = 0; i < LIMITS; i++) {
     const json_t *limit = json_object_get(given, limits[i]);
     out->limit[i] = limit ? json_integer_value(limit) : INT64_MAX;

@@ -68,18 +68,19 @@ static int choose_pages(const plan *p, const model_config *c, const engine_optio
 }
 
 /* As many samples of workers wait as have room to run, so that whoever ends makes place for one
-   that has been fed. Both stand on host memory when others need the pages. */
+   that has been fed. Both stand on host memory when others need the pages. There are segments for
+   twice as many: what could not be cut from a sample of its family is added beyond them. */
 static void make_room(const model_config *c, const gang_needs *gangs, engine_options *o) {
   if (!gangs->workers) return;
   int slots = o->slots / gangs->workers, pages = o->pages / gangs->pages;
   int at_once = slots < pages ? slots : pages;
   if (at_once < 1) at_once = 1;
-  o->segments = 2 * at_once * MODE_BLOCKS_MAX;
+  o->segments = 4 * at_once * MODE_BLOCKS_MAX;
   o->swap_bytes = (int64_t)2 * at_once * gangs->pages * page_bytes(c, o);
 }
 
 int model_engine_gangs(const engine_options *options) {
-  return options->segments / MODE_BLOCKS_MAX;
+  return options->segments / (2 * MODE_BLOCKS_MAX);
 }
 
 engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,

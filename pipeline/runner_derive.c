@@ -1,6 +1,7 @@
 /* Samples from samples: the runner over a generator that gives out what another sample's threads
    sampled already. A thread is known by its random numbers, and a token is given out only behind
-   the very tokens that stood before it; so what comes of it is what an engine would have made. */
+   the very tokens that stood before it; so what comes of it is what an engine would have made.
+   Workers that read each other give out theirs together, as many forwards as all of them had. */
 #include "base/memory.h"
 #include "pipeline/runner_internal.h"
 
@@ -13,6 +14,9 @@ typedef struct replayed {
   int64_t sampled;           /* tokens that it sampled before that one */
   int64_t left;
   thread_id id;
+  segment_id segment; /* of a worker, or of a thread that feeds what workers see; 0: it has none */
+  int64_t waiting;    /* tokens that it is still to put in there */
+  int is_feeder, rests;
 } replayed;
 
 typedef struct replay {
@@ -21,6 +25,8 @@ typedef struct replay {
   engine_event *events; /* [capacity] */
   int count, capacity;
   thread_id last;
+  int64_t tokens[MODE_BLOCKS_MAX]; /* in segments, by id less one */
+  int segments;
   int is_dry; /* a token was asked for that was not sampled */
 } replay;
 
@@ -91,17 +97,36 @@ static int is_known(const runner_thread *t, const thread_request *request, size_
   return held == count;
 }
 
+/* The same of a worker that begins: these were its first, behind what all see. */
+static int has_begun_with(const runner_thread *t, const thread_request *request, size_t *at) {
+  int next = next_span(t, 0);
+  size_t count = (size_t)request->count;
+  if (next == t->span_count || t->worker < 0) return 0;
+  *at = t->spans[next].start;
+  return count <= *at &&
+         !memcmp(t->tokens + *at - count, request->tokens, count * sizeof *t->tokens);
+}
+
+static int is_of(const runner_thread *t, const thread_request *request, size_t *at) {
+  return request->view ? has_begun_with(t, request, at) : is_known(t, request, at);
+}
+
 static status submit(void *self, const thread_request *request, thread_id *out, detail *err) {
   replay *r = self;
   status failed = grow(r, err);
   if (failed) return failed;
   int thread = find_thread(r, request->key);
   replayed own = {.sampled = (int64_t)request->sampled_before, .left = request->most_tokens};
-  if (thread >= 0 && is_known(&r->of->threads[thread], request, &own.at)) {
+  if (request->view) {
+    own.segment = request->view[request->entries - 1].segment;
+    own.waiting = request->count;
+    own.is_feeder = request->entries == 1;
+  }
+  if (thread >= 0 && is_of(&r->of->threads[thread], request, &own.at)) {
     own.from = &r->of->threads[thread];
     own.turns = &r->of->streams[thread];
   }
-  r->is_dry |= !own.from;
+  r->is_dry |= !own.from && !own.is_feeder;
   own.id = *out = ++r->last;
   r->threads[r->count++] = own;
   return OK;
@@ -110,7 +135,9 @@ static status submit(void *self, const thread_request *request, thread_id *out, 
 static void release(void *self, thread_id id) {
   replay *r = self;
   for (int i = 0; i < r->count; i++) {
-    if (r->threads[i].id == id) r->threads[i].from = NULL;
+    if (r->threads[i].id != id) continue;
+    r->threads[i].from = NULL;
+    r->threads[i].rests = 1;
   }
 }
 
@@ -128,6 +155,31 @@ static void natural_end(const replayed *own, engine_event *ev) {
   }
 }
 
+/* Whether what waits of a thread is all put in, so that it samples. */
+static int puts_in(replay *r, replayed *own) {
+  if (!own->segment) return 1;
+  int64_t now =
+      own->is_feeder || own->waiting < PROTOCOL_FEED_TOKENS ? own->waiting : PROTOCOL_FEED_TOKENS;
+  r->tokens[own->segment - 1] += now;
+  own->waiting -= now;
+  return own->waiting == 0;
+}
+
+static void give_out(replayed *own, engine_event *ev) {
+  const runner_thread *t = own->from;
+  *ev = (engine_event){.thread = own->id,
+                       .token = t->tokens[own->at],
+                       .logprob = t->logprobs[own->at],
+                       .filtered_logprob = t->filtered[own->at]};
+  own->at++;
+  own->sampled++;
+  own->waiting = 1;
+  if (--own->left == 0) ev->end = ENGINE_MOST_TOKENS;
+  natural_end(own, ev);
+  own->rests = ev->end != ENGINE_GOES_ON;
+  if (own->rests && !own->segment) own->from = NULL;
+}
+
 static status step(void *self, const engine_event **events, int *count, detail *err) {
   replay *r = self;
   (void)err;
@@ -136,27 +188,106 @@ static status step(void *self, const engine_event **events, int *count, detail *
   for (int i = 0; i < r->count; i++) {
     replayed *own = &r->threads[i];
     const runner_thread *t = own->from;
-    if (!t) continue;
+    if (own->rests || (!t && !own->is_feeder)) continue;
+    if (!puts_in(r, own)) continue;
+    engine_event *ev = &r->events[(*count)++];
+    if (own->is_feeder) {
+      *ev = (engine_event){.thread = own->id, .end = ENGINE_MOST_TOKENS};
+      own->rests = 1;
+      continue;
+    }
     if (own->at == t->count || !was_sampled(t, own->at)) {
       r->is_dry = 1;
+      *count = 0;
       return OK;
     }
-    engine_event *ev = &r->events[(*count)++];
-    *ev = (engine_event){.thread = own->id,
-                         .token = t->tokens[own->at],
-                         .logprob = t->logprobs[own->at],
-                         .filtered_logprob = t->filtered[own->at]};
-    own->at++;
-    own->sampled++;
-    if (--own->left == 0) ev->end = ENGINE_MOST_TOKENS;
-    natural_end(own, ev);
-    if (ev->end != ENGINE_GOES_ON) own->from = NULL;
+    give_out(own, ev);
   }
   return OK;
 }
 
+/* ---- workers that read each other ------------------------------------------------------------ */
+
+static status submit_gang(void *self, const gang_request *request, thread_id *ids, detail *err) {
+  status failed = OK;
+  for (int i = 0; !failed && i < request->count; i++)
+    failed = submit(self, &request->members[i], &ids[i], err);
+  return failed;
+}
+
+/* It was fed the same behind the same token. */
+static status go_on(void *self, thread_id id, const thread_more *more, detail *err) {
+  replay *r = self;
+  (void)err;
+  for (int i = 0; i < r->count; i++) {
+    replayed *own = &r->threads[i];
+    const runner_thread *t = own->from;
+    size_t from = own->at - 1, count = (size_t)more->count;
+    if (own->id != id) continue;
+    REQUIRE(t && own->rests);
+    int is_same = from + count < t->count &&
+                  !memcmp(t->tokens + from, more->tokens, count * sizeof *t->tokens);
+    r->is_dry |= !is_same;
+    own->at = from + count;
+    own->waiting = more->count;
+    own->left = more->most_tokens;
+    own->rests = !is_same;
+  }
+  return OK;
+}
+
+/* Where things stand changes nothing of what was sampled. */
+static status look(void *self, thread_id id, const view_entry *view, int entries, detail *err) {
+  (void)self, (void)id, (void)view, (void)entries, (void)err;
+  return OK;
+}
+
+static status make_segment(void *self, segment_id *out, detail *err) {
+  replay *r = self;
+  (void)err;
+  REQUIRE(r->segments < MODE_BLOCKS_MAX);
+  r->tokens[r->segments++] = 0;
+  *out = (segment_id)r->segments;
+  return OK;
+}
+
+static status splice(void *self, segment_id to, segment_id from, detail *err) {
+  replay *r = self;
+  (void)err;
+  r->tokens[to - 1] += r->tokens[from - 1];
+  r->tokens[from - 1] = 0;
+  return OK;
+}
+
+static int tokens_in(void *self, segment_id s) {
+  const replay *r = self;
+  return (int)r->tokens[s - 1];
+}
+
+static void free_segment(void *self, segment_id s) {
+  (void)self, (void)s; /* one sample has no more of them than there may be */
+}
+
+static int page_keys(void *self) {
+  (void)self;
+  return 16; /* of no segment here */
+}
+
+/* ---- deriving -------------------------------------------------------------------------------- */
+
 static status drive(replay *r, const runner_task *task, runner_sample **out, detail *err) {
-  generator g = {.self = r, .submit = submit, .release = release, .step = step};
+  generator g = {.self = r,
+                 .submit = submit,
+                 .release = release,
+                 .step = step,
+                 .submit_gang = submit_gang,
+                 .go_on = go_on,
+                 .look = look,
+                 .make_segment = make_segment,
+                 .splice = splice,
+                 .tokens_in = tokens_in,
+                 .free_segment = free_segment,
+                 .page_keys = page_keys};
   runner *own = NULL;
   status failed = runner_open(&own, &g, err);
   if (!failed) failed = runner_add(own, task, err);
@@ -173,8 +304,7 @@ status runner_derive(runner_sample **out, const runner_sample *from, const runne
   runner_task task = from->task;
   task.rules = rules;
   *out = NULL;
-  int can_be = !from->failed && !rules->workers; /* what workers see hangs on all of them */
-  status failed = can_be ? drive(&r, &task, out, err) : OK;
+  status failed = from->failed ? OK : drive(&r, &task, out, err);
   memory_free(r.threads);
   memory_free(r.events);
   if (*out) (*out)->runner = NULL;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { QUESTIONS = 6, WORKERS_MOST = 3 }; /* samples: 6 * (3 * 4 + 1) */
+enum { QUESTIONS = 6, WORKERS_MOST = 3 }; /* samples: 6 * (3 * 4 + 3 + 1) */
 
 static const char *folder, *tasks;
 
@@ -31,16 +31,20 @@ static const char *new_store(const char *name) {
   return db;
 }
 
+#define WORDS                                                                                      \
+  "     prompt: \"Q: {question}\\nA:\", answer: '([0-9])x', names: [A, B, C],\n"                   \
+  "     step: {separator: e, rule: separator, prefix: \"{worker}{step}:\", opening: go,\n"         \
+  "            greeting: yo}, redundancy: {tokens: 60, text: \"same?\"},\n"
+
 static const char *write_job(const char *name, const char *engine) {
   static const char job[] =
       "name: w\ntasks: q\nmodels: %s\nsampling: {temperature: 1}\nseed: 3\nchecker: exact\n%s"
       "conditions:\n"
       "  - {name: read, mode: hogwild, workers: [1, 2, %d], protocol: generic-hogwild,\n"
-      "     layout: [combined, interleaved, contiguous, independent],\n"
-      "     prompt: \"Q: {question}\\nA:\", answer: '([0-9])x', names: [A, B, C],\n"
-      "     step: {separator: e, rule: separator, prefix: \"{worker}{step}:\", opening: go,\n"
-      "            greeting: yo}, redundancy: {tokens: 60, text: \"same?\"},\n"
+      "     layout: [combined, interleaved, contiguous, independent],\n" WORDS
       "     limit: {forwards: 30, context: 600}, finisher: {text: \"\\nSo \", tokens: 8}}\n"
+      "  - {name: cut, mode: hogwild, workers: 2, protocol: generic-hogwild,\n" WORDS
+      "     limit: {forwards: [10, 18, 26], context: 600}}\n"
       "  - {name: vote, mode: vote, n: %d, protocol: generic, prompt: \"Q: {question}\\nA:\",\n"
       "     answer: '([0-9])x', limit: {tokens_thread: 30}}\n";
   const char *path = support_path(name);
@@ -61,7 +65,7 @@ static void is(const char *db, const char *sql, const char *wanted) {
 /* Workers are in step: nobody is ahead of the forwards, who ended last is there, and a limit of
    forwards is no more than that and the finisher. */
 static void check_counts(const char *db) {
-  is(db, "SELECT count(*), sum(status = 'failed') FROM sample", "78|0");
+  is(db, "SELECT count(*), sum(status = 'failed') FROM sample", "96|0");
   is(db,
      "SELECT count(*) FROM thread h JOIN samples s ON s.id = h.sample WHERE s.mode = 'hogwild' AND "
      "h.role = 'worker' AND (h.tokens_generated > 30 OR h.logical_end <> h.tokens_generated)",
@@ -84,6 +88,19 @@ static void check_counts(const char *db) {
      "0");
 }
 
+/* Of a family the largest is computed, and the others are its first forwards. */
+static void check_family(const char *db) {
+  is(db, "SELECT sum(derived), min(condition), max(condition) FROM samples WHERE derived",
+     "12|cut limit.forwards=10|cut limit.forwards=18");
+  is(db,
+     "SELECT count(*) FROM samples v JOIN thread h ON h.sample = v.id JOIN trace x ON x.sample = "
+     "v.id AND x.thread = h.ordinal JOIN samples u ON u.condition = 'cut limit.forwards=26' AND "
+     "u.task = v.task JOIN trace y ON y.sample = u.id AND y.thread = h.ordinal WHERE v.condition "
+     "= 'cut limit.forwards=10' AND h.tokens_generated = 10 AND instr(sqlar_uncompress(y.text, "
+     "y.text_bytes), sqlar_uncompress(x.text, x.text_bytes)) = 1",
+     "12");
+}
+
 /* Who sees nobody is a voter, bit for bit. */
 static void check_control(const char *db) {
   is(db,
@@ -100,6 +117,7 @@ START_TEST(workers_are_stored) {
   ck_ended(nightjar("run", job, "--db", db), 0);
   check_counts(db);
   check_control(db);
+  check_family(db);
   ck_ended(nightjar("verify", "--db", db, "--samples", "30"), 0);
 }
 END_TEST

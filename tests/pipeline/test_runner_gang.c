@@ -252,6 +252,17 @@ static void is_head(const runner_sample *of, const runner_sample *whole, int64_t
   }
 }
 
+/* And can be cut from it, as it is: no token of it is another's. */
+static void is_derived(const runner_sample *of, const runner_sample *whole,
+                       const runner_rules *rules) {
+  detail err;
+  runner_sample *cut = NULL;
+  ck_ok(runner_derive(&cut, whole, rules, &err));
+  ck_assert_ptr_nonnull(cut);
+  scripted_same(of, cut);
+  runner_sample_free(cut);
+}
+
 static void limits_cut(const char *layout) {
   char more[256];
   (void)snprintf(more, sizeof more, ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\"" NEVER,
@@ -267,6 +278,7 @@ static void limits_cut(const char *layout) {
     story s = open_story(more, both, 2);
     runner_sample *of = run_story(&s);
     is_head(of, whole, step);
+    is_derived(of, whole, &s.rules);
     close_story(&s, of);
   }
   int64_t all = tokens_by(thread_of(whole, 0), last) + tokens_by(thread_of(whole, 1), last);
@@ -282,6 +294,7 @@ static void limits_cut(const char *layout) {
     story s = open_story(more, both, 2);
     runner_sample *of = run_story(&s);
     is_head(of, whole, step);
+    is_derived(of, whole, &s.rules);
     ck_assert_str_eq(limit < all ? thread_of(of, 1)->limit : "none",
                      limit < all ? "tokens_total" : "none");
     close_story(&s, of);
