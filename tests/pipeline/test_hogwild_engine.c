@@ -406,13 +406,93 @@ START_TEST(no_schedule_changes_a_token) {
 }
 END_TEST
 
-int main(void) {
+/* ---- drawn ----------------------------------------------------------------------------------- */
+
+enum { DRAWS = 6 };
+static uint64_t first_draw; /* the program's argument, to look further by hand */
+
+static const char *draw_word(random_stream *r, const char *const *words, int count) {
+  return words[random_below(r, (uint32_t)count)];
+}
+
+static void draw_condition(const job_model *m, random_stream *r, condition *out) {
+  static const char *const layouts[] = {"contiguous", "interleaved", "combined", "combined",
+                                        "independent"};
+  static const char *const separators[] = {"e", " ", "3", "s"};
+  static const char *const untils[] = {"all", "all", "end", "answer"};
+  char more[128] = "";
+  text words;
+  text_open(&words, 1 << 16);
+  if (random_chance(r, 0.3))
+    (void)snprintf(more, sizeof more, ",\"tokens_total\":%d", (int)random_between(r, 50, 500));
+  if (random_chance(r, 0.3)) {
+    (void)snprintf(more + strlen(more), sizeof more - strlen(more), ",\"tokens_thread\":%d",
+                   (int)random_between(r, 1, 40));
+  }
+  put_parameters(draw_word(r, layouts, 5), (int)random_between(r, 1, WORKERS_MAX),
+                 (int)random_between(r, 1, 60), draw_word(r, separators, 4), "q",
+                 random_chance(r, 0.5), more, &words);
+  if (random_chance(r, 0.4)) {
+    text_cut(&words, words.bytes - 1);
+    text_put(&words, ",\"finisher\":{\"text\":\"So \",\"tokens\":5}}");
+  }
+  open_condition(out, m, text_string(&words));
+  ck_assert_int_eq(
+      json_object_set_new(out->parameters, "until", json_string(draw_word(r, untils, 4))), 0);
+  out->rules.temperature = 0.5f * (float)random_between(r, 0, 3);
+  out->rules.context = random_between(r, 60, 300);
+  text_close(&words);
+}
+
+static schedule draw_schedule(random_stream *r) {
+  schedule s = {.name = "drawn",
+                .options = {.slots = (int)random_between(r, 4, 40),
+                            .rows = (int)random_between(r, 256, 500),
+                            .threads = (int)random_between(r, 1, 2),
+                            .pages = (int)random_between(r, 200, 1000),
+                            .page_keys = 16 << random_below(r, 3),
+                            .policy = (engine_policy)random_below(r, 2),
+                            .preemption = (engine_preemption)random_below(r, 2),
+                            .no_sharing = random_chance(r, 0.3),
+                            .arrival_order = random_chance(r, 0.3)},
+                .at_once = (int)random_between(r, 1, SAMPLES)};
+  if (random_chance(r, 0.5)) s.preempts_in_100 = (int)random_between(r, 1, 30);
+  return s;
+}
+
+START_TEST(drawn_jobs) {
+  static const schedule alone = {"alone", {.slots = 8}, 1, 0};
+  static runner_sample *wanted[SAMPLES], *got[SAMPLES];
+  random_stream r = random_start((random_key){{(uint32_t)first_draw + (uint32_t)_i, 21}});
+  condition conditions[CONDITIONS];
+  job_model *m = open_model(models[_i % MODELS]);
+  for (int i = 0; i < CONDITIONS; i++)
+    draw_condition(m, &r, &conditions[i]);
+  schedule how = draw_schedule(&r);
+  run_all(m, conditions, &alone, wanted);
+  run_all(m, conditions, &how, got);
+  for (int k = 0; k < SAMPLES; k++) {
+    detail why = {0};
+    ck_assert_msg(runner_sample_state(wanted[k], &why) == OK, "%s", why.text);
+    scripted_same(wanted[k], got[k]);
+    runner_sample_free(wanted[k]);
+    runner_sample_free(got[k]);
+  }
+  for (int i = 0; i < CONDITIONS; i++)
+    close_condition(&conditions[i]);
+  job_model_close(m);
+}
+END_TEST
+
+int main(int argc, char **argv) {
   json_install();
+  if (argc == 2) first_draw = strtoull(argv[1], NULL, 10);
   Suite *suite = suite_create("hogwild_engine");
   TCase *all = tcase_create("hogwild_engine");
   tcase_add_loop_test(all, plain_definition, 0, MODELS);
   tcase_add_loop_test(all, one_worker, 0, MODELS);
   tcase_add_test(all, no_schedule_changes_a_token);
+  tcase_add_loop_test(all, drawn_jobs, 0, DRAWS);
   suite_add_tcase(suite, all);
   return support_run(suite);
 }
