@@ -105,6 +105,7 @@ static status fill_thread(store_thread *out, const runner_thread *t, const store
                         .tokens_prompt = t->prompt,
                         .tokens_fed = t->fed,
                         .tokens_generated = t->generated,
+                        .tokens_seen = t->seen,
                         .logical_start = t->start,
                         .logical_end = t->finish,
                         .wait_steps = waited,

@@ -114,6 +114,7 @@ typedef struct runner_thread {
   runner_commit *commits; /* [commit_count] */
   int commit_count, commit_capacity;
   int64_t rows, keys;             /* of a worker: tokens put in, and what all of them attended to */
+  int64_t seen;                   /* of others' tokens, those in its view when it last put one in */
   int64_t view_most;              /* tokens of its largest view */
   int64_t prompt, generated, fed; /* tokens; a finisher's included */
   int64_t finisher;               /* of generated and fed, a finisher's */

@@ -403,8 +403,10 @@ status gang_go_on(runner_sample *s, int *ended, detail *err) {
 
 /* ---- what a forward was ---------------------------------------------------------------------- */
 
-/* Rows that stand one behind another at the end of a view. */
-static void count_rows(runner_thread *t, int64_t rows, int64_t view) {
+/* Rows that stand one behind another at the end of a view, in which own tokens are the worker's, or
+   of texts. */
+static void count_rows(runner_thread *t, int64_t rows, int64_t view, int64_t own) {
+  t->seen = view - own;
   t->rows += rows;
   t->keys += rows * (view - rows) + rows * (rows + 1) / 2;
   if (view + 1 > t->view_most) t->view_most = view + 1;
@@ -424,7 +426,7 @@ static void take_forward(runner_sample *s, const int64_t *put_in) {
     int64_t view = 0;
     for (int k = 0; k < m->view_count; k++)
       view += g->blocks[m->view[k]].tokens;
-    if (put_in[i]) count_rows(&s->threads[i], put_in[i], view);
+    if (put_in[i]) count_rows(&s->threads[i], put_in[i], view, (int64_t)m->put_in);
   }
 }
 

@@ -143,11 +143,13 @@ static void compare_threads(report *r, const store_thread *made, const store_thr
   compare_texts(r, "answer", made->answer, stored->answer);
   compare_texts(r, "vote_key", made->vote_key, stored->vote_key);
   compare_integers(r, "parent", made->parent, stored->parent);
+  compare_integers(r, "worker", made->worker, stored->worker);
   compare_integers(r, "round", made->round, stored->round);
   compare_integers(r, "spawn_token", made->spawn_token, stored->spawn_token);
   compare_integers(r, "join_token", made->join_token, stored->join_token);
   compare_integers(r, "tokens_prompt", made->tokens_prompt, stored->tokens_prompt);
   compare_integers(r, "tokens_fed", made->tokens_fed, stored->tokens_fed);
+  compare_integers(r, "tokens_seen", made->tokens_seen, stored->tokens_seen);
   compare_integers(r, "tokens_generated", made->tokens_generated, stored->tokens_generated);
   compare_integers(r, "logical_start", made->logical_start, stored->logical_start);
   compare_integers(r, "logical_end", made->logical_end, stored->logical_end);

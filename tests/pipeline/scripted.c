@@ -517,6 +517,7 @@ static void same_tree(const runner_thread *a, const runner_thread *b) {
   same_text(a->why, b->why);
   ck_assert_int_eq(a->is_stopped, b->is_stopped);
   ck_assert_int_eq(a->worker, b->worker);
+  ck_assert_int_eq(a->seen, b->seen);
   ck_assert_int_eq(a->commit_count, b->commit_count);
   for (int i = 0; i < a->commit_count; i++) {
     ck_assert_uint_eq(a->commits[i].token, b->commits[i].token);

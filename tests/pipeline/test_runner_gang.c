@@ -106,6 +106,7 @@ START_TEST(commits_at_once) {
     ck_assert_int_eq(t->rows, 22);
     ck_assert_int_eq(t->keys, 310);
     ck_assert_int_eq(t->view_most, 35);
+    ck_assert_int_eq(t->seen, 12); /* all that the other put in: 4, 1, 1, 4, 1, 1 */
   }
   runner_costs c = scripted_costs(of);
   ck_assert_int_eq(c.tokens_prompt, 8);
@@ -131,6 +132,8 @@ START_TEST(one_ends_early) {
   ck_assert_int_eq(thread_of(of, 0)->finish, 3);
   ck_assert_int_eq(thread_of(of, 1)->finish, 7);
   ck_assert_int_eq(thread_of(of, 1)->view_most, 30);
+  ck_assert_int_eq(thread_of(of, 0)->seen, 6);
+  ck_assert_int_eq(thread_of(of, 1)->seen, 6);
   runner_costs c = scripted_costs(of);
   ck_assert_int_eq(c.forwards, 7);
   ck_assert_int_eq(c.wait_steps, 4);
