@@ -17,7 +17,6 @@ enum { LIMITS = sizeof limits / sizeof limits[0] };
 typedef struct extent {
   hash stem; /* of what the samples of a family have in common */
   int64_t threads, limit[LIMITS];
-  int is_alone; /* its workers' finisher reads all that they wrote, which is other text at a cut */
 } extent;
 
 typedef struct member {
@@ -58,7 +57,6 @@ static status read_stem(const planned_run *r, hash *out, detail *err) {
 static status read_extent(const planned_run *r, extent *out, detail *err) {
   const json_t *given = json_object_get(r->parameters, "limit");
   out->threads = r->rules.threads;
-  out->is_alone = r->rules.workers && r->rules.finisher_tokens;
   for (size_t i = 0; i < LIMITS; i++) {
     const json_t *limit = json_object_get(given, limits[i]);
     out->limit[i] = limit ? json_integer_value(limit) : INT64_MAX;
@@ -67,7 +65,7 @@ static status read_extent(const planned_run *r, extent *out, detail *err) {
 }
 
 static int contains(const extent *larger, const extent *smaller) {
-  int whole = larger->threads >= smaller->threads && !larger->is_alone && !smaller->is_alone;
+  int whole = larger->threads >= smaller->threads;
   for (size_t i = 0; i < LIMITS; i++)
     whole &= larger->limit[i] >= smaller->limit[i];
   return whole && hash_equal(&larger->stem, &smaller->stem);

@@ -37,8 +37,8 @@ typedef struct model_run {
 
 /* ---- admitting ------------------------------------------------------------------------------- */
 
-static status add(model_run *m, const planned_run *r, const runner_task *task, int64_t id,
-                  int32_t attempt, detail *err) {
+static status make_place(const model_run *m, const planned_run *r, const runner_task *task,
+                         int64_t id, int32_t attempt, record_place **out, detail *err) {
   record_place *place = memory_zeroed(1, sizeof *place);
   if (!place) return fault(err, E_MEMORY, "no memory for a sample");
   *place = (record_place){.run = r,
@@ -47,12 +47,21 @@ static status add(model_run *m, const planned_run *r, const runner_task *task, i
                           .attempt = attempt,
                           .keeps_logprobs = m->night->plan->job->logprobs,
                           .queued_ns = store_now_ns(m->night->store)};
+  *out = place;
+  return OK;
+}
+
+static status add(model_run *m, const planned_run *r, const runner_task *task, int64_t id,
+                  int32_t attempt, detail *err) {
+  record_place *place;
   runner_task own = *task;
   int64_t expected = 0;
+  status failed = make_place(m, r, task, id, attempt, &place, err);
+  if (failed) return failed;
   own.rules = &r->rules;
   own.tag = place;
-  status failed = store_expected_tokens(m->night->store, &m->model->hash, r->first->mode->name, id,
-                                        &expected, err);
+  failed = store_expected_tokens(m->night->store, &m->model->hash, r->first->mode->name, id,
+                                 &expected, err);
   own.expected_tokens = expected < INT32_MAX ? (int)expected : INT32_MAX;
   if (!failed) failed = runner_add(m->runner, &own, err);
   if (failed) memory_free(place);
@@ -107,6 +116,19 @@ static status record(model_run *m, const record_place *at, const runner_sample *
   return failed;
 }
 
+/* Where a finisher's words alone are missing it is asked; where more is, all of it is computed. */
+static status compute_other(model_run *m, const planned_run *r, const record_place *at,
+                            const runner_sample *s, int32_t attempt, detail *err) {
+  record_place *place;
+  int forked = 0;
+  status failed = make_place(m, r, runner_sample_task(s), at->task, attempt, &place, err);
+  if (failed) return failed;
+  place->derived = 1;
+  failed = runner_fork(m->runner, s, &r->rules, place, &forked, err);
+  if (!forked) memory_free(place);
+  return failed || forked ? failed : add(m, r, runner_sample_task(s), at->task, attempt, err);
+}
+
 /* The other members of its family: cut from it where all their tokens are there, or computed. */
 static status derive_others(model_run *m, const record_place *at, const runner_sample *s,
                             detail *err) {
@@ -124,7 +146,7 @@ static status derive_others(model_run *m, const record_place *at, const runner_s
       failed = record(m, &place, derived, err);
       runner_sample_free(derived);
     } else if (!failed) {
-      failed = add(m, r, runner_sample_task(s), at->task, attempt, err);
+      failed = compute_other(m, r, at, s, attempt, err);
     }
   }
   return failed;

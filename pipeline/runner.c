@@ -161,7 +161,19 @@ static void take_off(runner *r, runner_sample *s) {
   s->steps_before = r->steps;
   s->in_flight_before = r->in_flight_sum;
   r->in_flight++;
-  r->gangs += s->gang != NULL;
+  s->is_gang = s->gang && s->gang->state != GANG_IS_OVER;
+  r->gangs += s->is_gang;
+}
+
+/* Out of those in flight. */
+static void unlink_flying(runner *r, runner_sample *s) {
+  if (s->previous) s->previous->next = s->next;
+  if (s->next) s->next->previous = s->previous;
+  if (r->flying == s) r->flying = s->next;
+  s->next = s->previous = NULL;
+  r->in_flight--;
+  r->gangs -= s->is_gang;
+  r->under_way -= s->taken;
 }
 
 static void land(runner *r, runner_sample *s) {
@@ -169,19 +181,31 @@ static void land(runner *r, runner_sample *s) {
     runner_withdraw(s, i);
   gang_close(s);
   sample_number(s);
-  if (s->previous) s->previous->next = s->next;
-  if (s->next) s->next->previous = s->previous;
-  if (r->flying == s) r->flying = s->next;
   int64_t steps = r->steps - s->steps_before;
   s->in_flight = steps ? (r->in_flight_sum - s->in_flight_before) / (double)steps : r->in_flight;
   s->ended_ns = clock_monotonic_ns();
-  s->next = s->previous = NULL;
+  unlink_flying(r, s);
   if (r->ended_last) r->ended_last->next = s;
   if (!r->ended) r->ended = s;
   r->ended_last = s;
-  r->in_flight--;
-  r->gangs -= s->gang != NULL;
-  r->under_way -= s->taken;
+}
+
+void runner_lift(runner *r, runner_sample *s) {
+  for (int i = 0; i < s->count; i++) {
+    if (s->streams[i].state != STREAM_SAMPLES) continue;
+    runner_withdraw(s, i);
+    s->streams[i].state = STREAM_READY;
+  }
+  unlink_flying(r, s);
+}
+
+status runner_adopt(runner *r, runner_sample *s, detail *err) {
+  s->runner = r;
+  s->taken = 0;
+  take_off(r, s);
+  status failed = sample_run_on(s, err);
+  if (!failed && s->is_over) land(r, s);
+  return failed;
 }
 
 status runner_add(runner *r, const runner_task *task, detail *err) {

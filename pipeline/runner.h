@@ -188,6 +188,12 @@ int64_t runner_dropped(const runner *r);
 MUST_CHECK status runner_derive(runner_sample **out, const runner_sample *from,
                                 const runner_rules *rules, detail *err);
 
+/* The same of a sample whose workers' tokens are all there, and whose finisher is to be asked: goes
+   on with it in the runner, where the finisher alone is computed. *forked is 0 where it is no such
+   sample; then nothing was begun. E_MEMORY. */
+MUST_CHECK status runner_fork(runner *r, const runner_sample *from, const runner_rules *rules,
+                              void *tag, int *forked, detail *err);
+
 /* ---- accounts ---------------------------------------------------------------------------------
  */
 

@@ -275,7 +275,17 @@ static int page_keys(void *self) {
 
 /* ---- deriving -------------------------------------------------------------------------------- */
 
-static status drive(replay *r, const runner_task *task, runner_sample **out, detail *err) {
+/* All that its workers wrote is there, and somebody is to be asked. */
+static int lacks_finisher(const runner_sample *s) {
+  if (!s || !s->gang || s->gang->state != GANG_IS_OVER || s->is_over) return 0;
+  const stream *last = &s->streams[s->count - 1];
+  return last->is_finishing && last->state == STREAM_SAMPLES;
+}
+
+/* *out: a sample that has ended; or, where another runner is to go on, one that lacks its finisher.
+ */
+static status drive(replay *r, const runner_task *task, int may_lack, runner_sample **out,
+                    detail *err) {
   generator g = {.self = r,
                  .submit = submit,
                  .release = release,
@@ -293,20 +303,38 @@ static status drive(replay *r, const runner_task *task, runner_sample **out, det
   if (!failed) failed = runner_add(own, task, err);
   while (!failed && !r->is_dry && runner_in_flight(own))
     failed = runner_step(own, err);
-  if (!failed && !r->is_dry) *out = runner_take(own);
+  if (!failed && !r->is_dry && !may_lack) *out = runner_take(own);
+  if (!failed && r->is_dry && may_lack && lacks_finisher(own->flying)) {
+    *out = own->flying;
+    runner_lift(own, *out);
+  }
   runner_close(own);
+  return failed;
+}
+
+static status replay_sample(const runner_sample *from, const runner_rules *rules, void *tag,
+                            int may_lack, runner_sample **out, detail *err) {
+  replay r = {.of = from};
+  runner_task task = from->task;
+  task.rules = rules;
+  task.tag = tag;
+  *out = NULL;
+  status failed = from->failed ? OK : drive(&r, &task, may_lack, out, err);
+  memory_free(r.threads);
+  memory_free(r.events);
+  if (*out) (*out)->runner = NULL;
   return failed;
 }
 
 status runner_derive(runner_sample **out, const runner_sample *from, const runner_rules *rules,
                      detail *err) {
-  replay r = {.of = from};
-  runner_task task = from->task;
-  task.rules = rules;
-  *out = NULL;
-  status failed = from->failed ? OK : drive(&r, &task, out, err);
-  memory_free(r.threads);
-  memory_free(r.events);
-  if (*out) (*out)->runner = NULL;
-  return failed;
+  return replay_sample(from, rules, from->task.tag, 0, out, err);
+}
+
+status runner_fork(runner *r, const runner_sample *from, const runner_rules *rules, void *tag,
+                   int *forked, detail *err) {
+  runner_sample *s = NULL;
+  status failed = rules->workers ? replay_sample(from, rules, tag, 1, &s, err) : OK;
+  *forked = s != NULL;
+  return failed || !s ? failed : runner_adopt(r, s, err);
 }

@@ -100,6 +100,7 @@ struct runner_sample {
   stream *streams;        /* [count] */
   int count, capacity;
   gang *gang;  /* NULL: it has no workers */
+  int is_gang; /* it had some in the generator when it began there */
   int is_over; /* the mode has said MODE_DONE, or it failed */
   int winner;
   int keeps_order;     /* ends are told in the order of their steps */
@@ -143,6 +144,10 @@ struct runner {
 
 /* Submits a thread of a sample. A task that the generator refuses is OK and fails the sample. */
 MUST_CHECK status runner_submit(runner_sample *s, int thread, int64_t most, detail *err);
+/* Takes a sample that is in flight out of a runner, and out of the generator, as it is. */
+void runner_lift(runner *r, runner_sample *s);
+/* Goes on with such a sample in another runner. */
+MUST_CHECK status runner_adopt(runner *r, runner_sample *s, detail *err);
 /* Whose event a generator's thread's is, from now on. */
 MUST_CHECK status runner_link_thread(runner_sample *s, int thread, thread_id id, detail *err);
 /* Takes a generator's thread out of it. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { QUESTIONS = 6, WORKERS_MOST = 3 }; /* samples: 6 * (3 * 4 + 3 + 1) */
+enum { QUESTIONS = 6, WORKERS_MOST = 3 }; /* samples: 6 * (3 * 4 + 3 + 2 + 1) */
 
 static const char *folder, *tasks;
 
@@ -45,6 +45,8 @@ static const char *write_job(const char *name, const char *engine) {
       "     limit: {forwards: 30, context: 600}, finisher: {text: \"\\nSo \", tokens: 8}}\n"
       "  - {name: cut, mode: hogwild, workers: 2, protocol: generic-hogwild,\n" WORDS
       "     limit: {forwards: [10, 18, 26], context: 600}}\n"
+      "  - {name: asked, mode: hogwild, workers: 2, protocol: generic-hogwild,\n" WORDS
+      "     limit: {forwards: [12, 24], context: 600}, finisher: {text: \"\\nSo \", tokens: 6}}\n"
       "  - {name: vote, mode: vote, n: %d, protocol: generic, prompt: \"Q: {question}\\nA:\",\n"
       "     answer: '([0-9])x', limit: {tokens_thread: 30}}\n";
   const char *path = support_path(name);
@@ -65,7 +67,7 @@ static void is(const char *db, const char *sql, const char *wanted) {
 /* Workers are in step: nobody is ahead of the forwards, who ended last is there, and a limit of
    forwards is no more than that and the finisher. */
 static void check_counts(const char *db) {
-  is(db, "SELECT count(*), sum(status = 'failed') FROM sample", "96|0");
+  is(db, "SELECT count(*), sum(status = 'failed') FROM sample", "108|0");
   is(db,
      "SELECT count(*) FROM thread h JOIN samples s ON s.id = h.sample WHERE s.mode = 'hogwild' AND "
      "h.role = 'worker' AND (h.tokens_generated > 30 OR h.logical_end <> h.tokens_generated)",
@@ -88,10 +90,11 @@ static void check_counts(const char *db) {
      "0");
 }
 
-/* Of a family the largest is computed, and the others are its first forwards. */
+/* Of a family the largest is computed, and the others are its first forwards, with a finisher of
+   their own where one is asked. */
 static void check_family(const char *db) {
-  is(db, "SELECT sum(derived), min(condition), max(condition) FROM samples WHERE derived",
-     "12|cut limit.forwards=10|cut limit.forwards=18");
+  is(db, "SELECT condition, sum(derived) FROM samples WHERE derived GROUP BY 1",
+     "asked limit.forwards=12|6\ncut limit.forwards=10|6\ncut limit.forwards=18|6");
   is(db,
      "SELECT count(*) FROM samples v JOIN thread h ON h.sample = v.id JOIN trace x ON x.sample = "
      "v.id AND x.thread = h.ordinal JOIN samples u ON u.condition = 'cut limit.forwards=26' AND "

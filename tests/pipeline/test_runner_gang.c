@@ -311,6 +311,46 @@ START_TEST(limits) {
 }
 END_TEST
 
+/* Of a smaller budget the workers' part is there already, and the finisher alone is asked. */
+START_TEST(finisher_is_forked) {
+  static const script_line lines[] = {{"0", "a.bcdefgh"}, {"1", "xyzuv.wst"}, {"2", "b.=4|"}};
+#define ASKED(forwards)                                                                            \
+  ",\"workers\":2,\"finisher\":{\"text\":\"So \",\"tokens\":9},\"limit\":{\"forwards\":" forwards  \
+  "}" NEVER
+  static const char *const less[] = {ASKED("1"), ASKED("4"), ASKED("6")};
+  detail err;
+  story large = open_story(ASKED("7"), lines, 3);
+  runner_sample *whole = run_story(&large);
+  for (int i = 0; i < 3; i++) {
+    story small = open_story(less[i], lines, 3);
+    runner_sample *wanted = run_story(&small), *cut = NULL;
+    runner *r = NULL;
+    int forked = 0;
+    scripted *from = scripted_open(lines, 3, 0);
+    generator g = scripted_generator(from);
+    scripted_task(from, runner_sample_task(whole));
+    ck_ok(runner_derive(&cut, whole, &small.rules, &err));
+    ck_assert_ptr_null(cut);
+    ck_ok(runner_open(&r, &g, &err));
+    ck_ok(runner_fork(r, whole, &small.rules, &small, &forked, &err));
+    ck_assert(forked && runner_in_flight(r) == 1 && runner_gangs(r) == 0);
+    while (runner_in_flight(r))
+      ck_ok(runner_step(r, &err));
+    runner_sample *got = runner_take(r);
+    ck_assert_ptr_eq(runner_sample_task(got)->tag, &small);
+    ck_assert_int_eq(scripted_sampled(from), 5);
+    ck_assert_int_eq(runner_under_way(r), 0);
+    scripted_same(wanted, got);
+    runner_sample_free(got);
+    runner_close(r);
+    scripted_close(from);
+    close_story(&small, wanted);
+  }
+#undef ASKED
+  close_story(&large, whole);
+}
+END_TEST
+
 /* A worker that is full ends, and the others go on; a limit of one thread is of that alone. */
 START_TEST(limits_of_one) {
   static const script_line lines[] = {{"0", "abcdefghijkl"}, {"1", "uv.wx|"}};
@@ -398,6 +438,7 @@ int main(void) {
   tcase_add_test(all, long_feeds);
   tcase_add_test(all, finisher_asks);
   tcase_add_test(all, limits);
+  tcase_add_test(all, finisher_is_forked);
   tcase_add_test(all, limits_of_one);
   tcase_add_test(all, no_room);
   tcase_add_test(all, memory_may_be_out);
