@@ -24,6 +24,9 @@
      answer           generic: a pattern (base/pattern.h). Its last match is the answer, its first
                       group where it has one; without it all that was written is
      stop             generic alone: strings that end a thread
+     names, header.*, step.*, redundancy.*, until
+                      generic-hogwild: what its workers are called, read and are asked, where a step
+                      ends, and what ends all of them (docs/modes.md)
      finisher.text    generic: what is fed to ask for the answer; those of Countdown have their own
                       words, and countdown-sos nothing to ask for
      finisher.tokens  how many tokens may be sampled behind it; without it there is no finisher
