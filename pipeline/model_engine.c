@@ -83,11 +83,16 @@ int model_engine_gangs(const engine_options *options) {
   return options->segments / (2 * MODE_BLOCKS_MAX);
 }
 
+/* Of one sample those that may sample at once: as many children as there are slots. */
+static int threads_of(const runner_rules *r, int slots) {
+  return protocol_calls(r->protocol) ? slots : r->threads;
+}
+
 engine_options model_engine_options(const plan *p, const job_model *m, planned_run *const *runs,
                                     size_t count, int threads, int alone) {
   const job_engine *given = &p->job->engine;
   const model_config *c = model_config_of(m->model);
-  int threads_of_one = 1;
+  int threads_of_one = 1, slots = given->slots ? given->slots : SLOTS;
   gang_needs gangs = gangs_of(runs, count);
   engine_options o = job_engine_options(given);
   o.threads = threads < KERNELS_THREADS_MAX ? threads : KERNELS_THREADS_MAX;
@@ -98,7 +103,7 @@ engine_options model_engine_options(const plan *p, const job_model *m, planned_r
     threads_of_one = larger(threads_of_one, threads_of(&runs[i]->rules, slots));
   }
   if (o.positions > c->context) o.positions = c->context;
-  o.slots = alone ? threads_of_one : given->slots ? given->slots : SLOTS;
+  o.slots = alone ? threads_of_one : slots;
   o.rows = !alone && given->rows
                ? given->rows
                : larger(o.slots + ROWS_FOR_PROMPTS, gangs.workers * PROTOCOL_FEED_TOKENS);

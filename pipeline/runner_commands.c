@@ -332,8 +332,8 @@ static status done(runner_sample *s, const mode_command *c, detail *err) {
     REQUIRE(s->keeps_order || s->streams[i].state == STREAM_RESTS);
     runner_thread *t = &s->threads[i];
     if (s->streams[i].state != STREAM_RESTS) sample_stop(s, i);
-    int is_to_say = s->threads[i].is_stopped || s->threads[i].worker >= 0;
-    if (is_to_say) failed = thread_decode(s->task.rules, &s->threads[i], err);
+    if (t->is_stopped || t->worker >= 0) failed = thread_decode(s->task.rules, t, err);
+    if (!failed) failed = thread_place_spans(s->task.rules, t, err);
   }
   return failed;
 }

@@ -213,7 +213,7 @@ MUST_CHECK status text_to_tokens(const runner_rules *r, const char *bytes, size_
                                  int is_prompt, token_list *out, detail *err);
 /* Decodes a thread's tokens into its text. */
 MUST_CHECK status thread_say(const runner_rules *r, runner_thread *t, detail *err);
-/* Decodes a thread's tokens into its text, its spans' places in it, and its context. */
+/* The same, and its context. */
 MUST_CHECK status thread_decode(const runner_rules *r, runner_thread *t, detail *err);
 /* Places its spans in that text. It decodes once for each span: for a thread that says no more. */
 MUST_CHECK status thread_place_spans(const runner_rules *r, runner_thread *t, detail *err);

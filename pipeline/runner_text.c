@@ -128,7 +128,6 @@ status thread_say(const runner_rules *r, runner_thread *t, detail *err) {
 
 status thread_decode(const runner_rules *r, runner_thread *t, detail *err) {
   status failed = thread_say(r, t, err);
-  if (!failed) failed = place_spans(r, t, err);
   return failed ? failed : decode_context(r, t, err);
 }
 
