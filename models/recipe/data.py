@@ -5,12 +5,16 @@
 
 One problem gives an SoS+ search, an APR parent in as many turns as it has, its children, and the APR search written in one
 context; all of the train partition. A token counts where it was generated and is new in its sequence: prompts, what earlier
-turns wrote, and joined blocks are context. Arithmetic lines stand for a tenth of what counts.
+turns wrote, and joined blocks are context. Arithmetic lines stand for a tenth of what counts. --gangs adds so many searches by
+workers that read each other for each layout and each of one, two and three workers.
 
 Writes DIR/tokens.npy (uint16, all sequences in one row), DIR/counts.npy (uint8, 1 where a token counts) and DIR/index.npy
-(int64 [sequences, 3]: first token, tokens, protocol), and DIR/data.json, which says what is in them.
+(int64 [sequences, 3]: first token, tokens, protocol), and DIR/data.json, which says what is in them. Of searches by workers
+DIR/gangs.npy (int16 [5, rows]: token, target, forward, worker, step, as replay.py has them) and DIR/gangs-index.npy
+(int64 [searches, 4]: first row, rows, layout, workers).
 """
 import argparse
+import itertools
 import json
 import os
 import random
@@ -19,8 +23,12 @@ import subprocess
 import numpy
 from tokenizers import Tokenizer
 
-PROTOCOLS = ["sosp", "apr", "apr-child", "apr-serial", "arithmetic"]
-SHARES = [0.20, 0.20, 0.25, 0.25, 0.10]  # of the tokens that count
+import replay
+
+PROTOCOLS = ["sosp", "apr", "apr-child", "apr-serial", "arithmetic", "hogwild"]
+SHARES = [0.20, 0.20, 0.25, 0.25, 0.10, 0.0]  # of the tokens that count
+LAYOUTS, WORKERS = ["combined", "interleaved", "contiguous", "independent"], [1, 2, 3]
+PAST, OTHERS, OWN = "\n### Past steps\n\n", "### Work in progress (others)\n\n", "<...>\n\n### Work in progress (own)\n\n"
 UNLABELLED = 0.3
 
 
@@ -111,9 +119,41 @@ class Writer:
         self.sequences[protocol] += 1
 
 
-def demonstrate(arguments, search):
-    command = [arguments.nightjar, "demonstrate", "countdown", "--search", search, "--count", str(arguments.problems),
-               "--seed", str(arguments.seed), "--order", arguments.order, "-o", "-"]
+class Gangs:
+    """Searches by workers that read each other, whose times are those of the tokenizer."""
+
+    def __init__(self, tokenizer):
+        self.encode = lambda words: tokenizer.encode(words, add_special_tokens=False).ids
+        self.begin, self.end = tokenizer.token_to_id("<s>"), tokenizer.token_to_id("</s>")
+        self.rows, self.index, self.at = [], [], 0
+
+    def sampled(self, step, is_end):
+        """Line by line, so that the blank line that ends a step is a token of its own."""
+        ids = [i for line in step["text"].splitlines(keepends=True) for i in self.encode(line)]
+        if len(ids) != step["tokens"]:
+            raise SystemExit(f"{len(ids)} tokens where the search counted {step['tokens']}: {step['text']!r}")
+        return ids + [self.end] * is_end
+
+    def add(self, record):
+        layout, workers = record["layout"], record["workers"]
+        work = [[(self.encode(step["prefix"]), self.sampled(step, ended and step is steps[-1])) for step in steps]
+                for steps, ended in zip(record["work"], record["ended"])]
+        steps = layout in replay.WITH_STEPS
+        sample = replay.pack(layout, workers, [self.begin] + self.encode(record["prompt"] + PAST * steps),
+                             self.encode(OTHERS) if layout == "combined" else [],
+                             self.encode(OWN) if layout in ("combined", "contiguous") else [], work)
+        self.rows.append(numpy.stack([sample.token, sample.target, sample.time, sample.worker, sample.step]).astype(numpy.int16))
+        self.index.append((self.at, len(sample), LAYOUTS.index(layout), workers))
+        self.at += len(sample)
+
+    def save(self, folder):
+        numpy.save(os.path.join(folder, "gangs.npy"), numpy.concatenate(self.rows, axis=1))
+        numpy.save(os.path.join(folder, "gangs-index.npy"), numpy.array(self.index, dtype=numpy.int64))
+
+
+def demonstrate(arguments, search, count, seed, more=()):
+    command = [arguments.nightjar, "demonstrate", "countdown", "--search", search, "--count", str(count),
+               "--seed", str(seed), "--order", arguments.order, *more, "-o", "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         for line in process.stdout:
             yield json.loads(line)
@@ -128,19 +168,27 @@ def main():
     parser.add_argument("--problems", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--order", default="enumeration", choices=["shuffled", "heuristic", "enumeration"])
+    parser.add_argument("--gangs", type=int, default=0, help="searches by workers for each layout and number of them")
     parser.add_argument("--context", type=int, default=4096, help="tokens of the longest sequence that is kept whole")
     parser.add_argument("-o", "--output", required=True)
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     writer = Writer(Tokenizer.from_file(arguments.tokenizer), arguments.context)
     for search in ("sosp", "apr", "apr-serial"):
-        for record in demonstrate(arguments, search):
+        for record in demonstrate(arguments, search, arguments.problems, arguments.seed):
             label = label_of(record, rng)
             writer.add(protocol_of(record), record["text"], record["spans"], label)
     wanted = sum(writer.counted.values()) * SHARES[-1] / (1 - SHARES[-1])
     while writer.counted["arithmetic"] < wanted:
         writer.add("arithmetic", *arithmetic(rng), "")
     os.makedirs(arguments.output, exist_ok=True)
+    gangs = Gangs(writer.tokenizer)
+    for n, (layout, workers) in enumerate(itertools.product(LAYOUTS, WORKERS) if arguments.gangs else ()):
+        more = ["--layout", layout, "--workers", str(workers), "--tokenizer", arguments.tokenizer]
+        for record in demonstrate(arguments, "hogwild", arguments.gangs, 100 * arguments.seed + n, more):
+            gangs.add(record)
+    if gangs.at:
+        gangs.save(arguments.output)
     numpy.save(os.path.join(arguments.output, "tokens.npy"), numpy.concatenate(writer.tokens))
     numpy.save(os.path.join(arguments.output, "counts.npy"), numpy.concatenate(writer.counts))
     numpy.save(os.path.join(arguments.output, "index.npy"), numpy.array(writer.index, dtype=numpy.int64))

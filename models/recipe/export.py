@@ -33,7 +33,8 @@ def main():
     write(arguments.output, "config.json", model.c.hugging_face(begin, end, pad))
     write(arguments.output, "generation_config.json", dict(bos_token_id=begin, eos_token_id=end, pad_token_id=pad))
     write(arguments.output, "tokenizer.json", tokenizer.build())
-    save_file(model.tensors(), os.path.join(arguments.output, "model.safetensors"), metadata=dict(format="pt"))
+    tensors = {name: t.detach().to(torch.bfloat16).contiguous() for name, t in model.tensors().items()}
+    save_file(tensors, os.path.join(arguments.output, "model.safetensors"), metadata=dict(format="pt"))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,17 @@ def rotate(x, cos, sin):  # x [batch, heads, length, size]; halves as in transfo
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
+def causal(cos, sin):
+    """Attention to all that stands before: q [batch, heads, length, size], k and v of fewer heads."""
+    def attend(q, k, v):
+        group, length = q.shape[1] // k.shape[1], q.shape[2]
+        q, k = rotate(q, cos[:length], sin[:length]), rotate(k, cos[:length], sin[:length])
+        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+        with torch.autocast("cpu", enabled=False):  # fused attention of fp32 is the faster one on a CPU
+            return functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True).to(q.dtype)
+    return attend
+
+
 class Layer(nn.Module):
     def __init__(self, c):
         super().__init__()
@@ -69,18 +80,13 @@ class Layer(nn.Module):
         self.up_proj = nn.Linear(c.hidden, c.feed_forward, bias=False)
         self.down_proj = nn.Linear(c.feed_forward, c.hidden, bias=False)
 
-    def forward(self, x, cos, sin):
+    def forward(self, x, attend):
         c, (batch, length, _) = self.c, x.shape
         y = self.input_layernorm(x)
         q = self.q_proj(y).view(batch, length, c.heads, c.head_size).transpose(1, 2)
         k = self.k_proj(y).view(batch, length, c.kv_heads, c.head_size).transpose(1, 2)
         v = self.v_proj(y).view(batch, length, c.kv_heads, c.head_size).transpose(1, 2)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        group = c.heads // c.kv_heads
-        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        with torch.autocast("cpu", enabled=False):  # fused attention of fp32 is the faster one on a CPU
-            y = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True).to(q.dtype)
-        x = x + self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
+        x = x + self.o_proj(attend(q, k, v).transpose(1, 2).reshape(batch, length, -1))
         y = self.post_attention_layernorm(x)
         return x + self.down_proj(functional.silu(self.gate_proj(y)) * self.up_proj(y))
 
@@ -113,27 +119,35 @@ class Model(nn.Module):
         """The embedding as it is used: [vocabulary, hidden]."""
         return self.embed_tokens.weight + functional.linear(self.features, self.numbers.weight)
 
-    def forward(self, tokens, table):  # [batch, length] -> hidden states
+    def forward(self, tokens, table, attention=causal):
+        """[batch, length] -> hidden states. attention: makes what attends of the rotations by position, [context, size / 2]."""
         x = functional.embedding(tokens, table)
-        length = tokens.shape[1]
-        cos, sin = self.cos[:length].to(x.dtype), self.sin[:length].to(x.dtype)
+        attend = attention(self.cos.to(x.dtype), self.sin.to(x.dtype))
         for layer in self.layers:
-            x = layer(x, cos, sin)
+            x = layer(x, attend)
         return self.norm(x)
 
-    def loss(self, tokens, targets, counts):
+    def loss(self, tokens, targets, counts, attention=causal):
         """Mean over the tokens that count; targets [batch, length], counts in 0 and 1."""
         table = self.table()
-        hidden = self.forward(tokens, table)
+        hidden = self.forward(tokens, table, attention)
         chosen = counts.bool()
         logits = functional.linear(hidden[chosen], table)
         return functional.cross_entropy(logits.float(), targets[chosen])
 
     def tensors(self):
-        """By transformers' names, in bf16."""
+        """By transformers' names."""
         out = {"model.embed_tokens.weight": self.table(), "model.norm.weight": self.norm.weight}
         for i, layer in enumerate(self.layers):
             for name, p in layer.named_parameters():
                 place = "" if "layernorm" in name else "self_attn." if name[0] in "qkvo" else "mlp."
                 out[f"model.layers.{i}.{place}{name}"] = p
-        return {name: p.detach().to(torch.bfloat16).contiguous() for name, p in out.items()}
+        return out
+
+    def load(self, stored):
+        """What was exported. The rows of the integers are whole: nothing is added to them from then on."""
+        with torch.no_grad():
+            self.numbers.weight.zero_()
+            for name, tensor in self.tensors().items():
+                place = self.embed_tokens.weight if name == "model.embed_tokens.weight" else tensor
+                place.copy_(stored[name])

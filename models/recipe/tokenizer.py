@@ -22,7 +22,7 @@ PHRASES = [
 ]
 WORKERS = [f"W{i}/{n}" for n in (2, 3, 4) for i in range(1, n + 1)]
 HEADERS = ["### Past steps\n\n", "### Work in progress (others)\n\n", "### Work in progress (own)\n\n", "<...>\n\n", "\n\n"]
-SPARE = [f"<|spare_{i}|>" for i in range(64)]
+SPARE = ["W1/1"] + [f"<|spare_{i}|>" for i in range(1, 64)]  # where a name is needed later, it takes a spare's place
 
 
 def byte_letters():

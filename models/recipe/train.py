@@ -18,14 +18,16 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from data import PROTOCOLS, SHARES
+from data import LAYOUTS, PROTOCOLS, SHARES
 from model import Config, Model
+from replay import Sample, attention
 
 # Until which share of the leg: tokens of a batch, of the longest sequence, and shares of what counts. Small batches are what
 # learns fastest from nothing: at 700,000 tokens batches of 2 x 1,024 are where batches of 2 x 4,096 are at three times as many.
-CURRICULUM = [(0.15, 1024, 512, [0.30, 0.10, 0.20, 0.00, 0.40]),
-              (0.40, 2048, 1024, [0.40, 0.12, 0.18, 0.05, 0.25]),
-              (0.75, 2048, 2048, [0.43, 0.12, 0.18, 0.12, 0.15])]
+CURRICULUM = [(0.15, 1024, 512, [0.30, 0.10, 0.20, 0.00, 0.40, 0.0]),
+              (0.40, 2048, 1024, [0.40, 0.12, 0.18, 0.05, 0.25, 0.0]),
+              (0.75, 2048, 2048, [0.43, 0.12, 0.18, 0.12, 0.15, 0.0])]
+GANGS = PROTOCOLS.index("hogwild")
 
 
 class Muon(torch.optim.Optimizer):
@@ -55,6 +57,28 @@ class Muon(torch.optim.Optimizer):
                 p.add_(x, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
 
 
+class Gangs:
+    """Searches by workers that read each other: in equal shares of layouts and numbers of workers."""
+
+    def __init__(self, folder):
+        self.rows = numpy.load(os.path.join(folder, "gangs.npy"), mmap_mode="r")
+        index = numpy.load(os.path.join(folder, "gangs-index.npy"))
+        self.of = [index[(index[:, 2] == layout) & (index[:, 3] == workers)]
+                   for layout in range(len(LAYOUTS)) for workers in sorted(set(index[:, 3].tolist()))]
+
+    def draw(self, rng, size, longest):
+        """Of samples of about `size` rows together, each cut where it would have more than `longest`: as Batches.draw."""
+        out, rows = [], 0
+        while rows < size:
+            index = self.of[int(rng.integers(len(self.of)))]
+            first, count, layout, workers = (int(n) for n in index[int(rng.integers(len(index)))])
+            columns = self.rows[:, first:first + count].astype(numpy.int64)
+            out.append(Sample(LAYOUTS[layout], workers, *columns).until(longest))
+            rows += len(out[-1])
+        tokens, targets = (torch.from_numpy(numpy.concatenate(c))[None] for c in zip(*((s.token, s.target) for s in out)))
+        return tokens, targets, (targets >= 0).to(torch.uint8), attention(out)
+
+
 class Batches:
     """Draws batches, each of one protocol and of sequences of like length."""
 
@@ -62,12 +86,13 @@ class Batches:
         self.tokens = numpy.load(os.path.join(folder, "tokens.npy"), mmap_mode="r")
         self.counts = numpy.load(os.path.join(folder, "counts.npy"), mmap_mode="r")
         self.index = numpy.load(os.path.join(folder, "index.npy"))
+        self.gangs = Gangs(folder) if os.path.exists(os.path.join(folder, "gangs.npy")) else None
         self.rng = numpy.random.default_rng(seed)
 
     def limit(self, tokens, longest, shares):
         """Draws from now on batches of about so many tokens of sequences of at most `longest`, by these shares of what
         counts."""
-        self.size = tokens
+        self.size, self.longest = tokens, longest
         index = self.index[self.index[:, 1] <= longest]
         self.of = [index[index[:, 2] == p] for p in range(len(PROTOCOLS))]
         self.of = [rows[numpy.argsort(rows[:, 1], kind="stable")] for rows in self.of]
@@ -76,6 +101,8 @@ class Batches:
             some = rows[:: max(1, len(rows) // 200)]
             counted = sum(int(self.counts[a:a + n].sum()) for a, n, _ in some)
             weights.append(share * int(some[:, 1].sum()) / counted if len(rows) else 0)
+        if self.gangs:
+            weights[GANGS] = shares[GANGS]  # nearly all rows count
         self.weights = numpy.array(weights) / sum(weights)
 
     def step(self, count):
@@ -84,7 +111,9 @@ class Batches:
         return [self.draw(int(p)) for p in numpy.searchsorted(self.weights.cumsum(), places).clip(0, len(PROTOCOLS) - 1)]
 
     def draw(self, protocol):
-        """Tokens, targets and counts, [sequences, length] each."""
+        """Tokens, targets and counts, [sequences, length] each, as the loss takes them; of workers also what attends."""
+        if protocol == GANGS:
+            return self.gangs.draw(self.rng, self.size, self.longest)
         rows = self.of[protocol]
         lengths = rows[:, 1]
         at = int(self.rng.integers(len(rows)))  # a sequence, and its neighbours in length
@@ -111,14 +140,18 @@ def validate(model, batches, equals, resulting, rounds=8):
     """By protocol the loss, and the share of operations whose result would be wrong, given the right text before it."""
     out = {}
     for p, name in enumerate(PROTOCOLS):
+        if p == GANGS and not batches.gangs:
+            continue
         batches.rng = numpy.random.default_rng(p)
         losses, wrong, operations = [], 0, 0
         for _ in range(rounds):
-            tokens, targets, counts = batches.draw(p)
+            tokens, targets, counts, *how = batches.draw(p)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 table = model.table()
-                logits = functional.linear(model(tokens, table), table).float()
+                logits = functional.linear(model(tokens, table, *how), table).float()
             losses.append(float(functional.cross_entropy(logits[counts.bool()], targets[counts.bool()])))
+            if how:  # its rows are of several texts
+                continue
             missed = (logits.argmax(-1) != targets).numpy()
             for row, shown, miss, count in zip(tokens.numpy(), targets.numpy(), missed, counts.numpy()):
                 for at in numpy.flatnonzero((row == equals) & (count > 0)):
@@ -128,7 +161,9 @@ def validate(model, batches, equals, resulting, rounds=8):
                     if end < len(shown) and shown[end] == resulting:
                         operations += 1
                         wrong += bool(miss[at:end].any())
-        out[name] = dict(loss=round(sum(losses) / len(losses), 4), wrong=round(wrong / max(1, operations), 4))
+        out[name] = dict(loss=round(sum(losses) / len(losses), 4))
+        if operations:
+            out[name]["wrong"] = round(wrong / operations, 4)
     return out
 
 
@@ -190,11 +225,11 @@ def main():
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate_at(done, a.falling)
         drawn = batches.step(a.batches)
-        whole = sum(int(counts.sum()) for _, _, counts in drawn)
+        whole = sum(int(counts.sum()) for _, _, counts, *_ in drawn)
         model.zero_grad(set_to_none=True)
-        for tokens, targets, counts in drawn:
+        for tokens, targets, counts, *how in drawn:
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss = run(tokens, targets, counts)
+                loss = (model.loss if how else run)(tokens, targets, counts, *how)
             (loss * (int(counts.sum()) / whole)).backward()
             since = [since[0] + tokens.numel(), since[1] + float(loss.detach()), since[2] + 1]
             seen += tokens.numel()
