@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import random
+import re
 import subprocess
 
 import numpy
@@ -128,8 +129,12 @@ class Gangs:
         self.rows, self.index, self.at = [], [], 0
 
     def sampled(self, step, is_end):
-        """Line by line, so that the blank line that ends a step is a token of its own."""
+        """Line by line, so that the blank line that ends a step is a token of its own. A worker that is stopped may have written
+        the first digits of a number that is written digit by digit."""
         ids = [i for line in step["text"].splitlines(keepends=True) for i in self.encode(line)]
+        if len(ids) < step["tokens"]:
+            head, digits = re.fullmatch(r"(.*?)(\d*)", step["text"], re.DOTALL).groups()
+            ids = [i for line in [*head.splitlines(keepends=True), *digits] for i in self.encode(line)]
         if len(ids) != step["tokens"]:
             raise SystemExit(f"{len(ids)} tokens where the search counted {step['tokens']}: {step['text']!r}")
         return ids + [self.end] * is_end
@@ -184,7 +189,7 @@ def main():
     os.makedirs(arguments.output, exist_ok=True)
     gangs = Gangs(writer.tokenizer)
     for n, (layout, workers) in enumerate(itertools.product(LAYOUTS, WORKERS) if arguments.gangs else ()):
-        more = ["--layout", layout, "--workers", str(workers), "--tokenizer", arguments.tokenizer]
+        more = ["--layout", layout, "--workers", str(workers), "--tokenizer", arguments.tokenizer, "--context", str(arguments.context)]
         for record in demonstrate(arguments, "hogwild", arguments.gangs, 100 * arguments.seed + n, more):
             gangs.add(record)
     if gangs.at:

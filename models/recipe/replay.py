@@ -13,8 +13,8 @@ from model import rotate
 
 PROMPT, OTHERS, OWN = -1, -2, -3  # in place of a worker's number
 WITH_STEPS = ("combined", "interleaved")  # layouts in which a step that is done goes where all see it
-CHUNK, ROWS = 64, 256  # keys that share a rotation, and rows that are computed at once
-NEVER = 1 << 30
+ROWS = 256  # that are computed at once
+BEFORE, NEVER = -2, 1 << 30  # of all rows, whose forwards count from 0, -1 for what all see
 
 
 class Sample:
@@ -134,44 +134,51 @@ class Views:
 
 
 class Replay:
-    """What attention needs of a sample."""
+    """What attention needs of a sample: blocks of rows, each with the keys that it sees. Keys that stand where all see them, the
+    prompt's and those of steps that are done, keep their places in every view, so that one rotation serves them all; each step
+    that is not done takes one of its own."""
 
     def __init__(self, sample):
         views = Views(sample)
-        turns = views.rows()
-        keys, of = [], []
-        for g, rows in enumerate(views.segments):
-            for at in range(0, len(rows), CHUNK):
-                chunk = rows[at:at + CHUNK]
-                keys.append(numpy.concatenate([chunk, numpy.full(CHUNK - len(chunk), -1)]))
-                of.append(g)
-        keys, of = numpy.stack(keys), numpy.array(of)
-        self.local = torch.from_numpy(views.local)
-        self.keys = torch.from_numpy(numpy.maximum(keys, 0).reshape(-1))
-        self.blocks = []
-        time, segment, local = sample.time, views.segment, views.local
+        turns, count = views.rows(), len(views.segments)
+        time, self.local = sample.time, torch.from_numpy(views.local)
+        common = [0, *sorted((g for g in range(count) if views.done[g] < NEVER), key=lambda g: (views.done[g], views.owner[g]))]
+        stored = numpy.concatenate([views.segments[g] for g in common])
+        done = numpy.concatenate([numpy.full(len(views.segments[g]), views.done[g] if g else BEFORE) for g in common])
+        self.stored, self.blocks = torch.from_numpy(stored), []
         for at in range(0, len(sample), ROWS):
             rows = numpy.arange(at, min(at + ROWS, len(sample)))
-            seen = turns[rows][:, of][:, :, None] >= 0
-            same = segment[rows][:, None, None] == segment[keys][None]
-            before = numpy.where(same, local[keys][None] <= local[rows][:, None, None], time[keys][None] <= time[rows][:, None, None])
-            seen = seen & before & (keys >= 0)[None]
-            used = numpy.flatnonzero(seen.any(axis=(0, 2)))
-            angle = torch.from_numpy(numpy.maximum(turns[rows][:, of[used]], 0).T.copy())  # [chunks, rows]
-            mask = torch.from_numpy(seen[:, used].reshape(len(rows), -1))
-            places = torch.from_numpy((used[:, None] * CHUNK + numpy.arange(CHUNK)).reshape(-1))
-            self.blocks.append((at, len(rows), places, angle, torch.zeros(mask.shape).masked_fill(~mask, float("-inf"))))
+            now, turn = time[rows, None], turns[rows]
+            kept = int(numpy.searchsorted(done, now.max()))
+            mask = [(done[:kept] < now) & (numpy.arange(kept) <= turn[:, :1])]
+            unfinished = []
+            for g in range(1, count):
+                keys = views.segments[g][:views.length[g, now.max()]]
+                own = (views.segment[rows] == g)[:, None]
+                seen = numpy.where(own, views.local[keys] <= views.local[rows, None], time[keys] <= now)
+                seen &= (turn[:, g:g + 1] >= 0) & (now <= views.done[g])
+                if seen.any():
+                    mask.append(seen)
+                    unfinished.append((torch.from_numpy(keys), torch.from_numpy(numpy.maximum(turn[:, g], 0))))
+            mask = torch.from_numpy(numpy.concatenate(mask, axis=1))
+            place = torch.from_numpy(numpy.maximum(turn[:, 0], 0))
+            self.blocks.append((at, len(rows), kept, place, unfinished,
+                                torch.zeros(mask.shape).masked_fill(~mask, float("-inf"))))
 
     def attend(self, q, k, v, cos, sin):  # [heads, rows, size], [kv heads, rows, size] twice; not yet rotated
         group = q.shape[0] // k.shape[0]
-        k = rotate(k, cos[self.local], sin[self.local])[:, self.keys]
-        v, out = v[:, self.keys], []
-        for at, rows, places, angle, mask in self.blocks:
-            turned = rotate(q[:, None, at:at + rows], cos[angle], sin[angle])
-            chunks = k[:, places].unflatten(1, (-1, CHUNK)).repeat_interleave(group, dim=0)
-            scores = (turned @ chunks.transpose(2, 3)).transpose(1, 2).flatten(2).float() * q.shape[-1] ** -0.5 + mask
-            share = torch.softmax(scores, dim=-1).to(v.dtype)
-            out.append(share @ v[:, places].repeat_interleave(group, dim=0))
+        k, v = k.repeat_interleave(group, dim=0), v.repeat_interleave(group, dim=0)
+        q = q * q.shape[-1] ** -0.5
+        count = len(self.stored)
+        stored, values = rotate(k[:, self.stored], cos[:count], sin[:count]).transpose(1, 2), v[:, self.stored]
+        k, out = rotate(k, cos[self.local], sin[self.local]).transpose(1, 2), []
+        for at, rows, kept, place, unfinished, mask in self.blocks:
+            asked = q[:, at:at + rows]
+            scores = [rotate(asked, cos[place], sin[place]) @ stored[:, :, :kept]]
+            scores += [rotate(asked, cos[turn], sin[turn]) @ k[:, :, keys] for keys, turn in unfinished]
+            share = torch.softmax(torch.cat(scores, dim=2).float() + mask, dim=-1).to(v.dtype)
+            seen = torch.cat([values[:, :kept], *(v[:, keys] for keys, _ in unfinished)], dim=1)
+            out.append(share @ seen)
         return torch.cat(out, dim=1)
 
 
