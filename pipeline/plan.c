@@ -39,6 +39,12 @@ static status add_checker(planned_run *r, const plan *p, const job_condition *c,
                     "answers; name another, or use mode serial",
                     c->name, c->checker);
   }
+  if (wanted->needs_trace && c->mode->machine && c->mode->machine->workers) {
+    return fault_at(err, E_INPUT, p->job->file, c->line,
+                    "condition '%s': checker '%s' reads the text of a sample's first thread, and "
+                    "any worker may have the answer; name another, or leave it out",
+                    c->name, c->checker);
+  }
   for (int i = 0; i < r->checker_count; i++) {
     if (r->checkers[i] == wanted) return OK;
   }

@@ -47,8 +47,8 @@ static status resolve(json_t *parameters, detail *err) {
   const char *name = json_string_value(json_object_get(parameters, "protocol"));
   if (!failed && !protocol_works_of(name)) {
     return fault(err, E_INPUT,
-                 "mode hogwild needs a protocol whose threads may be workers, generic-hogwild; "
-                 "those of %s may not: use mode serial or vote",
+                 "mode hogwild needs a protocol whose threads may be workers, countdown-hogwild or "
+                 "generic-hogwild; those of %s may not: use mode serial or vote",
                  name);
   }
   if (!failed && !json_object_get(parameters, "workers")) {
@@ -82,14 +82,13 @@ static int workers_of(const json_t *parameters, int *see_all) {
 
 /* ---- a sample -------------------------------------------------------------------------------- */
 
-typedef enum until { UNTIL_ANSWER, UNTIL_END, UNTIL_ALL } until;
-
 typedef struct worker {
   int has_ended;
   int64_t steps;          /* that it has begun */
   const char *unfinished; /* [unfinished_bytes] when it ended */
   size_t unfinished_bytes;
-  const char *answer; /* its last, of a step that is done first; NULL: it has none */
+  const char *answer; /* its last; NULL: it has none */
+  int is_unfinished;  /* that is of the step in which it ended */
 } worker;
 
 typedef struct hogwild {
@@ -97,13 +96,13 @@ typedef struct hogwild {
   const char *question, *target;
   arena *memory;
   layout layout;
-  until until;
+  protocol_until until;
   worker workers[MODE_WORKERS_MAX]; /* [count] */
   uint32_t count, running;
   int is_stopping;
   int64_t checked_at; /* tokens that were put in when one was asked last what it does */
   text history;       /* steps that are done, in order */
-  mode_thread winner; /* whose answer is the last */
+  mode_thread winner; /* whose answer counts so far */
 } hogwild;
 
 /* Whether steps are done, and committed. */
@@ -120,7 +119,7 @@ static status hogwild_open(void **state, const mode_setup *setup, arena *memory,
                  .target = setup->target,
                  .memory = memory,
                  .layout = (layout)choice_of(parameters, "layout", layouts),
-                 .until = (until)choice_of(parameters, "until", untils),
+                 .until = protocol_workers_until(setup->protocol),
                  .winner = MODE_NOBODY};
   s->count = (uint32_t)json_integer_value(json_object_get(parameters, "workers"));
   REQUIRE(s->count >= 1 && s->count <= MODE_WORKERS_MAX);
@@ -198,7 +197,17 @@ static int put_view(const hogwild *s, uint32_t own, mode_block *out) {
   return count;
 }
 
-/* A worker of a layout in which they read each other begins with words of its own. */
+/* With what a worker begins: words of its own, behind the prompt where it sees nobody else. */
+static status put_first(const hogwild *s, uint32_t own, const text *prompt, text *out,
+                        detail *err) {
+  protocol_word which = has_steps(s) ? PROTOCOL_STEP : PROTOCOL_WORKSPACE;
+  if (s->layout == INDEPENDENT) {
+    which = PROTOCOL_IDENTITY;
+    text_add(out, text_string(prompt), prompt->bytes);
+  }
+  return protocol_words(s->protocol, which, own, 1, out, err);
+}
+
 static status spawn(hogwild *s, uint32_t own, const text *prompt, const mode_output *out,
                     detail *err) {
   mode_block view[MODE_BLOCKS_MAX];
@@ -210,15 +219,10 @@ static status spawn(hogwild *s, uint32_t own, const text *prompt, const mode_out
                     .twin = MODE_NOBODY,
                     .role = "worker",
                     .ignores_stops = !has_steps(s)};
-  status failed = OK;
-  if (s->layout == INDEPENDENT) {
-    c.text = text_string(prompt);
-    c.text_bytes = prompt->bytes;
-  } else {
-    failed = protocol_words(s->protocol, has_steps(s) ? PROTOCOL_STEP : PROTOCOL_WORKSPACE, own, 1,
-                            &words, err);
-    c.text = text_string(&words);
-    c.text_bytes = words.bytes;
+  status failed = put_first(s, own, prompt, &words, err);
+  c.text = text_string(&words);
+  c.text_bytes = words.bytes;
+  if (s->layout != INDEPENDENT) {
     c.view = view;
     c.view_count = put_view(s, own, view);
   }
@@ -315,17 +319,18 @@ static status ask(const hogwild *s, const mode_output *out, detail *err) {
   return failed;
 }
 
+/* Whether the last answer is the sample's, and not the first. */
+static int takes_last(const hogwild *s) {
+  return s->until != PROTOCOL_UNTIL_SOLVED;
+}
+
+/* Steps that nobody finished stand behind those that are done. */
 static status conclude(hogwild *s, const mode_output *out, detail *err) {
   status failed = OK;
   for (uint32_t i = 0; !failed && i < s->count; i++) {
-    worker *w = &s->workers[i];
-    const char *found;
-    failed = read_answer(s, w->unfinished, w->unfinished_bytes, 0, &found, err);
-    if (!failed && found) {
-      w->answer = found;
-      s->winner = i;
-    }
-    if (!failed && w->answer) failed = tell_answer(s, i, w->answer, out, err);
+    const worker *w = &s->workers[i];
+    if (w->is_unfinished && takes_last(s)) s->winner = i;
+    if (w->answer) failed = tell_answer(s, i, w->answer, out, err);
   }
   if (failed) return failed;
   int asks = s->winner == MODE_NOBODY && protocol_has_finisher(s->protocol);
@@ -360,12 +365,26 @@ static status leave(hogwild *s, mode_thread thread, int ends_all, const mode_out
   return failed || s->running ? failed : conclude(s, out, err);
 }
 
+/* Whether the end that a worker came to is that of all. */
+static int is_last(const hogwild *s, const worker *w, mode_end end) {
+  if (!takes_last(s)) return w->answer != NULL;
+  return end == MODE_END_TOKEN && s->until != PROTOCOL_UNTIL_ALL;
+}
+
 static status worker_left(hogwild *s, const mode_event *e, const mode_output *out, detail *err) {
   worker *w = &s->workers[e->thread];
+  const char *found;
   w->unfinished_bytes = e->text_bytes - e->step_at;
   w->unfinished = arena_text(s->memory, e->text + e->step_at, w->unfinished_bytes);
   if (!w->unfinished) return arena_full(s->memory, err);
-  return leave(s, e->thread, e->end == MODE_END_TOKEN && s->until != UNTIL_ALL, out, err);
+  status failed = read_answer(s, w->unfinished, w->unfinished_bytes, 0, &found, err);
+  if (failed) return failed;
+  if (found) {
+    w->answer = found;
+    w->is_unfinished = 1;
+  }
+  if (w->answer && !takes_last(s) && s->winner == MODE_NOBODY) s->winner = e->thread;
+  return leave(s, e->thread, is_last(s, w, e->end), out, err);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -402,11 +421,9 @@ static status end_step(hogwild *s, const mode_event *e, const mode_output *out, 
   if (!failed) failed = read_answer(s, step, bytes, 0, &found, err);
   if (!failed) failed = out->emit(out->context, &c, err);
   if (failed) return failed;
-  if (found) {
-    s->workers[e->thread].answer = found;
-    s->winner = e->thread;
-  }
-  if (!found || s->until != UNTIL_ANSWER) return begin_step(s, e, out, err);
+  if (found) s->workers[e->thread].answer = found;
+  if (found && takes_last(s)) s->winner = e->thread;
+  if (!found || s->until != PROTOCOL_UNTIL_ANSWER) return begin_step(s, e, out, err);
   s->workers[e->thread].unfinished = "";
   return leave(s, e->thread, 1, out, err);
 }

@@ -32,10 +32,13 @@ status independent_resolve(json_t *parameters, detail *err) {
   status failed = independent_settle(parameters, err);
   const char *name = json_string_value(json_object_get(parameters, "protocol"));
   if (!failed && protocol_works_of(name)) {
+    int asks = !strcmp(protocol_kind_of(name), "question");
     return fault(err, E_INPUT,
                  "threads of protocol %s are workers that read each other, and only mode hogwild "
-                 "has any: use that, or protocol generic, which puts the same questions",
-                 name);
+                 "has any: use that, or protocol %s",
+                 name,
+                 asks ? "generic, which puts the same questions"
+                      : "countdown-apr-serial, which searches in one context");
   }
   if (failed || !protocol_calls_of(name)) return failed;
   return fault(err, E_INPUT,

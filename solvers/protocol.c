@@ -7,16 +7,13 @@
 enum { KEPT_BYTES_MAX = 1 << 20 };
 
 static const protocol_table *const tables[] = {
-    &protocol_countdown_sos,        &protocol_countdown_sosp, &protocol_countdown_apr,
-    &protocol_countdown_apr_serial, &protocol_generic,        &protocol_generic_hogwild};
+    &protocol_countdown_sos,        &protocol_countdown_sosp,    &protocol_countdown_apr,
+    &protocol_countdown_apr_serial, &protocol_countdown_hogwild, &protocol_generic,
+    &protocol_generic_hogwild};
 enum { TABLES = sizeof tables / sizeof tables[0] };
-const char *const protocol_names[TABLES + 1] = {"countdown-sos",
-                                                "countdown-sosp",
-                                                "countdown-apr",
-                                                "countdown-apr-serial",
-                                                "generic",
-                                                "generic-hogwild",
-                                                NULL};
+const char *const protocol_names[TABLES + 1] = {
+    "countdown-sos",     "countdown-sosp", "countdown-apr",   "countdown-apr-serial",
+    "countdown-hogwild", "generic",        "generic-hogwild", NULL};
 
 static const protocol_table *find_table(const char *name) {
   for (size_t i = 0; name && i < TABLES; i++) {
@@ -39,7 +36,8 @@ static status find_named(const json_t *parameters, const protocol_table **out, d
   if (*out) return OK;
   return fault(err, E_INPUT,
                "a mode that asks a model needs 'protocol': countdown-sos, countdown-sosp, "
-               "countdown-apr, countdown-apr-serial, generic or generic-hogwild");
+               "countdown-apr, countdown-apr-serial, countdown-hogwild, generic or "
+               "generic-hogwild");
 }
 
 static status refuse_unused(const protocol_table *t, const json_t *parameters, detail *err) {

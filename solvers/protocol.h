@@ -6,6 +6,7 @@
      countdown-sosp  SoS+: after the first goal line the solution is restated from the root
      countdown-apr   APR: a search that calls for children and goes on with what they return
      countdown-apr-serial  the same search written in one context: APR's control
+     countdown-hogwild  workers that read each other's search as they write it
      generic         a prompt template and an answer pattern, for other questions
      generic-hogwild the same for workers that read each other: Hogwild! Inference (arXiv
                      2504.06261), with the headers, steps and questions of its released programs
@@ -125,11 +126,22 @@ typedef enum protocol_word {
   PROTOCOL_OWN,       /* behind these, before the worker's own */
   PROTOCOL_SPLIT,     /* the same where steps are never done */
   PROTOCOL_WORKSPACE, /* with what a worker begins where steps are never done */
+  PROTOCOL_IDENTITY,  /* behind the prompt of a worker that sees nobody; may be empty */
   PROTOCOL_STEP,  /* with what it begins a step where they are: its name and the step's number */
   PROTOCOL_CHECK, /* behind that, at times: whether its work is redundant */
   PROTOCOL_CUT,   /* behind a step that nobody will finish */
   PROTOCOL_WORDS
 } protocol_word;
+
+/* What ends all workers, beside a limit, and whose answer is the sample's. */
+typedef enum protocol_until {
+  PROTOCOL_UNTIL_ANSWER, /* a step that is done and has an answer, or an end of sequence; the last
+                            answer */
+  PROTOCOL_UNTIL_END,    /* an end of sequence; the last answer */
+  PROTOCOL_UNTIL_ALL,    /* each ends for itself; the last answer */
+  PROTOCOL_UNTIL_SOLVED  /* the first that ends and has an answer, which is the sample's; who ends
+                            without one only leaves */
+} protocol_until;
 
 /* Whether a protocol's threads may be workers, by its name, before one is open. */
 int protocol_works_of(const char *name);
@@ -141,6 +153,8 @@ MUST_CHECK status protocol_words(const protocol *p, protocol_word which, uint32_
 int protocol_step_ends(const protocol *p, const char *bytes, size_t count);
 /* The check is due when more tokens than this were put in since the last one; INT64_MAX: never. */
 int64_t protocol_check_tokens(const protocol *p);
+
+protocol_until protocol_workers_until(const protocol *p);
 
 /* Most tokens that a worker is fed by one forward: a constant of all protocols. */
 enum { PROTOCOL_FEED_TOKENS = 64 };

@@ -94,27 +94,10 @@ static const struct {
              {PROTOCOL_CHECK, "redundancy.text"},
              {PROTOCOL_CUT, "step.cut"}};
 
-/* How many bytes of a template a name in braces is at its start; 0: there is none. */
-static size_t name_at(const char *template, const char *name) {
-  size_t bytes = strlen(name);
-  return strncmp(template, name, bytes) ? 0 : bytes;
-}
-
-static status check_template(const char *key, const char *template, detail *err) {
-  for (const char *at = template; at && *at; at++) {
-    if (*at != '{' || name_at(at, "{worker}") || name_at(at, "{step}")) continue;
-    return fault(err, E_INPUT,
-                 "%s: '{' at byte %zu begins neither {worker} nor {step}, and no other name is "
-                 "known; write other brackets",
-                 key, (size_t)(at - template) + 1);
-  }
-  return OK;
-}
-
 static status keep_template(protocol *p, const json_t *parameters, const char *key,
                             const char **out, detail *err) {
   status s = protocol_keep(p, json_path_get(parameters, key), out, err);
-  return s ? s : check_template(key, *out, err);
+  return s ? s : protocol_check_words(key, *out, err);
 }
 
 static status keep_names(protocol *p, const json_t *parameters, detail *err) {
@@ -136,14 +119,19 @@ static status take_rule(protocol *p, const json_t *parameters, detail *err) {
                    : strcmp(rule, "sentence")       ? RULE_SEPARATOR
                                                     : RULE_SENTENCE;
   p->steps->check_tokens = tokens ? json_integer_value(tokens) : INT64_MAX;
-  if (!p->steps->separator)
-    return fault(err, E_INPUT, "protocol %s needs 'step.separator'", p->table->name);
-  p->stops = &p->steps->separator;
-  p->stop_count = 1;
-  return OK;
+  if (p->steps->separator) return OK;
+  return fault(err, E_INPUT, "protocol %s needs 'step.separator'", p->table->name);
+}
+
+static protocol_until until_of(const json_t *parameters) {
+  const char *until = json_string_value(json_object_get(parameters, "until"));
+  return until && !strcmp(until, "end")   ? PROTOCOL_UNTIL_END
+         : until && !strcmp(until, "all") ? PROTOCOL_UNTIL_ALL
+                                          : PROTOCOL_UNTIL_ANSWER;
 }
 
 static status take(protocol *p, const json_t *parameters, detail *err) {
+  const protocol_steps nothing = {.until = until_of(parameters)};
   status s = protocol_generic.take(p, parameters, err);
   if (s) return s;
   if (!p->answer) {
@@ -152,101 +140,13 @@ static status take(protocol *p, const json_t *parameters, detail *err) {
                  "workers write",
                  p->table->name);
   }
-  p->steps = arena_take(p->memory, 1, sizeof *p->steps);
-  if (!p->steps) return arena_full(p->memory, err);
+  s = protocol_begin_steps(p, &nothing, parameters, err);
   for (size_t i = 0; !s && i < sizeof words / sizeof words[0]; i++)
     s = keep_template(p, parameters, words[i].key, &p->steps->word[words[i].word], err);
   if (!s) s = keep_template(p, parameters, "step.opening", &p->steps->opening, err);
   if (!s) s = keep_template(p, parameters, "step.greeting", &p->steps->greeting, err);
   if (!s) s = keep_names(p, parameters, err);
   return s ? s : take_rule(p, parameters, err);
-}
-
-/* ---- words ----------------------------------------------------------------------------------- */
-
-static void put_name(const protocol_steps *s, uint32_t worker, text *out) {
-  if (worker < (uint32_t)s->names) {
-    text_put(out, s->name[worker]);
-  } else {
-    text_format(out, "Worker %u", worker + 1);
-  }
-}
-
-static void put_template(const protocol_steps *s, const char *template, uint32_t worker,
-                         int64_t step, text *out) {
-  for (const char *at = template; at && *at;) {
-    size_t plain = strcspn(at, "{"), name = 0;
-    text_add(out, at, plain);
-    at += plain;
-    if ((name = name_at(at, "{worker}"))) put_name(s, worker, out);
-    if (!name && (name = name_at(at, "{step}"))) text_int(out, step);
-    at += name;
-  }
-}
-
-status protocol_words(const protocol *p, protocol_word which, uint32_t worker, int64_t step,
-                      text *out, detail *err) {
-  const protocol_steps *s = p->steps;
-  REQUIRE(s && which < PROTOCOL_WORDS);
-  put_template(s, s->word[which], worker, step, out);
-  if (which == PROTOCOL_STEP && step == 1)
-    put_template(s, worker ? s->greeting : s->opening, worker, step, out);
-  return text_state(out, err);
-}
-
-int64_t protocol_check_tokens(const protocol *p) {
-  return p->steps->check_tokens;
-}
-
-/* ---- where a step ends ----------------------------------------------------------------------- */
-
-static const char *const marks[] = {".", "?", "!", "。", "۔", "؟", "।", "॥",
-                                    "…", "‽", "།", "᠃",  "։", "჻", "¶", "❧"};
-static const char *const later_marks[] = {"！", "？"}; /* known to the later releases alone */
-static const char *const fences[] = {"```", "~~~", "$$"};
-
-static int ends_with(const char *bytes, size_t count, const char *const *any, size_t any_count) {
-  for (size_t i = 0; i < any_count; i++) {
-    size_t length = strlen(any[i]);
-    if (length <= count && !memcmp(bytes + count - length, any[i], length)) return 1;
-  }
-  return 0;
-}
-
-static int has_open_fence(const char *bytes, size_t count) {
-  int open = 0;
-  for (size_t i = 0; i < sizeof fences / sizeof fences[0]; i++) {
-    size_t length = strlen(fences[i]);
-    int odd = 0;
-    for (size_t at = 0; at + length <= count;) {
-      int is_here = !memcmp(bytes + at, fences[i], length);
-      odd ^= is_here;
-      at += is_here ? length : 1;
-    }
-    open |= odd;
-  }
-  return open;
-}
-
-/* Where the last separator begins; all of the text where there is none. */
-static size_t cut_at(const char *separator, const char *bytes, size_t count) {
-  size_t length = strlen(separator), at = count;
-  for (size_t i = 0; i + length <= count; i++) {
-    if (!memcmp(bytes + i, separator, length)) at = i;
-  }
-  return at;
-}
-
-int protocol_step_ends(const protocol *p, const char *bytes, size_t count) {
-  protocol_rule rule = p->steps->rule;
-  if (rule == RULE_SEPARATOR) return 1;
-  size_t said = cut_at(p->steps->separator, bytes, count);
-  while (said && strchr(" \t\n\r\v\f", bytes[said - 1]))
-    said--;
-  int is_sentence = ends_with(bytes, said, marks, sizeof marks / sizeof marks[0]);
-  if (rule == RULE_SENTENCE) return is_sentence;
-  is_sentence |= ends_with(bytes, said, later_marks, sizeof later_marks / sizeof later_marks[0]);
-  return is_sentence && !has_open_fence(bytes, count);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */

@@ -47,8 +47,9 @@ typedef struct protocol_calling {
 
 enum { PROTOCOL_NAMES_MAX = OPTION_TEXTS_MAX };
 
-/* Of protocols whose threads may be workers: their words, where {worker} stands for a worker's name
-   and {step} for a number. */
+/* Of protocols whose threads may be workers: their words, where {worker} stands for a worker's
+   name, {number} for its number from 1, {workers} for how many there are and {step} for its step's
+   number; and where a step ends. */
 typedef enum protocol_rule {
   RULE_SEPARATOR, /* every separator ends a step */
   RULE_SENTENCE,  /* one that stands behind the end of a sentence, */
@@ -60,8 +61,10 @@ typedef struct protocol_steps {
   const char *opening, *greeting;       /* of the first worker's first step, and of the others' */
   const char *name[PROTOCOL_NAMES_MAX]; /* [names] of the first workers */
   int names;
+  int64_t workers; /* how many there are */
   const char *separator;
   protocol_rule rule;
+  protocol_until until;
   int64_t check_tokens;
 } protocol_steps;
 
@@ -103,7 +106,8 @@ struct protocol {
 };
 
 extern const protocol_table protocol_countdown_sos, protocol_countdown_sosp, protocol_countdown_apr,
-    protocol_countdown_apr_serial, protocol_generic, protocol_generic_hogwild;
+    protocol_countdown_apr_serial, protocol_countdown_hogwild, protocol_generic,
+    protocol_generic_hogwild;
 
 /* ---- what the protocols of Countdown traces share -------------------------------------------- */
 
@@ -119,6 +123,12 @@ MUST_CHECK status protocol_countdown_key(const char *target, const char *answer,
 /* APR's read_call. */
 MUST_CHECK status protocol_apr_call(const char *bytes, size_t count, arena *memory,
                                     protocol_call *out, int *found, detail *err);
+
+/* For take: a copy of these for p, whose threads its separator interrupts from now on. */
+MUST_CHECK status protocol_begin_steps(protocol *p, const protocol_steps *like,
+                                       const json_t *parameters, detail *err);
+/* Refuses words that name something in braces which nobody knows. E_INPUT names the parameter. */
+MUST_CHECK status protocol_check_words(const char *key, const char *words, detail *err);
 
 /* A parameter's text, copied; NULL: there is none. */
 MUST_CHECK status protocol_keep(protocol *p, const json_t *value, const char **out, detail *err);

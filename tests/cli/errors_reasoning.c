@@ -9,6 +9,8 @@
   "t\n"
 #define WORKERS(more)                                                                              \
   "  - {name: one, mode: hogwild, protocol: generic-hogwild, prompt: '{question}'" more "}\n"
+#define COUNTDOWN(more)                                                                            \
+  "  - {name: one, mode: hogwild, workers: 2, protocol: countdown-hogwild" more "}\n"
 #define GENERIC(more) "  - {name: one, mode: serial, protocol: generic" more "}\n"
 
 static const situation rows[] = {
@@ -98,12 +100,41 @@ static const situation rows[] = {
      .code = 3,
      .says = {"job.yaml:5: ", "threads of protocol generic-hogwild are workers"},
      .remedy = "use that, or protocol generic, which puts the same questions"},
+    {.what = "a protocol of Countdown's workers in another mode",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS
+                         "  - {name: one, mode: serial, protocol: countdown-hogwild}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "threads of protocol countdown-hogwild are workers"},
+     .remedy = "use that, or protocol countdown-apr-serial, which searches in one context"},
+    {.what = "words of workers whose models were taught their own",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS COUNTDOWN(", step: {prefix: 'I, {worker}: '}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "'step' is not used by protocol countdown-hogwild",
+              "its models were taught its own words, and no others"},
+     .remedy = "remove it"},
+    {.what = "a finisher where nobody has anything to restate",
+     .before = TASKS JOB(HEAD MODELS CONDITIONS COUNTDOWN(", finisher: {tokens: 64}")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "'finisher' is not used by protocol countdown-hogwild",
+              "only who found a solution restates it"},
+     .remedy = "remove it"},
+    {.what = "a checker of one text for workers",
+     .before = TASKS MODEL JOB(HEAD MODELS CONDITIONS COUNTDOWN(", checker: countdown-lenient")),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:5: ", "checker 'countdown-lenient' reads the text of a sample's first "
+                              "thread, and any worker may have the answer"},
+     .remedy = "name another, or leave it out"},
     {.what = "words of workers with a name that is not known",
      .before = TASKS JOB(
          HEAD MODELS CONDITIONS WORKERS(", workers: 2, answer: x, step: {prefix: 'by {name}: '}")),
      .command = RUN,
      .code = 3,
-     .says = {"job.yaml:5: ", "step.prefix: '{' at byte 4 begins neither {worker} nor {step}"},
+     .says = {"job.yaml:5: ",
+              "step.prefix: '{' at byte 4 begins none of {worker}, {number}, {workers} and {step}"},
      .remedy = "write other brackets"},
     {.what = "steps of an engine that hold no forward of all workers",
      .before = QUESTIONS MODEL JOB(

@@ -264,7 +264,7 @@ START_TEST(refused) {
   refuses("vote", "{\"n\":2," COMMON "}", "only mode hogwild has any");
   refuses("hogwild", "{\"workers\":2," COMMON ",\"stop\":[\"x\"]}", "'step.separator' is what");
   refuses("hogwild", "{\"workers\":2," COMMON ",\"step\":{\"prefix\":\"{name}\"}}",
-          "step.prefix: '{' at byte 1 begins neither {worker} nor {step}");
+          "step.prefix: '{' at byte 1 begins none of {worker}, {number}, {workers} and {step}");
   refuses("hogwild", "{\"workers\":2,\"protocol\":\"generic-hogwild\",\"prompt\":\"{question}\"}",
           "needs 'answer'");
 }
