@@ -399,6 +399,7 @@ static status put_job(const page *p, detail *err) {
   if (!failed) failed = page_enforced(p, conditions, count, err);
   if (!failed) failed = page_draws(p, err);
   if (!failed) failed = page_spawning(p, err);
+  if (!failed) failed = page_workers(p, err);
   if (!failed) failed = page_latency_table(p, conditions, count, head.models[0] != 0, err);
   if (!failed) failed = page_throughput(p, err);
   if (!failed) failed = put_power(p, err);

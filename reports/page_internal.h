@@ -58,6 +58,24 @@ MUST_CHECK status page_draws(const page *p, detail *err);
 /* Children and rounds of the conditions that may spawn; nothing without any. */
 MUST_CHECK status page_spawning(const page *p, detail *err);
 
+/* How conditions with workers went on, and how much of it twice; nothing without any. */
+MUST_CHECK status page_workers(const page *p, detail *err);
+/* By condition of the job (an SQL expression). */
+#define PAGE_WORKERS(job)                                                                          \
+  "SELECT c.name AS condition, json_extract(r.parameters, '$.workers') AS workers, "               \
+  "json_extract(r.parameters, '$.layout') AS layout, count(*) AS samples, "                        \
+  "avg(s.seq_forwards) AS seq_forwards, "                                                          \
+  "avg((SELECT avg(h.tokens_seen) FROM thread h WHERE h.sample = s.id AND h.role = 'worker')) "    \
+  "AS tokens_seen, avg(s.nodes_explored) AS nodes_explored, "                                      \
+  "avg(s.nodes_duplicate) AS nodes_duplicate, "                                                    \
+  "1.0 * sum(s.nodes_duplicate) / nullif(sum(s.nodes_explored), 0) AS duplicate_share, "           \
+  "avg(s.wait_steps) AS wait_steps "                                                               \
+  "FROM condition c JOIN run r ON r.id = c.run "                                                   \
+  "CROSS JOIN sample s ON s.run = c.run AND s.repeat < c.repeats AND s.status <> 'failed' "        \
+  "CROSS JOIN task t ON t.id = s.task AND t.ordinal < c.tasks "                                    \
+  "WHERE c.job = " job " AND json_extract(r.parameters, '$.workers') IS NOT NULL "                 \
+  "GROUP BY c.id ORDER BY c.ordinal, c.id"
+
 /* Fills in batch and alone, as the view latency has them, and how many samples are derived. */
 MUST_CHECK status page_latencies(const page *p, page_condition *conditions, size_t count,
                                  detail *err);

@@ -45,6 +45,12 @@
   "'tokens_total', tokens_total, 'seq_critical_path', seq_critical_path, "                         \
   "'seq_longest_sequence', seq_longest_sequence, 'wait_steps', wait_steps)"
 
+#define ROW_OF_WORKERS                                                                             \
+  "json_object('condition', condition, 'workers', workers, 'layout', layout, 'samples', samples, " \
+  "'seq_forwards', seq_forwards, 'tokens_seen', tokens_seen, 'nodes_explored', nodes_explored, "   \
+  "'nodes_duplicate', nodes_duplicate, 'duplicate_share', duplicate_share, 'wait_steps', "         \
+  "wait_steps)"
+
 #define ROW_OF_CONDITION                                                                           \
   "json_object('condition', c.name, 'mode', r.mode, 'protocol', r.protocol, 'model', m.name, "     \
   "'architecture', m.architecture, 'parameters', m.parameters, 'determinism_class', "              \
@@ -74,12 +80,15 @@ static const char page_query_tail[] =
     "(SELECT json_group_array(" ROW_OF_CONS ") FROM cons_at_k WHERE job = j.name), "
     "'spawning', "
     "(SELECT json_group_array(" ROW_OF_SPAWNING ") FROM spawning WHERE job = j.name), "
-    "'latency', "
-    "(SELECT json_group_array(" ROW_OF_LATENCY ") FROM latency WHERE job = j.name), "
-    "'throughput', "
-    "(SELECT json_group_array(" ROW_OF_PROCESS ") FROM (" PAGE_THROUGHPUT(
-        "j.name") "))) "
-                  "FROM job j WHERE ?1 IS NULL OR j.name = ?1 ORDER BY j.name";
+    "'workers', "
+    "(SELECT json_group_array(" ROW_OF_WORKERS ") FROM (" PAGE_WORKERS(
+        "j.name") ")), "
+                  "'latency', "
+                  "(SELECT json_group_array(" ROW_OF_LATENCY ") FROM latency WHERE job = j.name), "
+                  "'throughput', "
+                  "(SELECT json_group_array(" ROW_OF_PROCESS ") FROM (" PAGE_THROUGHPUT(
+                      "j.name") "))) "
+                                "FROM job j WHERE ?1 IS NULL OR j.name = ?1 ORDER BY j.name";
 
 /* A job whose contrasts are refused still has its numbers. */
 static status refresh(store *s, const char *job, detail *err) {

@@ -411,6 +411,64 @@ START_TEST(alone_times_and_load) {
 }
 END_TEST
 
+/* A worker of the newest sample that saw so many tokens of the others. */
+static void add_worker(store *s, int ordinal, int seen) {
+  run_sql(
+      s,
+      "INSERT INTO thread (sample, ordinal, path, role, worker, tokens_seen, finish, bits_hash, "
+      "queued_ns, started_ns, ended_ns) SELECT max(id), %d, '%d', 'worker', %d, %d, 'end', 0, "
+      "0, 0, 0 FROM sample",
+      ordinal, ordinal, ordinal, seen);
+}
+
+/* Of the second condition one sample failed, and the third has no workers. */
+START_TEST(workers_have_a_table) {
+  detail err;
+  store *s = tiny_store(3, NULL, "[]");
+  tiny_condition(s, 1, "combined W2", "combined W2", 1);
+  tiny_condition(s, 2, "asked", "asked", 1);
+  tiny_condition(s, 3, "alone", "alone", 1);
+  tiny_model(s, 1, "hogwild", "{\"workers\":2,\"layout\":\"combined\"}");
+  tiny_model(s, 2, "hogwild", "{\"workers\":1,\"layout\":\"interleaved\"}");
+  tiny_sample(s, 1, 0, 0, 'd', 1, 10);
+  add_worker(s, 0, 30);
+  add_worker(s, 1, 50);
+  tiny_sample(s, 1, 1, 0, 'd', 0, 10);
+  add_worker(s, 0, 20);
+  add_worker(s, 1, 20);
+  run_sql(s, "UPDATE sample SET seq_forwards = 100 * id, nodes_explored = 10 * id, "
+             "nodes_duplicate = 3, wait_steps = 8 * id");
+  tiny_sample(s, 2, 0, 0, 'd', 1, 10);
+  add_worker(s, 0, 0);
+  run_sql(s, "UPDATE sample SET seq_forwards = 70, nodes_explored = NULL, wait_steps = 0 "
+             "WHERE run = 2");
+  tiny_sample(s, 2, 1, 0, 'f', -1, 999);
+  tiny_sample(s, 3, 0, 0, 'd', 1, 10);
+  const char *shown = page_of(s, (report_options){.job = "j"});
+  expect(shown, "Workers (means a sample)\n"
+                "  condition    workers  layout       forwards  seen  nodes  again     %  waits\n"
+                "  combined W2        2  combined          150    30     15      3  20.0     12\n"
+                "  asked              1  interleaved        70     0      -      -     -      0\n"
+                "  forwards: ");
+  expect_to_fit(shown, 100);
+  text_close(&page);
+  json_t *document = NULL;
+  shown = page_of(s, (report_options){.json = 1});
+  ck_ok(json_read(&document, shown, strlen(shown), "page", 1, &err));
+  const json_t *job = json_array_get(json_object_get(document, "jobs"), 0);
+  const json_t *rows = json_object_get(job, "workers"), *first = json_array_get(rows, 0);
+  ck_assert_uint_eq(json_array_size(rows), 2);
+  ck_near(json_number_value(json_object_get(first, "tokens_seen")), 30);
+  ck_near(json_number_value(json_object_get(first, "duplicate_share")), 0.2);
+  json_decref(document);
+  text_close(&page);
+  run_sql(s, "UPDATE run SET parameters = '{}'");
+  refuse(page_of(s, (report_options){.job = "j"}), "Workers (");
+  text_close(&page);
+  ck_ok(store_close(s, &err));
+}
+END_TEST
+
 /* Every allocation in turn, and all after it: a status, never a crash, and success in the end. */
 START_TEST(without_memory_it_fails_in_order) {
   detail err;
@@ -447,6 +505,7 @@ int main(void) {
   tcase_add_test(all, a_model_and_its_limits);
   tcase_add_test(all, many_models_fit);
   tcase_add_test(all, alone_times_and_load);
+  tcase_add_test(all, workers_have_a_table);
   tcase_add_test(all, without_memory_it_fails_in_order);
   return support_run(suite);
 }
