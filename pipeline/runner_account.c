@@ -124,11 +124,13 @@ static int64_t ref_tokens(const runner_rules *r, const runner_thread *t) {
   return written < 0 ? -1 : written + r->begin_count + count_ends(r, t);
 }
 
-/* What a join repeats was searched elsewhere; what a finisher is fed says where a search ends. */
+/* What a join repeats was searched elsewhere; what a finisher is fed says where a search ends. What
+   a worker writes does not go on behind the prompt that all see: its first line is one. */
 static void put_searched(const runner_thread *t, text *out) {
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *span = &t->spans[i];
-    if (span_is_fed(span) && !span->is_finisher) continue;
+    int is_shared = t->worker >= 0 && span->kind == THREAD_PROMPT;
+    if (is_shared || (span_is_fed(span) && !span->is_finisher)) continue;
     text_add(out, text_string(&t->text) + span->text_start, span->text_bytes);
   }
 }

@@ -125,6 +125,21 @@ START_TEST(one_worker) {
 }
 END_TEST
 
+/* What is searched begins with the first line that a worker writes, whatever stands before it. */
+START_TEST(nodes_of_the_first_line) {
+  static const script_line lines[] = {{"0", LEAF NONE "|"}, {"1", LEAF SOLVED NONE "|"}};
+  for (int i = 0; i < LAYOUTS; i++) {
+    char more[64];
+    (void)snprintf(more, sizeof more, ",\"workers\":2,\"layout\":\"%s\"", layouts[i]);
+    story s = open_story(more, lines, 2);
+    runner_sample *of = run_story(&s);
+    ck_assert_int_eq(scripted_costs(of).nodes_explored, 3);
+    ck_assert_int_eq(scripted_costs(of).nodes_duplicate, 1);
+    close_story(&s, of);
+  }
+}
+END_TEST
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 /* The line's end of a prefix and one that is written behind it are no blank line. */
@@ -311,6 +326,7 @@ int main(void) {
   TCase *all = tcase_create("countdown_gang");
   tcase_add_test(all, every_layout);
   tcase_add_test(all, one_worker);
+  tcase_add_test(all, nodes_of_the_first_line);
   tcase_add_test(all, blank_lines);
   tcase_add_test(all, a_solution_ends_all);
   tcase_add_test(all, two_solutions);
