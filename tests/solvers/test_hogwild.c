@@ -138,6 +138,19 @@ START_TEST(every_separator) {
 }
 END_TEST
 
+/* Words may say how many there are. */
+START_TEST(numbers) {
+  script *s = begin(",\"workers\":12,\"layout\":\"interleaved\",\"step\":{\"prefix\":"
+                    "\"{number} of {workers}, {worker}, {step}:\",\"greeting\":\"I'm {number}.\"}");
+  ck_assert_ptr_nonnull(strstr(text_string(&s->log), "[2 of 12, Bob, 1:I'm 2.]\n"));
+  ck_assert_ptr_nonnull(strstr(text_string(&s->log), "[12 of 12, Worker 12, 1:I'm 12.]\n"));
+  forget(s);
+  step(s, 4, " so.\n\n");
+  script_says(s, "commit 4 to 0\nfeed 4 [5 of 12, Worker 5, 2:]\n");
+  script_end(s);
+}
+END_TEST
+
 /* At one forward: each in its turn, and whoever begins a step first is asked. */
 START_TEST(steps_at_once) {
   script *s = begin(",\"workers\":2,\"redundancy\":{\"text\":\"Again? \",\"tokens\":100}");
@@ -338,6 +351,7 @@ int main(void) {
   tcase_add_test(all, where_steps_end);
   tcase_add_test(all, a_step_goes_on);
   tcase_add_test(all, every_separator);
+  tcase_add_test(all, numbers);
   tcase_add_test(all, steps_at_once);
   tcase_add_test(all, until_answer);
   tcase_add_test(all, until_end);

@@ -126,6 +126,10 @@ START_TEST(what_does_not_fit_is_refused) {
   ck_assert_int_eq(protocol_calls_of("countdown-apr"), 1);
   ck_assert_int_eq(protocol_calls_of("countdown-apr-serial"), 0);
   ck_assert_int_eq(protocol_calls_of("apr"), 0);
+  ck_assert_str_eq(protocol_kind_of("countdown-hogwild"), "countdown");
+  ck_assert_int_eq(protocol_works_of("countdown-hogwild"), 1);
+  ck_assert_int_eq(protocol_works_of("generic-hogwild"), 1);
+  ck_assert_int_eq(protocol_works_of("countdown-apr"), 0);
 }
 END_TEST
 
