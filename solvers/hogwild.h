@@ -8,7 +8,8 @@
      independent  prompt, what it wrote: nobody sees anybody. The control
 
    A step that is done is committed: moved behind the others' as it is. It takes a protocol whose
-   threads may be workers. Any thread. */
+   threads may be workers, which says in which words they are told who they are, what ends all of
+   them, and whose answer counts. Any thread. */
 #ifndef SOLVERS_HOGWILD_H
 #define SOLVERS_HOGWILD_H
 
