@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/newfile.h"
 #include "pipeline/countdown_options.h"
+#include "pipeline/line_tokens.h"
 #include "pipeline/output.h"
 #include "pipeline/run.h"
 #include "pipeline/stop.h"
@@ -18,6 +19,7 @@ typedef struct recipe {
   symbolic_options options;
   int mixed; /* the heuristic is drawn for each problem */
   int64_t count;
+  tokenizer *tokenizer; /* by which workers' lines are timed; NULL: Llama-2's */
 } recipe;
 
 /* ---- one problem ----------------------------------------------------------------------------- */
@@ -34,7 +36,7 @@ enum {
 typedef struct slot {
   text records;
   int ready;
-  int64_t record_count, tokens_ref;
+  int64_t record_count, tokens;
   int solved;
   status failed;
   detail why;
@@ -58,20 +60,22 @@ static status write_records(const search_result *r, int64_t ordinal, const count
                             const search_options *drawn, arena *memory, slot *out, detail *err) {
   search_times *times = arena_take(memory, (size_t)r->thread_count, sizeof *times);
   if (!times) return arena_full(memory, err);
-  out->tokens_ref = search_account(r, times).tokens_total;
-  out->solved = r->threads[0]->solved;
+  out->tokens = search_account(r, times).tokens_total;
+  out->solved = search_solved(r);
   for (int i = 0; i < r->thread_count; i++)
     out->record_count += search_turns(r->threads[i]);
+  if (drawn->kind == SEARCH_HOGWILD) out->record_count = 1;
   return demonstrate_records(&out->records, ordinal, p, drawn, r, memory, err);
 }
 
-static status demonstrate_one(const recipe *what, int64_t ordinal, arena *memory, slot *out,
-                              detail *err) {
+static status demonstrate_one(const recipe *what, int64_t ordinal, const search_tokens *tokens,
+                              arena *memory, slot *out, detail *err) {
   countdown_problem p;
   hash task;
   search_result result;
   search_options drawn;
   symbolic_options options = what->options;
+  options.search.tokens = tokens;
   status s = countdown_generate(&what->source, (uint64_t)ordinal, &p, err);
   if (!s) s = name_task(&p, &task, err);
   if (s) return s;
@@ -86,12 +90,13 @@ static status demonstrate_one(const recipe *what, int64_t ordinal, arena *memory
   return s;
 }
 
-static void fill_slot(const recipe *what, int64_t ordinal, arena *memory, slot *out) {
+static void fill_slot(const recipe *what, int64_t ordinal, const search_tokens *tokens,
+                      arena *memory, slot *out) {
   if (out->records.capacity > KEPT_BYTES) text_close(&out->records);
   text_clear(&out->records);
-  out->record_count = out->tokens_ref = out->solved = 0;
+  out->record_count = out->tokens = out->solved = 0;
   detail why = {0};
-  out->failed = demonstrate_one(what, ordinal, memory, out, &why);
+  out->failed = demonstrate_one(what, ordinal, tokens, memory, out, &why);
   if (out->failed) {
     (void)fault(&out->why, out->failed, "problem %lld: %s%s", (long long)ordinal, why.text,
                 out->failed == E_LIMIT || out->failed == E_MEMORY
@@ -134,19 +139,23 @@ static void give_slot(production *p, slot *filled) {
 
 static void *work(void *context) {
   production *p = context;
+  const tokenizer *by = p->recipe->tokenizer;
   arena *memory = NULL;
+  line_tokens lines = {0};
   detail why = {0};
   status opened = arena_open(&memory, SEARCH_BYTES_MAX, &why);
+  if (!opened && by) opened = line_tokens_open(&lines, by, &why);
   for (int64_t i; (i = take_problem(p)) >= 0;) {
     slot *out = &p->slots[i % p->slot_count];
     if (opened) {
       out->failed = opened;
       out->why = why;
     } else {
-      fill_slot(p->recipe, i, memory, out);
+      fill_slot(p->recipe, i, by ? &lines.face : NULL, memory, out);
     }
     give_slot(p, out);
   }
+  line_tokens_close(&lines);
   arena_close(memory);
   return NULL;
 }
@@ -170,7 +179,7 @@ static void release_slot(production *p, slot *written, int stop) {
 }
 
 typedef struct totals {
-  int64_t records, solved, tokens_ref;
+  int64_t records, solved, tokens;
   double seconds;
 } totals;
 
@@ -195,7 +204,7 @@ static status write_slot(const slot *s, const target *t, totals *sum, detail *er
   if (failed) return failed;
   sum->records += s->record_count;
   sum->solved += s->solved;
-  sum->tokens_ref += s->tokens_ref;
+  sum->tokens += s->tokens;
   return OK;
 }
 
@@ -278,10 +287,10 @@ static status close_target(target *t, status failed, detail *err) {
 
 static const struct parameter {
   const char *option, *key; /* of the command line, and of mode symbolic */
-} parameters[] = {{"search", "search"},         {"heuristic", "heuristic"},
-                  {"order", "order"},           {"beam", "beam"},
-                  {"child-beam", "child_beam"}, {"promising", "promising"},
-                  {"context", "limit.context"}};
+} parameters[] = {
+    {"search", "search"},   {"heuristic", "heuristic"},   {"order", "order"},
+    {"beam", "beam"},       {"child-beam", "child_beam"}, {"promising", "promising"},
+    {"workers", "workers"}, {"layout", "layout"},         {"context", "limit.context"}};
 enum { PARAMETERS = sizeof parameters / sizeof parameters[0] };
 
 static const option *find_parameter(const char *key) {
@@ -383,11 +392,21 @@ static status collect_parameters(const invocation *in, json_t *object, recipe *w
   return s;
 }
 
+static status read_tokenizer(const invocation *in, recipe *what, detail *err) {
+  const char *path = command_value(in, "tokenizer");
+  if (!path) return OK;
+  if (what->options.search.kind != SEARCH_HOGWILD) {
+    return fault(err, E_USAGE,
+                 "--tokenizer goes with --search hogwild, whose workers are timed by it");
+  }
+  return line_tokenizer_open(&what->tokenizer, path, err);
+}
+
 static status read_recipe(const invocation *in, recipe *what, detail *err) {
   status s = countdown_options(in, COUNTDOWN_TRAIN, &what->source, &what->count, err);
   if (s) return s;
   if (!command_value(in, "search")) {
-    return fault(err, E_USAGE, "--search is missing: dfs, bfs, sosp, apr or apr-serial");
+    return fault(err, E_USAGE, "--search is missing: dfs, bfs, sosp, apr, apr-serial or hogwild");
   }
   json_t *object = json_object();
   s = object ? collect_parameters(in, object, what, err)
@@ -398,7 +417,7 @@ static status read_recipe(const invocation *in, recipe *what, detail *err) {
   }
   if (!s) s = symbolic_read(&what->options, object, err);
   json_decref(object);
-  return s;
+  return s ? s : read_tokenizer(in, what, err);
 }
 
 static status run_demonstrate(const invocation *in, detail *err) {
@@ -412,26 +431,30 @@ static status run_demonstrate(const invocation *in, detail *err) {
   stop_install();
   if (!s) s = produce(&what, (int)threads, &out, in->messages, &sum, err);
   s = close_target(&out, s, err);
+  tokenizer_close(what.tokenizer);
   if (s) return s;
   log_progress_end(in->messages);
-  log_info(
-      in->messages,
-      "%lld problems, %lld records, %.1f %% solved, %.0f tokens_ref a problem, %.0f problems a "
-      "second",
-      (long long)what.count, (long long)sum.records, 100 * (double)sum.solved / (double)what.count,
-      (double)sum.tokens_ref / (double)what.count, (double)what.count / sum.seconds);
+  log_info(in->messages,
+           "%lld problems, %lld records, %.1f %% solved, %.0f %s a problem, %.0f problems a second",
+           (long long)what.count, (long long)sum.records,
+           100 * (double)sum.solved / (double)what.count, (double)sum.tokens / (double)what.count,
+           command_value(in, "tokenizer") ? "tokens" : "tokens_ref",
+           (double)what.count / sum.seconds);
   return OK;
 }
 
 static const command_option demonstrate_options[] = {
-    {"search", "S", "dfs, bfs, sosp, apr or apr-serial; required"},
+    {"search", "S", "dfs, bfs, sosp, apr, apr-serial or hogwild; required"},
     COUNTDOWN_OPTIONS,
     {"order", "O", "shuffled (default), heuristic or enumeration"},
     {"heuristic", "H", "mult (default) or sum; dfs and bfs also mixed"},
     {"beam", "N|A-B", "successors kept a node, drawn for each problem"},
-    {"child-beam", "N|A-B", "the same in the children of apr and apr-serial"},
+    {"child-beam", "N|A-B", "the same in the children of apr and apr-serial; below hogwild's root"},
     {"promising", "P", "chance that a node's successors are dived into"},
-    {"context", "N", "Llama-2 tokens a sequence may hold"},
+    {"workers", "N", "of hogwild, 1 to 16; required there"},
+    {"layout", "L", "of hogwild: combined (default), contiguous, interleaved or independent"},
+    {"tokenizer", "DIR", "of hogwild: the model's folder or tokenizer.json that times its workers"},
+    {"context", "N", "Llama-2 tokens (--tokenizer's) a sequence or a worker's view may hold"},
     {"output", "FILE", "or -o FILE: where the records go; - is standard output"},
     {"replace", NULL, "an existing FILE"},
     {"threads", "N", "default all cores; the records do not depend on it"},
@@ -441,12 +464,16 @@ const command command_demonstrate = {
     .name = "demonstrate",
     .arguments = "countdown",
     .summary = "Writes a symbolic solver's searches as training records.",
-    .more = "One JSON object a line for each sequence that a model would see. Problems come from\n"
-            "the train partition, never from what is tested. What is not given is as published\n"
-            "for the search. The keys and spans of a record: docs/demonstrations.md.\n\n"
-            "  nightjar demonstrate countdown --search apr --count 500000 --seed 1 -o apr.jsonl\n"
-            "  nightjar demonstrate countdown --search dfs --heuristic mixed --count 1000 \\\n"
-            "      --seed 1 --hold-out-targets 15,27,33 -o sos.jsonl\n",
+    .more =
+        "One JSON object a line for each sequence that a model would see, or of workers for each\n"
+        "sample. Problems come from\n"
+        "the train partition, never from what is tested. What is not given is as published\n"
+        "for the search. The keys and spans of a record: docs/demonstrations.md.\n\n"
+        "  nightjar demonstrate countdown --search apr --count 500000 --seed 1 -o apr.jsonl\n"
+        "  nightjar demonstrate countdown --search hogwild --workers 2 --layout combined \\\n"
+        "      --tokenizer models/countdown --count 1000 --seed 1 -o work.jsonl\n"
+        "  nightjar demonstrate countdown --search dfs --heuristic mixed --count 1000 \\\n"
+        "      --seed 1 --hold-out-targets 15,27,33 -o sos.jsonl\n",
     .options = demonstrate_options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -42,10 +42,13 @@ static status solve(workpiece *piece, const sample_work *w, arena *memory, detai
 }
 
 static status judge(workpiece *piece, const sample_work *w, detail *err) {
-  const text *root = &piece->result.threads[0]->written;
+  const search_result *r = &piece->result;
+  const text *root = &r->threads[0]->written, *said_in = NULL;
   countdown_protocol form = symbolic_protocol(piece->drawn.kind);
   int64_t failures = memory_failures();
-  piece->has_answer = countdown_answer(form, text_string(root), root->bytes, &piece->answer);
+  if (r->answer >= 0) said_in = &r->threads[r->answer]->written;
+  piece->has_answer =
+      said_in && countdown_answer(form, text_string(said_in), said_in->bytes, &piece->answer);
   const char *answer = piece->has_answer ? text_string(&piece->answer) : NULL;
   piece->has_vote_key =
       countdown_vote_key(&piece->problem, answer, piece->answer.bytes, &piece->vote_key);
@@ -65,7 +68,7 @@ static status judge(workpiece *piece, const sample_work *w, detail *err) {
 }
 
 /* JSON [[kind, start, count], ...] in bytes of text. */
-static status layout(const char **out, const search_thread *t, arena *memory, detail *err) {
+static status layout_of(const char **out, const search_thread *t, arena *memory, detail *err) {
   text json;
   text_open(&json, ANSWER_BYTES_MAX);
   text_char(&json, '[');
@@ -83,8 +86,9 @@ static status layout(const char **out, const search_thread *t, arena *memory, de
   return s;
 }
 
-/* *out is NULL where the child found none; no memory for one that it found is another thing. */
-static status child_answer(const char **out, const search_thread *t, arena *memory, detail *err) {
+/* *out is NULL where the child or worker found none; no memory for one that it found is another
+ * thing. */
+static status own_answer(const char **out, const search_thread *t, arena *memory, detail *err) {
   text answer;
   text_open(&answer, ANSWER_BYTES_MAX);
   *out = NULL;
@@ -102,6 +106,16 @@ static int64_t or_none(int64_t value) {
   return value < 0 ? STORE_NONE : value;
 }
 
+static const char *role_of(const search_thread *t) {
+  return t->worker >= 0 ? "worker" : t->parent >= 0 ? "child" : "root";
+}
+
+/* Workers are stopped behind another's answer. */
+static const char *finish_of(const search_thread *t) {
+  if (t->capped) return "limit";
+  return t->worker >= 0 && !t->ends ? "stopped" : "end";
+}
+
 static status fill_threads(store_thread *threads, const workpiece *piece, const store_sample *s,
                            arena *memory, detail *err) {
   for (int i = 0; i < piece->result.thread_count; i++) {
@@ -109,21 +123,22 @@ static status fill_threads(store_thread *threads, const workpiece *piece, const 
     const search_times *at = &piece->times[i];
     hash text_hash = hash_of(text_string(&t->written), t->written.bytes);
     const char *spans, *answer = NULL;
-    status st = layout(&spans, t, memory, err);
-    if (!st && i) st = child_answer(&answer, t, memory, err);
+    status st = layout_of(&spans, t, memory, err);
+    if (!st && (t->parent >= 0 || t->worker >= 0)) st = own_answer(&answer, t, memory, err);
     if (st) return st;
     threads[i] = (store_thread){.path = t->path,
-                                .role = i ? "child" : "root",
-                                .finish = t->capped ? "limit" : "end",
+                                .role = role_of(t),
+                                .finish = finish_of(t),
                                 .answer = answer,
                                 .parent = t->parent,
-                                .worker = -1,
+                                .worker = t->worker,
                                 .round = t->round,
                                 .spawn_token = or_none(at->spawn_token),
                                 .join_token = or_none(at->join_token),
                                 .tokens_prompt = at->tokens_prompt,
                                 .tokens_fed = at->tokens_fed,
                                 .tokens_generated = at->tokens_generated,
+                                .tokens_seen = at->tokens_seen,
                                 .logical_start = at->start,
                                 .logical_end = at->end,
                                 .wait_steps = at->wait,
@@ -158,15 +173,23 @@ static store_costs costs_of(const workpiece *piece) {
                        .kv_token_steps = STORE_NONE,
                        .nodes_explored = r->nodes_explored,
                        .nodes_duplicate = r->nodes_duplicate,
-                       .children = r->thread_count - 1,
+                       .children = r->threads[0]->worker < 0 ? r->thread_count - 1 : 0,
                        .rounds = r->rounds};
+}
+
+/* A root that was cut off, or any of the workers. */
+static int is_capped(const search_result *r) {
+  int capped = r->threads[0]->capped;
+  for (int i = 1; i < r->thread_count; i++)
+    capped |= r->threads[i]->worker >= 0 && r->threads[i]->capped;
+  return capped;
 }
 
 static status fill_row(const workpiece *piece, store_sample *s, arena *memory, detail *err) {
   const search_result *r = &piece->result;
   store_thread *threads = arena_take(memory, (size_t)r->thread_count, sizeof *threads);
   if (!threads) return arena_full(memory, err);
-  int capped = r->threads[0]->capped;
+  int capped = is_capped(r);
   s->status = capped ? "capped" : "done";
   s->limit_met = capped ? "context" : NULL;
   s->answer = piece->has_answer ? text_string(&piece->answer) : NULL;
@@ -229,7 +252,7 @@ status sample_run(const sample_work *w, store *into, arena *memory, sample_outco
   *out = (sample_outcome){.end = SAMPLE_FAILED};
   if (!st && into) st = put(&piece, w, into, &s, memory, &why);
   if (!st) {
-    *out = (sample_outcome){.end = piece.result.threads[0]->capped ? SAMPLE_CAPPED : SAMPLE_DONE,
+    *out = (sample_outcome){.end = is_capped(&piece.result) ? SAMPLE_CAPPED : SAMPLE_DONE,
                             .correct = w->run->checker_count ? piece.verdicts[0].correct : 0,
                             .tokens = piece.costs.tokens_total};
   } else if (sample_ends_run(st)) {

@@ -8,7 +8,20 @@
    spans: kind, start and length in bytes of text. prompt and fed come from outside the model, kept
    was generated in an earlier turn of the same thread, generated is new here. turns counts the
    sequences of the thread, children those of the whole problem; solved is the thread's; tokens_ref
-   the published length with begin and end of sequence. */
+   the published length with begin and end of sequence.
+
+   Of workers (search hogwild) a record is a whole sample:
+
+   {"problem":7,"nums":[..],"target":27,"search":"hogwild","heuristic":"mult","beam":3,
+    "order":"shuffled","child_beam":9,"layout":"combined","workers":2,"solved":true,
+    "answer_worker":1,"forwards":412,"prompt":"Current State: ..",
+    "work":[[{"prefix":"W1/2\n","text":"Moving to Node #0\n...","tokens":57,"done":true},..],[..]],
+    "ended":[true,false]}
+
+   work: for each worker its steps: what it was fed, what it generated, how many tokens it sampled
+   for it (an end of sequence not counted), and whether it came to the blank line that ends a step.
+   ended: whether the worker's last step ends with an end of sequence; it was stopped or capped
+   otherwise. answer_worker: from 1, null where no worker solved the problem. */
 #ifndef SOLVERS_DEMONSTRATE_H
 #define SOLVERS_DEMONSTRATE_H
 

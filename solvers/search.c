@@ -15,7 +15,7 @@ static void find_factors(search *s) {
   }
 }
 
-static void run(search *s) {
+static void run_alone(search *s) {
   writer *w = search_thread_new(s, "0", -1, -1);
   node *root = w ? search_root(s) : NULL;
   if (!root) return;
@@ -25,11 +25,18 @@ static void run(search *s) {
   if (!w->thread->capped) w->thread->turns++;
 }
 
+static void run_workers(search *s) {
+  node *root = search_root(s);
+  if (root) search_gang(s, root);
+}
+
 status search_run(search_result *out, const countdown_problem *problem,
                   const search_options *options, uint64_t seed, const hash *task, uint32_t repeat,
                   arena *memory, detail *err) {
   REQUIRE(options->kind == SEARCH_DFS ||
           (options->beam >= 1 && options->beam <= COUNTDOWN_SUCCESSORS_MAX));
+  REQUIRE(options->kind != SEARCH_HOGWILD ||
+          (options->workers >= 1 && options->workers <= SEARCH_WORKERS_MAX));
   *out = (search_result){0};
   search s = {.problem = problem,
               .options = options,
@@ -39,9 +46,14 @@ status search_run(search_result *out, const countdown_problem *problem,
               .memory = memory,
               .result = out};
   find_factors(&s);
-  run(&s);
+  if (options->kind == SEARCH_HOGWILD) {
+    run_workers(&s);
+  } else {
+    run_alone(&s);
+  }
   if (!s.failed) return OK;
   search_close(out);
+  if (s.why.text[0]) return fault(err, s.failed, "%s", s.why.text);
   if (s.failed == E_LIMIT) {
     return fault(err, E_LIMIT,
                  "a trace of more than %d bytes, or %d in all threads; bound the search by "
@@ -55,6 +67,10 @@ void search_close(search_result *r) {
   for (int i = 0; i < r->thread_count; i++)
     text_close(&r->threads[i]->written);
   *r = (search_result){0};
+}
+
+int search_solved(const search_result *r) {
+  return r->answer >= 0 && r->threads[r->answer]->solved;
 }
 
 int search_turns(const search_thread *t) {
@@ -148,6 +164,7 @@ static int64_t place_round(const search_result *r, int round, int64_t start, int
 }
 
 search_costs search_account(const search_result *r, search_times *times) {
+  if (r->threads[0]->worker >= 0) return search_gang_account(r, times);
   search_costs costs = {0};
   for (int i = 0; i < r->thread_count; i++) {
     thread_sums sums = sum_thread(r->threads[i]);

@@ -206,7 +206,8 @@ const node *search_best_first(writer *w, node *root) {
     line_move(w, root);
     break;
   case SEARCH_BFS: b.queue_leaves = 1; break;
-  case SEARCH_DFS: REQUIRE(o->kind != SEARCH_DFS);
+  case SEARCH_DFS:
+  case SEARCH_HOGWILD: REQUIRE(!"these are other loops");
   }
   return search_from(&b, root);
 }

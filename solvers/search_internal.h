@@ -12,6 +12,7 @@ typedef struct node {
   int index;                     /* among its parent's children, as printed in ids */
   int generated;                 /* place in the order of generation */
   double heuristic;
+  struct place *place; /* hogwild: what its workers know of it; NULL: a leaf, or not shown yet */
 } node;
 
 /* A binary heap with the tie-breaking of the published programs (Python's heapq): among equals the
@@ -38,6 +39,7 @@ typedef struct search {
   int children;  /* spawned so far */
   size_t bytes;  /* written so far, by all threads */
   status failed; /* E_LIMIT: a text is too long; E_MEMORY: memory is out. Everything unwinds */
+  detail why;    /* of a failure to count tokens; empty: of another */
 } search;
 
 /* A thread being written: its spans close by search_span_begin; lines beyond the context limit
@@ -47,15 +49,23 @@ typedef struct writer {
   search_thread *thread;
   trace_writer trace;
   random_stream draws;
+  int64_t context_limit;  /* 0: none */
   int64_t context_tokens; /* what the context holds now */
   size_t line_start;
   int64_t line_tokens;
+  const search_tokens *tokens; /* NULL: Llama-2's as the lines are written */
 } writer;
 
 int writer_ended(const writer *w); /* nothing more can be written */
+/* Measures a text by the writer's tokens; *bytes as search_tokens has it, and 0 after a failure. */
+int64_t writer_measure(writer *w, const char *bytes, size_t count, int64_t most, size_t *within);
 
+void line_prompt(writer *w, const node *n);    /* the state, without the end of its line */
+void line_words(writer *w, const char *words); /* of no trace: a header, a prefix */
+void line_blank(writer *w);
 void line_state(writer *w, const node *n);
 void line_explore(writer *w, const node *n);
+void line_explored(writer *w, const node *n); /* not counted: it was before, or will be */
 void line_generated(writer *w, const node *n);
 void line_move(writer *w, const node *n);
 void line_goal(writer *w, const node *n);
@@ -95,5 +105,9 @@ node *queue_pop(node_queue *q);
 /* The searches themselves write into w and return the goal, or NULL. */
 const node *search_depth_first(writer *w, node *root);
 const node *search_best_first(writer *w, node *root); /* bfs, sosp, apr, apr-serial by options */
+
+/* Of hogwild: makes all threads. Its accounts, as search_account. */
+void search_gang(search *s, node *root);
+search_costs search_gang_account(const search_result *r, search_times *times);
 
 #endif

@@ -8,9 +8,26 @@ int writer_ended(const writer *w) {
   return w->thread->capped || w->search->failed;
 }
 
+int64_t writer_measure(writer *w, const char *bytes, size_t count, int64_t most, size_t *within) {
+  const search_tokens *by = w->tokens;
+  int64_t tokens = 0;
+  size_t first = 0;
+  search *s = w->search;
+  if (!s->failed)
+    s->failed = by->measure(by->context, bytes, count, most, &tokens, &first, &s->why);
+  if (within) *within = s->failed ? 0 : first;
+  return s->failed ? 0 : tokens;
+}
+
 static void line_begin(writer *w) {
   w->line_start = w->trace.out->bytes;
   w->line_tokens = w->trace.tokens;
+}
+
+static int64_t line_length(writer *w) {
+  const text *t = &w->thread->written;
+  if (!w->tokens) return w->trace.tokens - w->line_tokens;
+  return writer_measure(w, text_string(t) + w->line_start, t->bytes - w->line_start, 0, NULL);
 }
 
 /* Takes a line back that went over the limit, and everything after it with it. */
@@ -19,8 +36,8 @@ static void line_end(writer *w) {
   if (t->written.failed) w->search->failed = t->written.failed;
   w->search->bytes += t->written.bytes - w->line_start;
   if (w->search->bytes > SEARCH_ALL_BYTES_MAX) w->search->failed = E_LIMIT;
-  int64_t limit = w->search->options->context;
-  int64_t added = w->trace.tokens - w->line_tokens;
+  int64_t limit = w->context_limit;
+  int64_t added = line_length(w);
   if (writer_ended(w) || (limit > 0 && w->context_tokens + added > limit)) {
     text_cut(&t->written, w->line_start);
     w->trace.tokens = w->line_tokens;
@@ -92,6 +109,7 @@ writer *search_thread_new(search *s, const char *path, int parent, int round) {
   char *own_path = arena_text(s->memory, path, strlen(path));
   if (!t || !w || !own_path) goto no_memory;
   t->path = own_path;
+  t->worker = -1;
   t->parent = parent;
   t->round = round;
   text_open(&t->written, SEARCH_TEXT_BYTES_MAX);
@@ -101,6 +119,7 @@ writer *search_thread_new(search *s, const char *path, int parent, int round) {
                 .thread = t,
                 .trace = {.out = &t->written},
                 .draws = random_start(key),
+                .context_limit = s->options->context,
                 .context_tokens = 1}; /* the begin of sequence */
   search_span_begin(w, SPAN_PROMPT);
   return w;
@@ -156,9 +175,7 @@ static void put_target_and_numbers(writer *w, const node *n) {
   put_numbers(w, &n->state);
 }
 
-void line_state(writer *w, const node *n) {
-  if (writer_ended(w)) return;
-  line_begin(w);
+static void put_state(writer *w, const node *n) {
   trace_put(&w->trace, PIECE_STATE);
   put_target_and_numbers(w, n);
   trace_put(&w->trace, PIECE_OPERATIONS);
@@ -168,12 +185,40 @@ void line_state(writer *w, const node *n) {
     trace_mark(&w->trace, '\'', TOKENS_QUOTE_LAST);
   }
   trace_mark(&w->trace, ']', TOKENS_CLOSE_OPERATIONS);
+}
+
+void line_state(writer *w, const node *n) {
+  if (writer_ended(w)) return;
+  line_begin(w);
+  put_state(w, n);
   put_newline(w);
   line_end(w);
   end_prompt(w);
 }
 
-static void explore(writer *w, const node *n) {
+void line_prompt(writer *w, const node *n) {
+  if (writer_ended(w)) return;
+  line_begin(w);
+  put_state(w, n);
+  line_end(w);
+}
+
+void line_words(writer *w, const char *words) {
+  if (writer_ended(w)) return;
+  line_begin(w);
+  text_put(w->trace.out, words);
+  line_end(w);
+}
+
+void line_blank(writer *w) {
+  if (writer_ended(w)) return;
+  line_begin(w);
+  put_newline(w);
+  line_end(w);
+}
+
+void line_explored(writer *w, const node *n) {
+  if (writer_ended(w)) return;
   line_begin(w);
   trace_put(&w->trace, PIECE_EXPLORE);
   put_operation(w, &n->operation);
@@ -185,8 +230,7 @@ static void explore(writer *w, const node *n) {
 }
 
 void line_explore(writer *w, const node *n) {
-  if (writer_ended(w)) return;
-  explore(w, n);
+  line_explored(w, n);
   if (!writer_ended(w)) search_explored(w->search, n);
 }
 
@@ -320,8 +364,7 @@ void line_join(writer *w, int index, const node *n, int goal) {
 static void recap_step(writer *w, const node *from, const node *n, const node *goal) {
   if (n->parent != from) recap_step(w, from, n->parent, goal);
   line_state(w, n->parent);
-  if (writer_ended(w)) return;
-  explore(w, n); /* not counted: it was explored before */
+  line_explored(w, n);
   if (n == goal) {
     line_goal(w, n);
   } else {

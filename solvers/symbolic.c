@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-static const char *const search_names[] = {"dfs", "bfs", "sosp", "apr", "apr-serial", NULL};
+static const char *const search_names[] = {"dfs",        "bfs",     "sosp", "apr",
+                                           "apr-serial", "hogwild", NULL};
 static const char *const heuristic_names[] = {"sum", "mult", NULL};
 static const char *const order_names[] = {"shuffled", "heuristic", "enumeration", NULL};
 
@@ -12,6 +13,8 @@ static const option options[] = {
     {"order", OPTION_CHOICE, order_names, 0, 0, "how kept successors are shown"},
     {"beam", OPTION_RANGE, NULL, 1, COUNTDOWN_SUCCESSORS_MAX, "successors kept a node"},
     {"child_beam", OPTION_RANGE, NULL, 1, COUNTDOWN_SUCCESSORS_MAX, "the same in children"},
+    {"workers", OPTION_INTEGER, NULL, 1, SEARCH_WORKERS_MAX, "that search one problem at once"},
+    {"layout", OPTION_CHOICE, layout_names, 0, 0, "what a worker sees of the others"},
     {"promising", OPTION_REAL, NULL, 0, 1, "chance that a node's successors are dived into"},
     {"limit.context", OPTION_INTEGER, NULL, 128, 1000000, "Llama-2 tokens a sequence may hold"},
 };
@@ -39,16 +42,23 @@ static status settle(json_t *parameters, const char *search, const char *key, in
 static status resolve(json_t *parameters, detail *err) {
   const char *search = json_string_value(json_object_get(parameters, "search"));
   if (!search) {
-    return fault(err, E_INPUT, "mode symbolic needs 'search': dfs, bfs, sosp, apr or apr-serial");
+    return fault(err, E_INPUT,
+                 "mode symbolic needs 'search': dfs, bfs, sosp, apr, apr-serial or hogwild");
   }
   int kind = index_of(search_names, search);
   int apr = kind == SEARCH_APR || kind == SEARCH_APR_SERIAL, dives = apr || kind == SEARCH_SOSP;
-  int beams = kind != SEARCH_DFS;
+  int beams = kind != SEARCH_DFS, works = kind == SEARCH_HOGWILD, wide = apr || works;
+  if (works && !json_object_get(parameters, "workers")) {
+    return fault(err, E_INPUT, "search hogwild needs 'workers', how many there are, 1 to %d",
+                 (int)SEARCH_WORKERS_MAX);
+  }
   status s = settle(parameters, search, "heuristic", 1, json_string("mult"), err);
   if (!s) s = settle(parameters, search, "order", beams, json_string("shuffled"), err);
-  if (!s) s = settle(parameters, search, "beam", beams, json_string(apr ? "1-10" : "1-5"), err);
-  if (!s) s = settle(parameters, search, "child_beam", apr, json_string("1-15"), err);
+  if (!s) s = settle(parameters, search, "beam", beams, json_string(wide ? "1-10" : "1-5"), err);
+  if (!s) s = settle(parameters, search, "child_beam", wide, json_string("1-15"), err);
   if (!s) s = settle(parameters, search, "promising", dives, json_real(apr ? 0.9 : 0.5), err);
+  if (!s) s = settle(parameters, search, "layout", works, json_string("combined"), err);
+  if (!s && !works) s = settle(parameters, search, "workers", 0, NULL, err);
   return s;
 }
 
@@ -83,8 +93,15 @@ status symbolic_read(symbolic_options *out, const json_t *parameters, detail *er
   int kind = read_choice(parameters, "search", search_names);
   int heuristic = read_choice(parameters, "heuristic", heuristic_names);
   int order = read_choice(parameters, "order", order_names);
-  if (!json_object_get(parameters, "search") || kind < 0 || heuristic < 0 || order < 0) {
-    return fault(err, E_INPUT, "symbolic parameters name an unknown search, heuristic or order");
+  int layout_at = read_choice(parameters, "layout", layout_names);
+  int64_t workers = json_integer_value(json_object_get(parameters, "workers"));
+  if (!json_object_get(parameters, "search") || kind < 0 || heuristic < 0 || order < 0 ||
+      layout_at < 0) {
+    return fault(err, E_INPUT,
+                 "symbolic parameters name an unknown search, heuristic, order or layout");
+  }
+  if (kind == SEARCH_HOGWILD && (workers < 1 || workers > SEARCH_WORKERS_MAX)) {
+    return fault(err, E_INPUT, "'workers' must be 1 to %d", (int)SEARCH_WORKERS_MAX);
   }
   if (!read_range(json_object_get(parameters, "beam"), &out->beam) ||
       !read_range(json_object_get(parameters, "child_beam"), &out->child_beam)) {
@@ -97,7 +114,9 @@ status symbolic_read(symbolic_options *out, const json_t *parameters, detail *er
                        .heuristic = (search_heuristic)heuristic,
                        .order = (search_order)order,
                        .promising = json_number_value(json_object_get(parameters, "promising")),
-                       .context = json_integer_value(context)};
+                       .context = json_integer_value(context),
+                       .workers = (int)workers,
+                       .layout = (layout)layout_at};
   return OK;
 }
 

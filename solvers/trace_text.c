@@ -48,11 +48,12 @@ static const struct piece *match(const char *bytes, size_t count) {
   return longest;
 }
 
-int64_t trace_llama2_tokens(const char *bytes, size_t count) {
+int64_t trace_llama2_first(const char *bytes, size_t count, int64_t most, size_t *within) {
   int64_t tokens = 0;
   int in_operations = 0; /* which kind of list the next ']' closes */
   uint8_t begins[256];
   find_beginnings(begins);
+  *within = 0;
   for (size_t i = 0; i < count;) {
     char c = bytes[i];
     const struct piece *p = begins[(uint8_t)c] ? match(bytes + i, count - i) : NULL;
@@ -60,17 +61,20 @@ int64_t trace_llama2_tokens(const char *bytes, size_t count) {
       if (p == &pieces[PIECE_OPERATIONS]) in_operations = 1;
       if (p == &pieces[PIECE_RESULTING]) in_operations = 0;
       tokens += p->tokens;
-      i += p->bytes;
-      continue;
-    }
-    if (c == ']') {
+    } else if (c == ']') {
       tokens += in_operations ? TOKENS_CLOSE_OPERATIONS : TOKENS_CLOSE_NUMBERS;
     } else if (c == '\'') {
       tokens += i && bytes[i - 1] == '[' ? TOKENS_QUOTE_FIRST : TOKENS_QUOTE_LAST;
     } else {
       tokens += 1; /* a digit, the end of a line, or a byte outside the language */
     }
-    i++;
+    i += p ? p->bytes : 1;
+    if (tokens <= most) *within = i;
   }
   return tokens;
+}
+
+int64_t trace_llama2_tokens(const char *bytes, size_t count) {
+  size_t within;
+  return trace_llama2_first(bytes, count, 0, &within);
 }

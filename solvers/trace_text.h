@@ -58,6 +58,13 @@ typedef enum trace_piece {
 enum { TOKENS_QUOTE_FIRST = 0, TOKENS_QUOTE_LAST = 1 };
 enum { TOKENS_CLOSE_NUMBERS = 1, TOKENS_CLOSE_OPERATIONS = 0, TOKENS_NEWLINE = 1 };
 
+/* What stands between the steps of workers that search a problem together; a worker is named by its
+   number, from 1, and how many there are. */
+#define TRACE_PAST   "\n### Past steps\n\n"
+#define TRACE_OTHERS "### Work in progress (others)\n\n"
+#define TRACE_OWN    "<...>\n\n### Work in progress (own)\n\n"
+#define TRACE_WORKER "W%d/%d\n"
+
 /* Text under construction and its length so far. */
 typedef struct trace_writer {
   text *out;
@@ -71,5 +78,7 @@ void trace_number(trace_writer *w, int64_t value); /* not negative; one token a 
 /* The published length of a text without begin and end of sequence. Bytes outside the language
    count one each, as byte fallback would. */
 int64_t trace_llama2_tokens(const char *bytes, size_t count);
+/* The same, and in *within how many bytes its first tokens are, at most so many: whole pieces. */
+int64_t trace_llama2_first(const char *bytes, size_t count, int64_t most, size_t *within);
 
 #endif

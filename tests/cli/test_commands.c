@@ -288,14 +288,15 @@ static outcome records(const char *search, const char *count, const char *thread
 }
 
 START_TEST(test_threads_do_not_matter) {
-  static const char *const searches[] = {"dfs", "bfs", "sosp", "apr", "apr-serial"};
-  for (int i = 0; i < 5; i++) {
-    outcome one = records(searches[i], "60", "1", NULL, NULL);
+  static const char *const searches[] = {"dfs", "bfs", "sosp", "apr", "apr-serial", "hogwild"};
+  for (int i = 0; i < 6; i++) {
+    const char *flag = i == 5 ? "--workers" : NULL, *value = i == 5 ? "3" : NULL;
+    outcome one = records(searches[i], "60", "1", flag, value);
     ck_holds(one.err, "60 problems, ");
     ck_holds(one.err, "tokens_ref a problem");
-    ck_assert_str_eq(records(searches[i], "60", "2", NULL, NULL).out, one.out);
-    ck_assert_str_eq(records(searches[i], "60", "5", NULL, NULL).out, one.out);
-    outcome fewer = records(searches[i], "25", "2", NULL, NULL);
+    ck_assert_str_eq(records(searches[i], "60", "2", flag, value).out, one.out);
+    ck_assert_str_eq(records(searches[i], "60", "5", flag, value).out, one.out);
+    outcome fewer = records(searches[i], "25", "2", flag, value);
     ck_assert_int_lt((int)fewer.out_bytes, (int)one.out_bytes);
     ck_assert_int_eq(memcmp(fewer.out, one.out, fewer.out_bytes), 0);
   }
@@ -479,7 +480,10 @@ START_TEST(test_demonstrate_usage) {
   const char *file = support_path("u.jsonl");
   static const char *const wrong[][4] = {
       {"ap", NULL, NULL, "did you mean apr?"},
-      {"hogwild", NULL, NULL, "--search must be one of dfs, bfs, sosp, apr, apr-serial"},
+      {"tree", NULL, NULL, "--search must be one of dfs, bfs, sosp, apr, apr-serial, hogwild"},
+      {"hogwild", NULL, NULL, "search hogwild needs 'workers'"},
+      {"hogwild", "--workers", "17", "--workers must be"},
+      {"apr", "--workers", "2", "'workers' is not used by search 'apr'"},
       {"dfs", "--child-beam", "3", "is not used by search 'dfs'"},
       {"apr", "--heuristic", "mixed", "--search dfs or bfs"},
       {"apr", "--heuristic", "manhattan", "--heuristic must be one of sum, mult"},
