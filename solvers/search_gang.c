@@ -1,24 +1,13 @@
 /* Workers that search one problem at once and read each other, in logical time: by one forward each
    that has not ended samples one token. Lines are written whole when their first token is sampled,
    and come to be seen when their last one was. */
-#include "base/memory.h"
-#include "solvers/search_internal.h"
+#include "solvers/search_places_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* ---- what there is ----------------------------------------------------------------------------
  */
-
-/* A node that may be moved to. All workers that expand it write the same. Bits are workers'. */
-typedef struct place {
-  node *node;
-  int id[COUNTDOWN_NUMBERS_MAX]; /* [depth] below the root's */
-  int depth;
-  node **kept; /* [kept_count] its successors as they are shown; NULL: nobody expanded it yet */
-  int kept_count;
-  uint32_t open, claimed; /* who sees that it was generated, and that it was moved to */
-} place;
 
 typedef enum sight_kind { SIGHT_NODE, SIGHT_MOVE, SIGHT_GOAL } sight_kind;
 
@@ -72,8 +61,7 @@ typedef struct gang {
   int count;
   int64_t now;         /* the forward at hand */
   int64_t move_tokens; /* before the id of a move */
-  place **places;      /* [place_count] the root first */
-  int place_count, place_capacity;
+  places places;
 } gang;
 
 static int is_live(const gang *g, int i) {
@@ -84,122 +72,12 @@ static search_step *step_of(worker *w) {
   return &w->thread->steps[w->thread->step_count - 1];
 }
 
-/* A list with room for one more, or NULL when memory is out. */
-static void *with_room(search *s, void *list, int count, int *capacity, size_t bytes) {
-  if (count < *capacity) return list;
-  int larger = *capacity ? 2 * *capacity : 16;
-  void *grown = arena_take(s->memory, (size_t)larger, bytes);
-  if (!grown) {
-    s->failed = E_MEMORY;
-    return NULL;
-  }
-  if (count) memcpy(grown, list, (size_t)count * bytes);
-  *capacity = larger;
-  return grown;
-}
-
-/* ---- nodes ------------------------------------------------------------------------------------
- */
-
-static place *add_place(gang *g, node *n) {
-  search *s = g->search;
-  place **grown = with_room(s, g->places, g->place_count, &g->place_capacity, sizeof(place *));
-  place *p = arena_take(s->memory, 1, sizeof *p);
-  if (!grown || !p) {
-    s->failed = E_MEMORY;
-    return NULL;
-  }
-  g->places = grown;
-  g->places[g->place_count++] = p;
-  p->node = n;
-  if (n->parent) {
-    const place *above = n->parent->place;
-    *p = (place){.node = n, .depth = above->depth + 1};
-    memcpy(p->id, above->id, sizeof p->id);
-    p->id[above->depth] = n->index;
-  }
-  n->place = p;
-  return p;
-}
-
-/* Draws that are the node's own: whoever expands it shows its successors in one order. */
-static random_stream draws_of(const search *s, const place *p) {
-  char name[16 * (COUNTDOWN_NUMBERS_MAX + 1)];
-  int used = snprintf(name, sizeof name, "node 0");
-  for (int i = 0; i < p->depth; i++)
-    used += snprintf(name + used, sizeof name - (size_t)used, ",%d", p->id[i]);
-  return random_start(random_key_of(s->seed, s->task, s->repeat, name));
-}
-
-/* Finds the node's kept successors. As in the other searches leaves consume no index. */
-static void expand(gang *g, worker *w, place *p) {
-  if (p->kept) return;
-  search *s = g->search;
-  node *kept[COUNTDOWN_SUCCESSORS_MAX];
-  int index = 0;
-  w->writer->draws = draws_of(s, p);
-  int count =
-      search_expand(w->writer, p->node, p->depth ? g->options->child_beam : g->options->beam, kept);
-  p->kept = arena_take(s->memory, (size_t)count + 1, sizeof(node *));
-  if (!p->kept) s->failed = E_MEMORY;
-  if (s->failed) return;
-  memcpy(p->kept, kept, (size_t)count * sizeof *kept);
-  p->kept_count = count;
-  for (int i = 0; i < count && !s->failed; i++) {
-    kept[i]->index = index;
-    if (kept[i]->state.count == 1) continue;
-    index++;
-    (void)add_place(g, kept[i]);
-  }
-}
-
-static int is_before(const place *a, const place *b) {
-  if (a->node->heuristic != b->node->heuristic) return a->node->heuristic < b->node->heuristic;
-  for (int i = 0; i < a->depth && i < b->depth; i++) {
-    if (a->id[i] != b->id[i]) return a->id[i] < b->id[i];
-  }
-  return a->depth < b->depth;
-}
-
-static int is_candidate(const place *p, uint32_t bit) {
-  return (p->open & bit) && !(p->claimed & bit);
-}
-
-/* The candidate before which there are just so many. */
-static place *ranked(const gang *g, uint32_t bit, int rank) {
-  for (int i = 0; i < g->place_count; i++) {
-    place *p = g->places[i];
-    int before = 0;
-    if (!is_candidate(p, bit)) continue;
-    for (int k = 0; k < g->place_count; k++)
-      before += is_candidate(g->places[k], bit) && is_before(g->places[k], p);
-    if (before == rank) return p;
-  }
-  return NULL;
-}
-
-/* The best node that a worker does not see claimed; NULL: there is none. While it sees no claim but
-   of the root, each worker takes another one. */
-static place *pick(const gang *g, int i, int by_rank) {
-  uint32_t bit = 1u << i;
-  int candidates = 0, claims = 0;
-  place *best = NULL;
-  for (int k = 0; k < g->place_count; k++) {
-    place *p = g->places[k];
-    claims += p->depth && (p->claimed & bit);
-    if (!is_candidate(p, bit)) continue;
-    candidates++;
-    if (!best || is_before(p, best)) best = p;
-  }
-  if (claims || !by_rank || candidates < 2) return best;
-  return ranked(g, bit, i % candidates);
-}
-
 /* ---- what is seen -----------------------------------------------------------------------------
  */
 
 static void add_sight(gang *g, worker *w, sight_kind kind, place *p, int64_t forward) {
-  sight *grown = with_room(g->search, w->sights, w->sight_count, &w->sight_capacity, sizeof(sight));
+  sight *grown =
+      search_room(g->search, w->sights, w->sight_count, &w->sight_capacity, sizeof(sight));
   if (!grown) return;
   w->sights = grown;
   w->sights[w->sight_count++] =
@@ -344,7 +222,7 @@ static void begin_step(gang *g, int i) {
     w->committed = w->put_in;
   }
   search_step *grown =
-      with_room(g->search, t->steps, t->step_count, &t->step_capacity, sizeof(search_step));
+      search_room(g->search, t->steps, t->step_count, &t->step_capacity, sizeof(search_step));
   if (!grown) return;
   t->steps = grown;
   w->step_at = g->now;
@@ -398,7 +276,7 @@ static void end_full(gang *g, worker *w) {
 
 /* Until the id of the node is to be sampled the line names the best one now. */
 static void start_move(gang *g, worker *w, int i) {
-  place *next = pick(g, i, 1);
+  place *next = places_pick(&g->places, i);
   if (!next) {
     line_none(w->writer, 1);
     end_line(g, w, AT_END);
@@ -411,7 +289,7 @@ static void start_move(gang *g, worker *w, int i) {
 }
 
 static void choose_node(gang *g, worker *w, int i) {
-  place *next = pick(g, i, 1);
+  place *next = places_pick(&g->places, i);
   search_thread *t = w->thread;
   if (next && next != w->at) {
     w->at = next;
@@ -425,7 +303,7 @@ static void choose_node(gang *g, worker *w, int i) {
   w->phase = AT_STATE;
   w->kept = 0;
   add_sight(g, w, SIGHT_MOVE, w->at, w->next - 1);
-  expand(g, w, w->at);
+  place_expand(&g->places, w->writer, w->at);
 }
 
 static phase next_successor(const worker *w) {
@@ -449,7 +327,7 @@ static void write_result(gang *g, worker *w) {
       w->has_goal = 1;
       add_sight(g, w, SIGHT_GOAL, NULL, g->now + goal_tokens - 1);
     }
-    line_recap(w->writer, g->places[0]->node, n);
+    line_recap(w->writer, g->places.list[0]->node, n);
     end_line(g, w, AT_END);
   }
 }
@@ -585,7 +463,7 @@ static void put_prompt(gang *g, worker *w, int i) {
   layout l = g->options->layout;
   name_worker(g, i, name);
   w->writer->context_limit = 0;
-  line_prompt(w->writer, g->places[0]->node);
+  line_prompt(w->writer, g->places.list[0]->node);
   if (layout_has_steps(l)) line_words(w->writer, TRACE_PAST);
   if (l == LAYOUT_INDEPENDENT) line_words(w->writer, name);
   const text *written = &w->thread->written;
@@ -619,9 +497,10 @@ static void close_worker(worker *w) {
 
 void search_gang(search *s, node *root) {
   static const char move[] = "Moving to Node #";
-  gang g = {.search = s, .options = s->options, .count = s->options->workers};
+  gang g = {
+      .search = s, .options = s->options, .count = s->options->workers, .places = {.search = s}};
   s->result->answer = -1;
-  place *first = add_place(&g, root);
+  place *first = places_add(&g.places, root);
   for (int i = 0; i < g.count && !s->failed; i++)
     if (!open_worker(&g, i)) return;
   if (s->failed) return;

@@ -83,6 +83,8 @@ void line_end_joined(writer *w);
 /* The solution from a node down to its goal: move, then state, explore, generated, move, ... */
 void line_recap(writer *w, const node *from, const node *goal);
 
+/* The list, or a larger copy in the arena, with room for one more; NULL when memory is out. */
+void *search_room(search *s, void *list, int count, int *capacity, size_t bytes);
 /* A new thread with its writer; NULL when memory is out (search->failed). */
 writer *search_thread_new(search *s, const char *path, int parent, int round);
 void search_span_begin(writer *w, span_kind kind);

@@ -52,17 +52,10 @@ static void line_end(writer *w) {
 
 static search_span *add_span(writer *w, span_kind kind) {
   search_thread *t = w->thread;
-  if (t->span_count == t->span_capacity) {
-    int capacity = t->span_capacity ? 2 * t->span_capacity : 8;
-    search_span *spans = arena_take(w->search->memory, (size_t)capacity, sizeof *spans);
-    if (!spans) {
-      w->search->failed = E_MEMORY;
-      return NULL;
-    }
-    if (t->span_count) memcpy(spans, t->spans, (size_t)t->span_count * sizeof *spans);
-    t->spans = spans;
-    t->span_capacity = capacity;
-  }
+  search_span *grown =
+      search_room(w->search, t->spans, t->span_count, &t->span_capacity, sizeof *grown);
+  if (!grown) return NULL;
+  t->spans = grown;
   search_span *span = &t->spans[t->span_count++];
   *span = (search_span){.kind = kind, .start = t->written.bytes};
   return span;
@@ -96,14 +89,10 @@ static void end_prompt(writer *w) {
 
 writer *search_thread_new(search *s, const char *path, int parent, int round) {
   search_result *r = s->result;
-  if (r->thread_count == r->thread_capacity) {
-    int capacity = r->thread_capacity ? 2 * r->thread_capacity : 16;
-    search_thread **threads = arena_take(s->memory, (size_t)capacity, sizeof *threads);
-    if (!threads) goto no_memory;
-    if (r->thread_count) memcpy(threads, r->threads, (size_t)r->thread_count * sizeof *threads);
-    r->threads = threads;
-    r->thread_capacity = capacity;
-  }
+  search_thread **threads =
+      search_room(s, r->threads, r->thread_count, &r->thread_capacity, sizeof *threads);
+  if (!threads) return NULL;
+  r->threads = threads;
   search_thread *t = arena_take(s->memory, 1, sizeof *t);
   writer *w = arena_take(s->memory, 1, sizeof *w);
   char *own_path = arena_text(s->memory, path, strlen(path));

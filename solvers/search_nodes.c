@@ -3,6 +3,19 @@
 
 #include <string.h>
 
+void *search_room(search *s, void *list, int count, int *capacity, size_t bytes) {
+  if (count < *capacity) return list;
+  int larger = *capacity ? 2 * *capacity : 16;
+  void *grown = arena_take(s->memory, (size_t)larger, bytes);
+  if (!grown) {
+    s->failed = E_MEMORY;
+    return NULL;
+  }
+  if (count) memcpy(grown, list, (size_t)count * bytes);
+  *capacity = larger;
+  return grown;
+}
+
 static double heuristic_sum(const search *s, const countdown_state *state) {
   int64_t sum = 0;
   for (int i = 0; i < state->count; i++) {
@@ -134,17 +147,9 @@ static void sift_toward_root(node_queue *q, int at) {
 }
 
 void queue_push(search *s, node_queue *q, node *n) {
-  if (q->count == q->capacity) {
-    int capacity = q->capacity ? 2 * q->capacity : 16;
-    node **items = arena_take(s->memory, (size_t)capacity, sizeof *items);
-    if (!items) {
-      s->failed = E_MEMORY;
-      return;
-    }
-    if (q->count) memcpy(items, q->items, (size_t)q->count * sizeof *items);
-    q->items = items;
-    q->capacity = capacity;
-  }
+  node **grown = search_room(s, q->items, q->count, &q->capacity, sizeof *grown);
+  if (!grown) return;
+  q->items = grown;
   q->items[q->count++] = n;
   sift_toward_root(q, q->count - 1);
 }
