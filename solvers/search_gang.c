@@ -91,9 +91,10 @@ static void show(gang *g, const sight *seen, uint32_t to) {
     g->workers[i].sees_goal |= to >> i & 1;
 }
 
+/* A line that a limit cut off never ends. */
 static int others_see(const gang *g, const worker *w, const sight *seen) {
   layout l = g->options->layout;
-  if (l == LAYOUT_INDEPENDENT) return 0;
+  if (l == LAYOUT_INDEPENDENT || seen->forward >= w->end) return 0;
   return l == LAYOUT_INTERLEAVED ? seen->step < w->steps_done : seen->forward < g->now;
 }
 
@@ -274,36 +275,54 @@ static void end_full(gang *g, worker *w) {
 /* ---- decisions --------------------------------------------------------------------------------
  */
 
-/* Until the id of the node is to be sampled the line names the best one now. */
-static void start_move(gang *g, worker *w, int i) {
-  place *next = places_pick(&g->places, i);
-  if (!next) {
-    line_none(w->writer, 1);
-    end_line(g, w, AT_END);
-    return;
+/* How many of the first tokens of the move at hand are behind no byte of its id. */
+static int64_t tokens_before_id(const gang *g, worker *w) {
+  const text *t = &w->thread->written;
+  const char *line = text_string(t) + w->line_start;
+  size_t within, before_id = (size_t)(strchr(line, '#') - line) + 1;
+  int64_t tokens = g->move_tokens;
+  while (tokens > 0) {
+    (void)writer_measure(w->writer, line, t->bytes - w->line_start, tokens, &within);
+    if (within <= before_id) break;
+    tokens--;
   }
-  w->at = next;
-  line_move(w->writer, next->node);
-  end_line(g, w, AT_CHOICE);
-  if (w->phase == AT_CHOICE) w->next = g->now + g->move_tokens;
+  return tokens;
 }
 
 static void choose_node(gang *g, worker *w, int i) {
   place *next = places_pick(&g->places, i);
   search_thread *t = w->thread;
   if (next && next != w->at) {
+    int64_t sampled = g->now - w->line_at;
     w->at = next;
     text_cut(&t->written, w->line_start);
     t->spans[t->span_count - 1].tokens -= w->line_tokens;
     w->writer->context_limit = w->writer->context_tokens = 0; /* it has begun: it goes on */
     line_move(w->writer, next->node);
     w->line_tokens = w->writer->context_tokens;
+    if (w->line_tokens <= sampled) w->line_tokens = sampled + 1; /* the id is a token at least */
   }
   w->next = w->line_at + w->line_tokens;
   w->phase = AT_STATE;
   w->kept = 0;
   add_sight(g, w, SIGHT_MOVE, w->at, w->next - 1);
   place_expand(&g->places, w->writer, w->at);
+}
+
+/* Until the id of the node is to be sampled the line names the best one now. */
+static void start_move(gang *g, worker *w, int i) {
+  place *best = places_best(&g->places, i);
+  if (!best) {
+    line_none(w->writer, 1);
+    end_line(g, w, AT_END);
+    return;
+  }
+  w->at = best;
+  line_move(w->writer, best->node);
+  end_line(g, w, AT_CHOICE);
+  if (w->is_full) return;
+  w->next = g->now + tokens_before_id(g, w);
+  if (w->next == g->now) choose_node(g, w, i);
 }
 
 static phase next_successor(const worker *w) {
@@ -361,13 +380,13 @@ static void write_line(gang *g, worker *w, int i) {
 static void decide(gang *g, int i) {
   worker *w = &g->workers[i];
   if (w->phase == AT_CHOICE) {
-    choose_node(g, w, i);
+    choose_node(g, w, i); /* in the middle of a line */
     return;
   }
   count_explored(g, w);
   if (w->phase == AT_LIMIT) {
     end_full(g, w);
-  } else if (w->phase == AT_END || (w->sees_goal && !w->has_goal)) {
+  } else if (w->phase == AT_END || w->sees_goal) { /* whose own goal is one line with its recap */
     end_of_sequence(g, w);
   } else {
     write_line(g, w, i);

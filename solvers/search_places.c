@@ -67,6 +67,16 @@ static int is_candidate(const place *p, uint32_t bit) {
   return (p->open & bit) && !(p->claimed & bit);
 }
 
+place *places_best(const places *all, int worker) {
+  uint32_t bit = 1u << worker;
+  place *best = NULL;
+  for (int i = 0; i < all->count; i++) {
+    place *p = all->list[i];
+    if (is_candidate(p, bit) && (!best || is_before(p, best))) best = p;
+  }
+  return best;
+}
+
 /* The candidate before which there are just so many. */
 static place *ranked(const places *all, uint32_t bit, int rank) {
   for (int i = 0; i < all->count; i++) {
@@ -83,14 +93,11 @@ static place *ranked(const places *all, uint32_t bit, int rank) {
 place *places_pick(const places *all, int worker) {
   uint32_t bit = 1u << worker;
   int candidates = 0, claims = 0;
-  place *best = NULL;
-  for (int k = 0; k < all->count; k++) {
-    place *p = all->list[k];
+  for (int i = 0; i < all->count; i++) {
+    const place *p = all->list[i];
     claims += p->depth && (p->claimed & bit);
-    if (!is_candidate(p, bit)) continue;
-    candidates++;
-    if (!best || is_before(p, best)) best = p;
+    candidates += is_candidate(p, bit);
   }
-  if (claims || candidates < 2) return best;
+  if (claims || candidates < 2) return places_best(all, worker);
   return ranked(all, bit, worker % candidates);
 }

@@ -26,8 +26,9 @@ place *places_add(places *all, node *n);
 /* Finds the node's kept successors, once; w's draws are the node's then. */
 void place_expand(places *all, writer *w, place *p);
 /* The best node that a worker sees open and not claimed: of the least heuristic, among equals of
-   the least id. While it sees no claim but of the root, that of its own rank. NULL: there is none.
- */
+   the least id. NULL: there is none. */
+place *places_best(const places *all, int worker);
+/* The one that it takes: while it sees no claim but of the root, that of its own rank. */
 place *places_pick(const places *all, int worker);
 
 #endif
