@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what there is ----------------------------------------------------------------------------
- */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 typedef enum sight_kind { SIGHT_NODE, SIGHT_MOVE, SIGHT_GOAL } sight_kind;
 
@@ -72,8 +71,7 @@ static search_step *step_of(worker *w) {
   return &w->thread->steps[w->thread->step_count - 1];
 }
 
-/* ---- what is seen -----------------------------------------------------------------------------
- */
+/* ---- what is seen ---------------------------------------------------------------------------- */
 
 static void add_sight(gang *g, worker *w, sight_kind kind, place *p, int64_t forward) {
   sight *grown =
@@ -126,8 +124,7 @@ static int64_t others_tokens(const gang *g, int i) {
   return tokens;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 /* What follows is written from here on, where it fits into the view as it stands. */
 static void begin_line(const gang *g, worker *w) {
@@ -178,8 +175,7 @@ static void count_explored(gang *g, worker *w) {
   w->exploring = NULL;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* What names a worker before a step: independent ones in the prompt, others by what they are fed.
  */
@@ -234,8 +230,7 @@ static void begin_step(gang *g, int i) {
   t->step_count++;
 }
 
-/* ---- ends -------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 /* A worker has sampled so many tokens and samples no more. */
 static void end_worker(gang *g, worker *w, int64_t end) {
@@ -272,8 +267,7 @@ static void end_full(gang *g, worker *w) {
   text_cut(&t->written, w->step_text);
 }
 
-/* ---- decisions --------------------------------------------------------------------------------
- */
+/* ---- decisions ------------------------------------------------------------------------------- */
 
 /* How many of the first tokens of the move at hand are behind no byte of its id. */
 static int64_t tokens_before_id(const gang *g, worker *w) {
@@ -394,8 +388,7 @@ static void decide(gang *g, int i) {
   }
 }
 
-/* ---- forwards ---------------------------------------------------------------------------------
- */
+/* ---- forwards -------------------------------------------------------------------------------- */
 
 /* What views will hold when this forward has put in what it puts in; whoever has no room left for
    the token that it would sample ends before it. */
@@ -458,8 +451,7 @@ static int forward(gang *g) {
   return ran && !g->search->failed;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static status measure_llama2(void *context, const char *bytes, size_t count, int64_t most,
                              int64_t *tokens, size_t *within, detail *err) {

@@ -13,8 +13,7 @@ static const char *const layouts[] = {"contiguous", "interleaved", "combined", "
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 static const char MODEL[] = "models/countdown";
 
-/* ---- demonstrations ---------------------------------------------------------------------------
- */
+/* ---- demonstrations -------------------------------------------------------------------------- */
 
 static char *demonstrated(const char *layout, const char *workers, const char *threads,
                           const char *timed_by) {
@@ -97,8 +96,7 @@ START_TEST(a_tokenizer_is_a_folder_or_its_file) {
 }
 END_TEST
 
-/* ---- a job ------------------------------------------------------------------------------------
- */
+/* ---- a job ----------------------------------------------------------------------------------- */
 
 static const char *db, *job;
 

@@ -28,8 +28,7 @@ typedef struct told_node {
   int64_t open[SEARCH_WORKERS_MAX], claimed[SEARCH_WORKERS_MAX];
 } told_node;
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void tell_line(told *t, told_worker *w, const char *bytes, size_t count, int step,
                       int64_t *left, int64_t *at) {
@@ -111,8 +110,7 @@ static void read_worker(told *t, int i, arena *memory) {
   MUST_BE(from->tokens_generated, w->generated);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------
- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static void score(const told *t, told_node *n) {
   int64_t target = t->problem->target;
@@ -250,8 +248,7 @@ static void read_nodes(told *t, arena *memory) {
   take_lines(t);
 }
 
-/* ---- what is decided --------------------------------------------------------------------------
- */
+/* ---- what is decided ------------------------------------------------------------------------- */
 
 /* The node to be moved to, or NULL: the best that is open and not claimed; by_rank: the worker's
    own, while it sees no claim but of the root. */
@@ -267,8 +264,7 @@ static const told_node *next_node(const told *t, int reader, int64_t at, int by_
   return t->open[claims || !by_rank ? 0 : reader % count];
 }
 
-/* ---- one step ---------------------------------------------------------------------------------
- */
+/* ---- one step -------------------------------------------------------------------------------- */
 
 typedef struct reader {
   const told *told;
@@ -479,8 +475,7 @@ static int64_t check_worker(const told *t, int i) {
   return is_whole ? w->generated - 1 : INT64_MAX;
 }
 
-/* ---- what it cost -----------------------------------------------------------------------------
- */
+/* ---- what it cost ---------------------------------------------------------------------------- */
 
 static int64_t shown_tokens(const told *t) {
   static const char others[] = "### Work in progress (others)\n\n",
@@ -547,8 +542,7 @@ static void check_twins(const told *t, int i, int k) {
   }
 }
 
-/* ---- all of it --------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 void told_check(const countdown_problem *p, const search_options *options, const search_result *r,
                 told_lengths length, arena *memory) {

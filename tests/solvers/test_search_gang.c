@@ -13,8 +13,7 @@
 static detail err;
 static int problems = 240;
 
-/* ---- how long lines are -----------------------------------------------------------------------
- */
+/* ---- how long lines are ---------------------------------------------------------------------- */
 
 /* Bytes that the published language does not have count one each. */
 static int64_t length_llama2(const char *bytes, size_t count) {
@@ -54,8 +53,7 @@ static const struct lengths {
   told_lengths length;
 } lengths[] = {{NULL, {length_llama2, 5}}, {&of_3, {length_3, 5}}, {&of_19, {length_19, 0}}};
 
-/* ---- samples ----------------------------------------------------------------------------------
- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 typedef struct sample {
   countdown_problem problem;
@@ -88,8 +86,7 @@ static arena *open_memory(void) {
   return memory;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 /* Every fourth problem under a limit. */
 START_TEST(every_decision_follows_from_what_was_seen) {
@@ -326,8 +323,7 @@ START_TEST(a_sample_is_a_function_of_its_place) {
 }
 END_TEST
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void check_record(const json_t *record, const sample *s) {
   const search_result *r = &s->result;
@@ -392,8 +388,7 @@ START_TEST(records_are_the_sample) {
 }
 END_TEST
 
-/* ---- failures ---------------------------------------------------------------------------------
- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static status measure_nothing(void *context, const char *bytes, size_t count, int64_t most,
                               int64_t *tokens, size_t *within, detail *why) {
