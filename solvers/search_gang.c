@@ -149,7 +149,7 @@ static void cut_line(worker *w, int64_t tokens) {
   size_t at = w->line_start, end = t->written.bytes;
   int64_t left = tokens;
   if (tokens >= w->line_tokens) return;
-  while (left > 0 && at < end) {
+  while (left > 0 && at < end && !w->writer->search->failed) {
     const char *line = text_string(&t->written) + at, *newline = memchr(line, '\n', end - at);
     size_t within, bytes = newline ? (size_t)(newline - line) + 1 : end - at;
     left -= writer_measure(w->writer, line, bytes, left, &within);
@@ -436,11 +436,13 @@ static int forward(gang *g) {
     const worker *w = &g->workers[i];
     if (is_live(g, i) && w->phase == AT_STEP && w->next == g->now) begin_step(g, i);
   }
+  if (g->search->failed) return 0;
   show_lines(g);
   look(g);
   for (int i = 0; i < g->count && !g->search->failed; i++) {
     if (is_live(g, i) && g->workers[i].next == g->now) decide(g, i);
   }
+  if (g->search->failed) return 0;
   for (int i = 0; i < g->count; i++) {
     if (!is_live(g, i)) continue;
     note_view(g, i);
