@@ -68,7 +68,7 @@ static status judge(workpiece *piece, const sample_work *w, detail *err) {
 }
 
 /* JSON [[kind, start, count], ...] in bytes of text. */
-static status layout_of(const char **out, const search_thread *t, arena *memory, detail *err) {
+static status layout(const char **out, const search_thread *t, arena *memory, detail *err) {
   text json;
   text_open(&json, ANSWER_BYTES_MAX);
   text_char(&json, '[');
@@ -123,7 +123,7 @@ static status fill_threads(store_thread *threads, const workpiece *piece, const 
     const search_times *at = &piece->times[i];
     hash text_hash = hash_of(text_string(&t->written), t->written.bytes);
     const char *spans, *answer = NULL;
-    status st = layout_of(&spans, t, memory, err);
+    status st = layout(&spans, t, memory, err);
     if (!st && (t->parent >= 0 || t->worker >= 0)) st = own_answer(&answer, t, memory, err);
     if (st) return st;
     threads[i] = (store_thread){.path = t->path,

@@ -4,6 +4,6 @@
 
 const char *const layout_names[] = {"contiguous", "interleaved", "combined", "independent", NULL};
 
-int layout_has_steps(layout l) {
+int layout_has_steps(worker_layout l) {
   return l == LAYOUT_INTERLEAVED || l == LAYOUT_COMBINED;
 }

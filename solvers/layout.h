@@ -3,16 +3,16 @@
 #ifndef SOLVERS_LAYOUT_H
 #define SOLVERS_LAYOUT_H
 
-typedef enum layout {
+typedef enum worker_layout {
   LAYOUT_CONTIGUOUS,  /* all that the others wrote, before what it wrote */
   LAYOUT_INTERLEAVED, /* steps that are done, in the order in which they were */
   LAYOUT_COMBINED,    /* these, and the others' unfinished steps */
   LAYOUT_INDEPENDENT  /* nothing of the others: the control */
-} layout;
+} worker_layout;
 
 extern const char *const layout_names[]; /* NULL-terminated, in this order */
 
 /* Whether a step that is done is moved behind those that are. */
-int layout_has_steps(layout l);
+int layout_has_steps(worker_layout l);
 
 #endif

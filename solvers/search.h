@@ -57,7 +57,7 @@ typedef struct search_options {
   double promising; /* sosp, apr, apr-serial: chance that a node's successors are dived into */
   int64_t context;  /* tokens a sequence or a worker's view may hold, its begin included; 0: all */
   int workers;      /* hogwild: 1 .. SEARCH_WORKERS_MAX */
-  layout layout;    /* hogwild */
+  worker_layout layout;        /* hogwild */
   const search_tokens *tokens; /* hogwild; NULL: Llama-2's. Outlives the search */
 } search_options;
 

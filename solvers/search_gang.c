@@ -91,7 +91,7 @@ static void show(gang *g, const sight *seen, uint32_t to) {
 
 /* A line that a limit cut off never ends. */
 static int others_see(const gang *g, const worker *w, const sight *seen) {
-  layout l = g->options->layout;
+  worker_layout l = g->options->layout;
   if (l == LAYOUT_INDEPENDENT || seen->forward >= w->end) return 0;
   return l == LAYOUT_INTERLEAVED ? seen->step < w->steps_done : seen->forward < g->now;
 }
@@ -180,7 +180,7 @@ static void count_explored(gang *g, worker *w) {
 /* What names a worker before a step: independent ones in the prompt, others by what they are fed.
  */
 static void name_worker(const gang *g, int i, char out[32]) {
-  layout l = g->options->layout;
+  worker_layout l = g->options->layout;
   int is_first = g->workers[i].thread->step_count == 0;
   out[0] = '\0';
   if (layout_has_steps(l)) {
@@ -473,7 +473,7 @@ static void put_header(worker *w, const char *words) {
 /* What a worker reads beside what workers write: its prompt, and headers. */
 static void put_prompt(gang *g, worker *w, int i) {
   char name[32];
-  layout l = g->options->layout;
+  worker_layout l = g->options->layout;
   name_worker(g, i, name);
   w->writer->context_limit = 0;
   line_prompt(w->writer, g->places.list[0]->node);

@@ -116,7 +116,7 @@ status symbolic_read(symbolic_options *out, const json_t *parameters, detail *er
                        .promising = json_number_value(json_object_get(parameters, "promising")),
                        .context = json_integer_value(context),
                        .workers = (int)workers,
-                       .layout = (layout)layout_at};
+                       .layout = (worker_layout)layout_at};
   return OK;
 }
 

@@ -80,7 +80,7 @@ static void read_step(told *t, told_worker *w, const search_thread *from, int k,
 static void check_prefix(const told *t, int i, int k) {
   const search_thread *from = t->result->threads[i];
   char wanted[64] = "";
-  layout l = t->options->layout;
+  worker_layout l = t->options->layout;
   int has_steps = l == LAYOUT_COMBINED || l == LAYOUT_INTERLEAVED;
   if (has_steps || k == 0)
     (void)snprintf(wanted, sizeof wanted, "%sW%d/%d\n", has_steps ? "" : "\n", i + 1, t->count);
@@ -481,7 +481,7 @@ static int64_t shown_tokens(const told *t) {
   static const char others[] = "### Work in progress (others)\n\n",
                     own[] = "<...>\n\n### Work in progress (own)\n\n";
   int64_t tokens = 0;
-  layout l = t->options->layout;
+  worker_layout l = t->options->layout;
   if (l == LAYOUT_COMBINED) tokens += t->length.of(others, strlen(others));
   if (l == LAYOUT_COMBINED || l == LAYOUT_CONTIGUOUS) tokens += t->length.of(own, strlen(own));
   return tokens;

@@ -62,7 +62,7 @@ typedef struct sample {
   search_result result;
 } sample;
 
-static symbolic_options options_of(int workers, layout l) {
+static symbolic_options options_of(int workers, worker_layout l) {
   json_t *parameters = json_pack("{s:s,s:i,s:s}", "search", "hogwild", "workers", workers, "layout",
                                  layout_names[l]);
   ck_assert_ptr_nonnull(parameters);
@@ -90,7 +90,7 @@ static arena *open_memory(void) {
 
 /* Every fourth problem under a limit. */
 START_TEST(every_decision_follows_from_what_was_seen) {
-  layout l = (layout)(_i / 4);
+  worker_layout l = (worker_layout)(_i / 4);
   int workers = 1 + _i % 4, solved = 0, capped = 0, stopped = 0;
   arena *memory = open_memory();
   symbolic_options o = options_of(workers, l);
@@ -133,7 +133,7 @@ START_TEST(one_worker_is_the_same_in_all_layouts) {
   int cut = 0;
   for (int n = 0; n < problems; n++) {
     for (int l = 0; l < 5; l++) {
-      symbolic_options o = options_of(l < 4 ? 1 : 3, l < 4 ? (layout)l : LAYOUT_INDEPENDENT);
+      symbolic_options o = options_of(l < 4 ? 1 : 3, l < 4 ? (worker_layout)l : LAYOUT_INDEPENDENT);
       sample s;
       solve(&s, &o, (uint64_t)n, memory);
       text *into = l ? &other : &alone;
@@ -171,7 +171,7 @@ START_TEST(a_line_is_left_out_where_it_would_not_fit) {
   arena *memory = open_memory();
   int capped = 0;
   for (int n = 0; n < problems; n++) {
-    symbolic_options o = options_of(1, (layout)(n % 4));
+    symbolic_options o = options_of(1, (worker_layout)(n % 4));
     sample whole, cut;
     solve(&whole, &o, (uint64_t)n, memory);
     o.search.context = 200 + 61 * (n % 40);
@@ -194,7 +194,7 @@ START_TEST(nodes_are_counted_as_a_reader_of_traces_counts_them) {
   arena *memory = open_memory();
   int64_t duplicates = 0;
   for (int n = 0; n < problems; n++) {
-    symbolic_options o = options_of(1 + n % 5, (layout)(n / 5 % 4));
+    symbolic_options o = options_of(1 + n % 5, (worker_layout)(n / 5 % 4));
     sample s;
     o.search.tokens = lengths[n % 3].tokens;
     o.search.context = n % 7 ? 0 : 500;
@@ -221,7 +221,7 @@ END_TEST
 START_TEST(costs_are_those_of_workers) {
   arena *memory = open_memory();
   for (int n = 0; n < problems; n++) {
-    layout l = (layout)(n % 4);
+    worker_layout l = (worker_layout)(n % 4);
     symbolic_options o = options_of(1 + n % 6, l);
     sample s;
     solve(&s, &o, (uint64_t)n, memory);
@@ -271,7 +271,7 @@ START_TEST(answers_are_accepted_by_the_rules) {
   text answer;
   text_open(&answer, 1 << 20);
   for (int n = 0; n < problems; n++) {
-    symbolic_options o = options_of(1 + n % 4, (layout)(n / 4 % 4));
+    symbolic_options o = options_of(1 + n % 4, (worker_layout)(n / 4 % 4));
     sample s;
     solve(&s, &o, (uint64_t)n, memory);
     for (int i = 0; i < s.result.thread_count; i++) {
@@ -369,7 +369,7 @@ START_TEST(records_are_the_sample) {
   text record;
   text_open(&record, 1 << 24);
   for (int n = 0; n < problems; n++) {
-    symbolic_options o = options_of(1 + n % 3, (layout)(n / 3 % 4));
+    symbolic_options o = options_of(1 + n % 3, (worker_layout)(n / 3 % 4));
     sample s;
     o.search.tokens = lengths[n % 2].tokens;
     solve(&s, &o, (uint64_t)n, memory);
