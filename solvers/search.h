@@ -117,7 +117,13 @@ typedef struct search_result {
 
 /* seed, task and repeat place the random draws; thread paths are appended (base/random.h). Texts
    are owned by the result: search_close gives them back, the rest goes with the arena.
-   E_MEMORY, E_LIMIT (the arena's, or a text too long). Then out is closed already. */
+   E_MEMORY, E_LIMIT (the arena's, or a text too long), and what options->tokens fails with. Then
+   out is closed already.
+
+   Workers each sample one token a forward, and what another wrote is seen by whole lines
+   (docs/modes.md, "The symbolic workers"): in contiguous and combined layouts those whose last
+   token an earlier forward sampled, in the interleaved one those of steps whose blank line it did,
+   in the independent one none. */
 MUST_CHECK status search_run(search_result *out, const countdown_problem *problem,
                              const search_options *options, uint64_t seed, const hash *task,
                              uint32_t repeat, arena *memory, detail *err);

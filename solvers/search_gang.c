@@ -269,7 +269,7 @@ static void end_full(gang *g, worker *w) {
 
 /* ---- decisions ------------------------------------------------------------------------------- */
 
-/* How many of the first tokens of the move at hand are behind no byte of its id. */
+/* How many tokens of the move at hand come before the first one that holds a byte of its id. */
 static int64_t tokens_before_id(const gang *g, worker *w) {
   const text *t = &w->thread->written;
   const char *line = text_string(t) + w->line_start;
