@@ -129,6 +129,18 @@ size_t text_printable_length(const char *bytes, size_t count) {
   return text_utf8_length(bytes, count);
 }
 
+size_t text_columns(const char *bytes, size_t count) {
+  size_t columns = 0;
+  for (size_t i = 0; i < count;) {
+    utf8proc_int32_t point = -1;
+    utf8proc_ssize_t length = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i,
+                                               (utf8proc_ssize_t)(count - i), &point);
+    columns += length > 0 ? (size_t)utf8proc_charwidth(point) : 1;
+    i += length > 0 ? (size_t)length : 1;
+  }
+  return columns;
+}
+
 void text_printable(text *t, const char *bytes, size_t count) {
   for (size_t i = 0; i < count;) {
     size_t taken = text_printable_length(bytes + i, count - i);

@@ -37,6 +37,8 @@ size_t text_utf8_length(const char *bytes, size_t count);
 /* The length of the character at the start where a terminal may have it as it is; 0 for a control
    character (C0, DEL and C1, which terminals obey) and for what is no UTF-8. count is not 0. */
 size_t text_printable_length(const char *bytes, size_t count);
+/* How many columns a terminal gives to text of such characters. */
+size_t text_columns(const char *bytes, size_t count);
 /* Appends bytes with all others written as \n, \t or \xNN: somebody else's text on one line. */
 void text_printable(text *t, const char *bytes, size_t count);
 

@@ -36,12 +36,8 @@ void listing_real(listing *t, double value, int digits) {
   text_char(&t->cells, 0);
 }
 
-/* Columns on a terminal, taking each character for one. */
 static size_t width_of(const char *word) {
-  size_t width = 0;
-  for (; *word; word++)
-    width += ((unsigned char)*word & 0xc0) != 0x80;
-  return width;
+  return text_columns(word, strlen(word));
 }
 
 static size_t column_width(const listing *t, int column) {

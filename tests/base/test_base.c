@@ -170,6 +170,17 @@ START_TEST(what_a_terminal_obeys_is_spelled) {
 }
 END_TEST
 
+/* An umlaut that is a letter and a mark, a character of two columns, bytes that are none. */
+START_TEST(columns_of_text) {
+  ck_assert_uint_eq(text_columns("", 0), 0);
+  ck_assert_uint_eq(text_columns("abc", 3), 3);
+  ck_assert_uint_eq(text_columns("\xc3\xa4", 2), 1);
+  ck_assert_uint_eq(text_columns("a\xcc\x88", 3), 1);
+  ck_assert_uint_eq(text_columns("\xe4\xb8\xad\xe6\x96\x87", 6), 4);
+  ck_assert_uint_eq(text_columns("\xff\xe4", 2), 2);
+}
+END_TEST
+
 START_TEST(nearest_word) {
   static const char *const known[] = {"temperature", "repeats", "conditions", "seed"};
   ck_assert_str_eq(text_nearest("temprature", known, 4), "temperature");
@@ -425,6 +436,7 @@ int main(void) {
   tcase_add_test(all, text_is_bounded_and_failure_sticks);
   tcase_add_test(all, utf8_is_checked);
   tcase_add_test(all, what_a_terminal_obeys_is_spelled);
+  tcase_add_test(all, columns_of_text);
   tcase_add_test(all, nearest_word);
   tcase_add_test(all, ranges_are_read_whole_or_not_at_all);
   tcase_add_test(all, sha256_of_known_words);
