@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LAYOUT_BYTES_MAX = 1 << 20 };
+enum { LAYOUT_BYTES_MAX = 64 << 20 };
 
 static const char *finish_of(const runner_thread *t) {
   if (t->why) return t->why;
@@ -33,6 +33,25 @@ static void put_commits(const runner_thread *t, const runner_span *before, int *
   }
 }
 
+/* Where in a worker's view what workers write stands: between the texts that it sees. */
+static void put_seats(const runner_thread *t, size_t token, size_t text_at, int *next, text *json) {
+  for (; *next < t->seat_count && t->seats[*next].token <= token; ++*next) {
+    text_format(json, "%s[\"worker\",%zu,0,%zu,0,%d]", json->bytes > 1 ? "," : "", token, text_at,
+                t->seats[*next].worker);
+  }
+}
+
+/* Of what a worker was fed and sampled itself: bytes of text of each token. */
+static void put_pieces(const runner_thread *t, const runner_span *s, text *json) {
+  if (!t->is_worker || s->kind == THREAD_PROMPT) return;
+  if (t->seat_count && s->start < t->seats[t->seat_count - 1].token) return;
+  for (size_t i = 0; i < s->count; i++) {
+    text_put(json, i ? "," : ",[");
+    text_int(json, (int64_t)t->pieces[s->start + i]);
+  }
+  text_char(json, ']');
+}
+
 /* Each span with its place in the tokens and in the text, and its logical step. */
 static status layout_of(const runner_thread *t, arena *memory, const char **out, detail *err) {
   static const char *const kinds[] = {[THREAD_PROMPT] = "prompt",
@@ -40,15 +59,23 @@ static status layout_of(const runner_thread *t, arena *memory, const char **out,
                                       [THREAD_CUT] = "cut",
                                       [THREAD_FED] = "fed",
                                       [THREAD_FED_CUT] = "cut"};
-  int commit = 0;
+  int commit = 0, seat = 0;
+  size_t end = 0, text_end = 0;
   text json;
   text_open(&json, LAYOUT_BYTES_MAX);
+  text_char(&json, '[');
   for (int i = 0; i < t->span_count; i++) {
     const runner_span *s = &t->spans[i];
-    text_format(&json, "%s[\"%s\",%zu,%zu,%zu,%zu,%lld]", i ? "," : "[", kinds[s->kind], s->start,
-                s->count, s->text_start, s->text_bytes, (long long)s->step);
+    put_seats(t, s->start, s->text_start, &seat, &json);
+    text_format(&json, "%s[\"%s\",%zu,%zu,%zu,%zu,%lld", json.bytes > 1 ? "," : "", kinds[s->kind],
+                s->start, s->count, s->text_start, s->text_bytes, (long long)s->step);
+    put_pieces(t, s, &json);
+    text_char(&json, ']');
     put_commits(t, s, &commit, &json);
+    end = s->start + s->count;
+    text_end = s->text_start + s->text_bytes;
   }
+  put_seats(t, end, text_end, &seat, &json);
   text_char(&json, ']');
   status failed = text_state(&json, err);
   *out = failed ? NULL : arena_text(memory, text_string(&json), json.bytes);

@@ -89,6 +89,12 @@ typedef struct runner_commit {
   int64_t step;
 } runner_commit;
 
+/* What a worker sees of its own and of others: where in its view these tokens stand. */
+typedef struct runner_seat {
+  size_t token; /* behind so many of the thread's, which all are texts that it sees before them */
+  int worker;   /* whose */
+} runner_seat;
+
 typedef struct runner_thread {
   char path[32];      /* keys its random numbers: "0.2" is the third child of thread 0 */
   const char *role;   /* a constant */
@@ -113,6 +119,11 @@ typedef struct runner_thread {
   int worker;             /* its place in the gang; -1: it is in none */
   runner_commit *commits; /* [commit_count] */
   int commit_count, commit_capacity;
+  runner_seat *seats; /* [seat_count] of its view, in order; its own is the last. None: it has no
+                         view */
+  int seat_count;
+  int is_worker;                  /* MODE_SPAWN's */
+  uint32_t *pieces;               /* [count] of a worker: bytes of text of each token */
   int64_t rows, keys;             /* of a worker: tokens put in, and what all of them attended to */
   int64_t seen;                   /* of others' tokens, those in its view when it last put one in */
   int64_t view_most;              /* tokens of its largest view */

@@ -167,6 +167,7 @@ static status spawn(runner_sample *s, const mode_command *c, detail *err) {
   token_list ids = {0};
   own->key = random_key_of(s->task.seed, &s->task.content, s->task.repeat, t->path);
   own->ignores_stops = c->ignores_stops;
+  t->is_worker = c->is_worker;
   if (c->view) return gang_add_worker(s, thread, c, err);
   if (c->is_finisher) return spawn_finisher(s, thread, c, err);
   if (s->is_settled) {
@@ -334,6 +335,8 @@ static status done(runner_sample *s, const mode_command *c, detail *err) {
     if (s->streams[i].state != STREAM_RESTS) sample_stop(s, i);
     if (t->is_stopped || t->worker >= 0) failed = thread_decode(s->task.rules, t, err);
     if (!failed) failed = thread_place_spans(s->task.rules, t, err);
+    if (!failed && t->is_worker) failed = thread_place_pieces(s->task.rules, t, err);
+    if (!failed && t->worker >= 0) failed = gang_seat(s, i, err);
   }
   return failed;
 }

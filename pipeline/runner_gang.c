@@ -113,7 +113,7 @@ static status note_commit(runner_thread *t, size_t token, int64_t step, detail *
 status gang_commit(runner_sample *s, const mode_command *c, detail *err) {
   gang *g = s->gang;
   REQUIRE(g && g->state == GANG_RUNS && c->thread < (mode_thread)g->count);
-  REQUIRE(c->block < (mode_block)g->block_count && g->blocks[c->block].is_text);
+  REQUIRE(c->block < (mode_block)g->block_count && g->blocks[c->block].is_prompt);
   REQUIRE(s->streams[c->thread].state == STREAM_RESTS);
   generator *of = &s->runner->generator;
   runner_thread *t = &s->threads[c->thread];
@@ -125,6 +125,23 @@ status gang_commit(runner_sample *s, const mode_command *c, detail *err) {
   from->tokens = 0;
   m->step_token = t->count;
   return note_commit(t, m->put_in, t->finish, err);
+}
+
+/* A block that no worker came to write is nobody's, and stays empty. */
+status gang_seat(runner_sample *s, int thread, detail *err) {
+  const gang *g = s->gang;
+  runner_thread *t = &s->threads[thread];
+  const gang_member *m = &g->members[t->worker];
+  t->seats = arena_take(s->memory, (size_t)m->view_count, sizeof *t->seats);
+  if (!t->seats) return arena_full(s->memory, err);
+  t->seat_count = 0;
+  size_t token = 0;
+  for (int i = 0; i < m->view_count; i++) {
+    const gang_block *b = &g->blocks[m->view[i]];
+    token += b->ids.count;
+    if (b->writer >= 0) t->seats[t->seat_count++] = (runner_seat){token, b->writer};
+  }
+  return OK;
 }
 
 /* ---- who writes ------------------------------------------------------------------------------ */

@@ -193,6 +193,8 @@ MUST_CHECK status gang_add_block(runner_sample *s, const mode_command *c, detail
 MUST_CHECK status gang_add_worker(runner_sample *s, int thread, const mode_command *c, detail *err);
 MUST_CHECK status gang_commit(runner_sample *s, const mode_command *c, detail *err);
 void gang_stop(runner_sample *s, int thread);
+/* Notes where in a worker's view the others' tokens stand, and its own. */
+MUST_CHECK status gang_seat(runner_sample *s, int thread, detail *err);
 /* Whether a thread is a worker that is, or may yet be, in the generator. */
 int gang_has(const runner_sample *s, int thread);
 /* An event of a thread that feeds a block. */
@@ -217,6 +219,8 @@ MUST_CHECK status thread_say(const runner_rules *r, runner_thread *t, detail *er
 MUST_CHECK status thread_decode(const runner_rules *r, runner_thread *t, detail *err);
 /* Places its spans in that text. It decodes once for each span: for a thread that says no more. */
 MUST_CHECK status thread_place_spans(const runner_rules *r, runner_thread *t, detail *err);
+/* Says how many bytes of its text each token brings, within its spans, which have their place. */
+MUST_CHECK status thread_place_pieces(const runner_rules *r, runner_thread *t, detail *err);
 /* Where in its context's text the first held of its tokens end. */
 MUST_CHECK status thread_place(const runner_rules *r, const runner_thread *t, size_t held,
                                size_t *out, detail *err);

@@ -104,6 +104,38 @@ status thread_place_spans(const runner_rules *r, runner_thread *t, detail *err) 
   return failed;
 }
 
+/* A token's text is what became certain with it. What was held back at the end of a span is its
+   last token's, as the span's own end is placed. */
+static status put_pieces(decoder *d, runner_thread *t, text *said, detail *err) {
+  status failed = OK;
+  size_t from = 0;
+  for (int i = 0; !failed && i < t->span_count; i++) {
+    const runner_span *span = &t->spans[i];
+    size_t end = span->text_start + span->text_bytes;
+    for (size_t k = 0; !failed && k < span->count; k++) {
+      failed = decoder_put(d, (int32_t)t->tokens[span->start + k], said, err);
+      size_t to = k + 1 < span->count && said->bytes < end ? said->bytes : end;
+      t->pieces[span->start + k] = to > from ? (uint32_t)(to - from) : 0;
+      from = to > from ? to : from;
+    }
+  }
+  return failed;
+}
+
+status thread_place_pieces(const runner_rules *r, runner_thread *t, detail *err) {
+  decoder *d = NULL;
+  text said;
+  memory_free(t->pieces);
+  t->pieces = memory_zeroed(t->count + 1, sizeof *t->pieces);
+  if (!t->pieces) return fault(err, E_MEMORY, "no memory for %zu tokens of a thread", t->count);
+  text_open(&said, TOKENIZER_TEXT_MAX);
+  status failed = decoder_open(&d, r->tokenizer, DECODE_SKIP_SPECIAL, err);
+  if (!failed) failed = put_pieces(d, t, &said, err);
+  decoder_close(d);
+  text_close(&said);
+  return failed;
+}
+
 /* What it holds, to be given back by memory_free. */
 static status copy_live(const runner_thread *t, uint32_t **out, detail *err) {
   *out = memory_take((t->held + 1) * sizeof **out);

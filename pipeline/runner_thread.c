@@ -201,6 +201,7 @@ void thread_release(runner_thread *t) {
   memory_free(t->filtered);
   memory_free(t->spans);
   memory_free(t->commits);
+  memory_free(t->pieces);
   text_close(&t->text);
   text_close(&t->context);
 }

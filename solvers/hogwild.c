@@ -217,6 +217,7 @@ static status spawn(hogwild *s, uint32_t own, const text *prompt, const mode_out
                     .thread = own,
                     .parent = MODE_NOBODY,
                     .twin = MODE_NOBODY,
+                    .is_worker = 1,
                     .role = "worker",
                     .ignores_stops = !has_steps(s)};
   status failed = put_first(s, own, prompt, &words, err);

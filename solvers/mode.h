@@ -75,7 +75,8 @@ typedef enum mode_command_kind {
   MODE_BLOCK,  /* block, text, is_prompt: a block that workers may see. Without text (NULL) it is
                   one worker's to write */
   MODE_COMMIT, /* thread, block: what stands in a worker's own block goes to the end of this one,
-                  in which nobody writes, and its own is empty. The worker rests, and is fed next */
+                  which is of the task (is_prompt), and its own is empty. The worker rests, and is
+                  fed next */
   MODE_ANSWER, /* thread, text, vote_key (either may be NULL): what the thread answers; once each */
   MODE_DONE    /* thread: whose answer is the sample's; MODE_NOBODY: there is none. The last */
 } mode_command_kind;
@@ -106,9 +107,11 @@ typedef struct mode_command {
                         that begins where all others have ended: the first keep bytes of its text are
                         its prompt, the others ask */
   int ignores_stops; /* SPAWN: the protocol's stop strings do not end it */
-  int tells;         /* STOP */
-  int is_prompt;     /* BLOCK: it is of the task, and counted so; otherwise it is of the mode */
-  mode_block block;  /* BLOCK, COMMIT */
+  int is_worker; /* SPAWN: it is looked at beside the others, forward by forward: where the text of
+                    each token stands is kept */
+  int tells;     /* STOP */
+  int is_prompt; /* BLOCK: it is of the task, and counted so; otherwise it is of the mode */
+  mode_block block;       /* BLOCK, COMMIT */
   const mode_block *view; /* SPAWN: [view_count] of a worker; NULL: it holds its own text alone */
   int view_count;
 } mode_command;

@@ -523,6 +523,11 @@ static void same_tree(const runner_thread *a, const runner_thread *b) {
     ck_assert_uint_eq(a->commits[i].token, b->commits[i].token);
     ck_assert_int_eq(a->commits[i].step, b->commits[i].step);
   }
+  ck_assert_int_eq(a->seat_count, b->seat_count);
+  for (int i = 0; i < a->seat_count; i++) {
+    ck_assert_uint_eq(a->seats[i].token, b->seats[i].token);
+    ck_assert_int_eq(a->seats[i].worker, b->seats[i].worker);
+  }
   ck_assert_int_eq(a->spawned_at, b->spawned_at);
   ck_assert_int_eq(a->joined_at, b->joined_at);
   ck_assert_int_eq(a->start, b->start);
@@ -546,6 +551,8 @@ static void same_thread(const runner_thread *a, const runner_thread *b) {
   ck_assert_uint_eq(a->count, b->count);
   ck_assert_uint_eq(a->held, b->held);
   ck_assert_uint_eq(a->held_most, b->held_most);
+  ck_assert_int_eq(a->is_worker, b->is_worker);
+  ck_assert(!a->is_worker || !memcmp(a->pieces, b->pieces, a->count * sizeof *a->pieces));
   ck_assert_uint_eq(runner_bits(a), runner_bits(b));
   ck_assert_int_eq(a->prompt, b->prompt);
   ck_assert_int_eq(a->generated, b->generated);
