@@ -1,5 +1,7 @@
 #include "pipeline/output.h"
-#include "pipeline/trace.h"
+#include "pipeline/trace_columns.h"
+#include "pipeline/trace_paint.h"
+#include "solvers/mode.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -7,132 +9,7 @@
 
 enum { TRACE_ARENA_BYTES = 1 << 30 };
 
-/* ---- a thread's text ------------------------------------------------------------------------- */
-
-static const struct mark {
-  const char *kind;
-  int is_finisher;
-  const char *meaning;
-  char margin;       /* without colour */
-  const char *color; /* a terminal's escape */
-} marks[] = {{"prompt", 0, "prompt", 'p', "\033[2m"},
-             {"generated", 0, "generated", ' ', ""},
-             {"fed", 0, "fed by the mode", 'f', "\033[36m"},
-             {"cut", 0, "left the context", 'x', "\033[33m"},
-             {"fed", 1, "fed by the finisher", 'F', "\033[35m"},
-             {"generated", 1, "generated behind it", 'g', "\033[1m"},
-             {"", 0, "unmarked", '?', ""}};
-enum { MARKS = sizeof marks / sizeof marks[0] };
-
-static const struct mark *find_mark(const char *kind, int is_finisher) {
-  int i = 0;
-  while (i < MARKS - 1 && (strcmp(marks[i].kind, kind) != 0 || marks[i].is_finisher != is_finisher))
-    i++;
-  return &marks[i];
-}
-
-static const struct mark *unmarked(void) {
-  return &marks[MARKS - 1];
-}
-
-/* Writes a text in rows. A row belongs to one mark; with colours a change of mark needs no new row.
-   The margin of a row that continues the line above it ends in '+' and not in '|'. */
-typedef struct painter {
-  text *out;
-  int color, width; /* characters a row behind the margin; 0: any number */
-  const struct mark *mark;
-  int used;    /* characters in the open row; -1: no row is open */
-  int in_line; /* whether the next character continues a line of the text */
-} painter;
-
-static void begin_row(painter *p) {
-  if (p->used >= 0) return;
-  if (p->color) {
-    text_put(p->out, p->mark->color);
-  } else {
-    text_format(p->out, "%c%c", p->mark->margin, p->in_line ? '+' : '|');
-  }
-  p->used = 0;
-}
-
-static void end_row(painter *p) {
-  if (p->used < 0) return;
-  if (p->color) text_put(p->out, "\033[0m");
-  text_char(p->out, '\n');
-  p->used = -1;
-}
-
-/* The newline that ends a line stays in the row of the line, whatever its own mark is. */
-static void paint(painter *p, const struct mark *mark, const char *bytes, size_t count) {
-  for (size_t i = 0, length; i < count; i += length) {
-    length = text_utf8_length(bytes + i, count - i);
-    if (length == 0) length = 1;
-    if (bytes[i] == '\n') {
-      if (p->used < 0) p->mark = mark;
-      begin_row(p);
-      end_row(p);
-      p->in_line = 0;
-      continue;
-    }
-    if ((p->mark != mark && !p->color) || (p->width && p->used == p->width)) end_row(p);
-    if (p->mark != mark && p->used >= 0) text_format(p->out, "\033[0m%s", mark->color);
-    p->mark = mark;
-    begin_row(p);
-    output_printable(p->out, bytes + i, length);
-    p->used++;
-    p->in_line = 1;
-  }
-}
-
-static void put_text(const trace_thread *t, int color, int width, text *out) {
-  painter p = {.out = out, .color = color, .width = width, .mark = unmarked(), .used = -1};
-  size_t at = 0;
-  for (int i = 0; i < t->span_count; i++) {
-    const trace_span *span = &t->spans[i];
-    paint(&p, unmarked(), t->text + at, span->start - at);
-    paint(&p, find_mark(span->kind, span->is_finisher), t->text + span->start, span->bytes);
-    at = span->start + span->bytes;
-  }
-  paint(&p, unmarked(), t->text + at, t->text_bytes - at);
-  end_row(&p);
-}
-
-/* Which marks a sample's texts have, a bit for each. */
-static unsigned find_marks(const trace_sample *s) {
-  unsigned found = 0;
-  for (int i = 0; i < s->thread_count; i++) {
-    const trace_thread *t = &s->threads[i];
-    size_t marked = 0;
-    for (int k = 0; k < t->span_count; k++) {
-      const trace_span *span = &t->spans[k];
-      if (span->bytes) found |= 1u << (find_mark(span->kind, span->is_finisher) - marks);
-      marked += span->bytes;
-    }
-    if (marked < t->text_bytes) found |= 1u << (MARKS - 1);
-  }
-  return found;
-}
-
-/* What the marks in these texts mean, in lines that fit a terminal. */
-static void put_legend(const trace_sample *s, int color, text *out) {
-  enum { ROW_CHARACTERS = 78 };
-  unsigned found = find_marks(s);
-  size_t used = 0;
-  for (int i = 0; i < MARKS; i++) {
-    if (!(found >> i & 1)) continue;
-    size_t wide = strlen(marks[i].meaning) + 3;
-    if (used) text_put(out, used + wide > ROW_CHARACTERS ? "\n" : color ? ", " : "   ");
-    if (used + wide > ROW_CHARACTERS) used = 0;
-    used += wide + 2;
-    if (color) {
-      text_format(out, "%s%s\033[0m", marks[i].color, marks[i].meaning);
-    } else {
-      text_format(out, "%c| %s", marks[i].margin, marks[i].meaning);
-    }
-  }
-  if (!color) text_put(out, used > 56 ? "\n + continues a line" : "   + continues a line");
-  text_char(out, '\n');
-}
+/* ---- a thread -------------------------------------------------------------------------------- */
 
 /* Only a thread that never ran has no prompt. */
 static void put_absence(const trace_thread *t, text *out) {
@@ -157,7 +34,9 @@ static void put_thread(const trace_thread *t, int color, int width, text *out) {
   output_printable(out, t->path, strlen(t->path));
   text_put(out, " --\n");
   if (t->text) {
-    put_text(t, color, width, out);
+    trace_painter p = trace_painter_of(out, color, width);
+    trace_paint_text(&p, t, 0, t->text_bytes);
+    trace_paint_end(&p);
   } else {
     put_absence(t, out);
   }
@@ -404,7 +283,103 @@ static void put_tree(const trace_sample *s, text *out) {
   if (has & HAS_LOGPROBS) text_put(out, "logprob: the mean over its generated tokens\n");
 }
 
-static status print_text(const invocation *in, const trace_sample *s, int only, int width,
+/* ---- workers --------------------------------------------------------------------------------- */
+
+enum { WIDTH_OF_NO_TERMINAL = 80 };
+
+/* What is asked for. */
+typedef struct request {
+  int only;          /* the thread that --thread names; -1: all */
+  int width;         /* --width; 0: not given */
+  int64_t at;        /* --at; 0: not given */
+  int64_t worker;    /* --worker; -1: not given */
+  trace_gang gang;   /* of the sample; count 0: it has none, or none that can be shown */
+  detail unreadable; /* why it cannot */
+} request;
+
+static int width_of_columns(const invocation *in, const request *r) {
+  return r->width ? r->width : in->width ? in->width : (int)WIDTH_OF_NO_TERMINAL;
+}
+
+static void put_workers(const invocation *in, const trace_sample *s, const request *r, text *out) {
+  const trace_gang *g = &r->gang;
+  trace_columns o = {.color = in->color, .width = width_of_columns(in, r), .only = (int)r->worker};
+  text_format(out, "\n%d %s", g->count, g->count == 1 ? "worker" : "workers");
+  if (s->layout) text_put(out, ", layout ");
+  if (s->layout) output_printable(out, s->layout, strlen(s->layout));
+  text_format(out, ", %lld forwards\n", (long long)g->forwards);
+  text_put(out, "at: the forward at which rows begin; --at N shows what each saw at one\n\n");
+  trace_put_columns(g, &o, out);
+}
+
+static void put_views(const invocation *in, const trace_sample *s, const request *r,
+                      const trace_view *views, int count, text *out) {
+  put_name(s, out);
+  text_char(out, '\n');
+  trace_put_legend(s, in->color, out);
+  for (int i = 0; i < count; i++) {
+    text_char(out, '\n');
+    trace_put_view(&r->gang, &views[i], in->color, r->width, out);
+  }
+}
+
+/* Of the worker that is asked for, or of all that were part of the forward. */
+static status find_views(const request *r, arena *memory, trace_view *views, int *count,
+                         detail *err) {
+  status failed = OK;
+  *count = 0;
+  if (r->worker >= 0) {
+    *count = 1;
+    return trace_view_at(&r->gang, (int)r->worker, r->at, memory, &views[0], err);
+  }
+  for (int i = 0; !failed && i < r->gang.count; i++) {
+    if (r->at > r->gang.workers[i].last) continue;
+    failed = trace_view_at(&r->gang, i, r->at, memory, &views[*count], err);
+    ++*count;
+  }
+  if (failed || *count) return failed;
+  return fault(err, E_INPUT,
+               "this sample has no forward %lld: its workers took %lld, counted from 1",
+               (long long)r->at, (long long)r->gang.forwards);
+}
+
+static status show_views(const invocation *in, const trace_sample *s, const request *r,
+                         arena *memory, detail *err) {
+  int count = 0;
+  trace_view *views = arena_take(memory, (size_t)r->gang.count, sizeof *views);
+  if (!views) return arena_full(memory, err);
+  status failed = find_views(r, memory, views, &count, err);
+  if (failed) return failed;
+  if (in->json) return output_json(in, trace_views_json(&r->gang, views, count), err);
+  text out;
+  text_open(&out, OUTPUT_BYTES_MAX);
+  put_views(in, s, r, views, count, &out);
+  failed = command_print(in, &out, err);
+  text_close(&out);
+  return failed;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+/* Whether a thread's text is shown by itself: one that is asked for, or that is in no column. */
+static int is_alone(const request *r, int thread) {
+  if (r->only >= 0) return r->only == thread;
+  return r->worker < 0 && thread >= r->gang.count;
+}
+
+static void put_threads(const invocation *in, const trace_sample *s, const request *r, text *out) {
+  if (r->only < 0 && r->unreadable.code) {
+    text_char(out, '\n');
+    output_printable(out, r->unreadable.text, strlen(r->unreadable.text));
+    text_char(out, '\n');
+  }
+  if (r->only < 0 && r->gang.count) put_workers(in, s, r, out);
+  for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next) {
+    if (is_alone(r, i)) put_thread(&s->threads[i], in->color, r->width, out);
+  }
+}
+
+static status print_text(const invocation *in, const trace_sample *s, const request *r,
                          detail *err) {
   text out;
   text_open(&out, OUTPUT_BYTES_MAX);
@@ -412,11 +387,9 @@ static status print_text(const invocation *in, const trace_sample *s, int only, 
   if (s->thread_count) {
     put_tree(s, &out);
     text_char(&out, '\n');
-    put_legend(s, in->color, &out);
+    trace_put_legend(s, in->color, &out);
   }
-  for (int i = s->thread_count ? 0 : -1; i >= 0; i = s->threads[i].next) {
-    if (only < 0 || only == i) put_thread(&s->threads[i], in->color, width, &out);
-  }
+  put_threads(in, s, r, &out);
   status failed = command_print(in, &out, err);
   text_close(&out);
   return failed;
@@ -443,26 +416,57 @@ static status find_thread(const invocation *in, const trace_sample *s, arena *me
                s->thread_count, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-static status show(const invocation *in, store *s, arena *memory, int width, detail *err) {
+/* Where nothing is asked of workers, those whose layouts tell no time are threads as others are. */
+static status find_gang(const trace_sample *s, arena *memory, request *r, detail *err) {
+  status failed = trace_gang_read(s, memory, &r->gang, &r->unreadable);
+  int is_asked = r->at > 0 || r->worker >= 0;
+  if (failed && (is_asked || (failed != E_INPUT && failed != E_STORE))) {
+    if (err) *err = r->unreadable;
+    return failed;
+  }
+  if (failed) r->gang.count = 0;
+  if (is_asked && !r->gang.count) {
+    return fault(err, E_INPUT, "this sample has no workers: --at and --worker are of mode hogwild");
+  }
+  if (r->worker < r->gang.count) return OK;
+  return fault(err, E_INPUT, "this sample has no worker %lld; its %d are counted from 0",
+               (long long)r->worker, r->gang.count);
+}
+
+static status show(const invocation *in, store *s, arena *memory, request *r, detail *err) {
   trace_place place = {0};
   trace_sample sample;
-  int only;
   status failed = trace_find(s, in->arguments[0], memory, &place, err);
   if (!failed) failed = trace_read(s, &place, memory, &sample, err);
-  if (!failed) failed = find_thread(in, &sample, memory, &only, err);
+  if (!failed) failed = find_thread(in, &sample, memory, &r->only, err);
+  if (!failed) failed = find_gang(&sample, memory, r, err);
   if (failed) return failed;
+  if (r->at) return show_views(in, &sample, r, memory, err);
+  int only = r->worker >= 0 ? (int)r->worker : r->only;
   return in->json ? output_json(in, trace_json(&sample, only), err)
-                  : print_text(in, &sample, only, width, err);
+                  : print_text(in, &sample, r, err);
+}
+
+static status read_request(const invocation *in, request *out, detail *err) {
+  int64_t width = 0;
+  *out = (request){0};
+  status failed = command_integer(in, "width", 20, 10000, 0, &width, err);
+  if (!failed) failed = command_integer(in, "at", 1, INT64_MAX, 0, &out->at, err);
+  if (!failed)
+    failed = command_integer(in, "worker", 0, MODE_WORKERS_MAX - 1, -1, &out->worker, err);
+  out->width = (int)width;
+  if (failed || !command_value(in, "thread") || (out->worker < 0 && !out->at)) return failed;
+  return fault(err, E_USAGE, "--thread shows one text alone; with --at write --worker, from 0");
 }
 
 static status run_trace(const invocation *in, detail *err) {
-  int64_t width;
+  request r;
   store *s = NULL;
   arena *memory = NULL;
-  status failed = command_integer(in, "width", 20, 10000, 0, &width, err);
+  status failed = read_request(in, &r, err);
   if (!failed) failed = command_store(in, STORE_READ, &s, err);
   if (!failed) failed = arena_open(&memory, TRACE_ARENA_BYTES, err);
-  if (!failed) failed = show(in, s, memory, (int)width, err);
+  if (!failed) failed = show(in, s, memory, &r, err);
   arena_close(memory);
   (void)store_close(s, NULL);
   return failed;
@@ -470,7 +474,9 @@ static status run_trace(const invocation *in, detail *err) {
 
 static const command_option trace_options[] = {
     {"thread", "PATH", "this thread's text only, such as 0.2"},
-    {"width", "N", "characters a row, 20 or more; default: as long as the line"},
+    {"worker", "N", "of workers that read each other, this one's only, from 0"},
+    {"at", "N", "what workers saw when they sampled by forward N, from 1"},
+    {"width", "N", "characters a row, 20 or more; default: the line's, of workers the terminal's"},
     {0}};
 
 const command command_trace = {
@@ -479,7 +485,8 @@ const command command_trace = {
     .summary = "Shows one sample: its verdict, its tree of threads, and what each wrote.",
     .more = "CONDITION may be JOB:CONDITION. A sample's id works too, but changes on merge.\n\n"
             "  nightjar trace 'apr beam=3/17/0'\n"
-            "  nightjar trace quickstart:apr/17/0 --thread 0.2\n",
+            "  nightjar trace quickstart:apr/17/0 --thread 0.2\n"
+            "  nightjar trace hogwild/17/0 --at 38 --worker 1\n",
     .options = trace_options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -28,7 +28,9 @@ static const char sample_sql[] =
     "s.derived, s.tokens_ref, s.tokens_total, s.tokens_prompt, s.tokens_generated, "
     "s.tokens_injected, s.tokens_finisher, s.seq_critical_path, s.seq_critical_path_injected, "
     "s.seq_longest_sequence, s.context_peak, s.wait_steps, s.kv_token_steps, s.nodes_explored, "
-    "s.nodes_duplicate, s.threads, s.children, s.children_refused, s.rounds FROM sample s "
+    "s.nodes_duplicate, s.threads, s.children, s.children_refused, s.rounds, "
+    "CASE WHEN json_valid(r.parameters) THEN json_extract(r.parameters, '$.layout') END "
+    "FROM sample s "
     "JOIN task t ON t.id = s.task JOIN task_set w ON w.id = t.task_set "
     "JOIN run r ON r.id = s.run LEFT JOIN model m ON m.hash = r.model_hash "
     "LEFT JOIN condition c ON c.id = ?2 WHERE s.id = ?1";
@@ -57,6 +59,7 @@ static status read_sample_row(const query *q, arena *memory, trace_sample *out, 
   out->derived = query_int(q, FIRST + TEXTS) != 0;
   for (int i = 0; i < TRACE_COUNTS; i++)
     out->counts[i] = (trace_count){count_names[i], number(q, FIRST + TEXTS + 1 + i)};
+  out->layout = copied(q, FIRST + TEXTS + 1 + TRACE_COUNTS, memory, &failed, err);
   return failed;
 }
 
@@ -140,8 +143,27 @@ typedef struct layout_room {
   int has_tokens;
 } layout_room;
 
+/* What each token of a span brings of its text, which they make up together; 0 where they do not.
+ */
+static int read_pieces(const json_t *list, arena *memory, trace_span *span) {
+  if (!list) return 1;
+  size_t count = json_array_size(list), left = span->bytes;
+  if (!json_is_array(list) || (int64_t)count != span->tokens) return 0;
+  uint32_t *pieces = arena_take(memory, count, sizeof *pieces);
+  for (size_t i = 0; pieces && i < count; i++) {
+    const json_t *bytes = json_array_get(list, i);
+    json_int_t n = json_integer_value(bytes);
+    if (!json_is_integer(bytes) || n < 0 || (size_t)n > left || n > UINT32_MAX) return 0;
+    pieces[i] = (uint32_t)n;
+    left -= (size_t)n;
+  }
+  span->pieces = pieces;
+  return pieces && left == 0;
+}
+
 /* One of the layout's [kind, start, count] in bytes, or of a model's [kind, start, count, text
-   start, text bytes, step] in tokens; 0 where it is none, or not behind the last one. */
+   start, text bytes, step] in tokens, with the pieces behind it of a worker's; 0 where it is none,
+   or not behind the last one. */
 static int read_span(const json_t *value, const trace_span *before, const layout_room *room,
                      arena *memory, trace_span *out) {
   const char *kind = json_string_value(json_array_get(value, 0));
@@ -159,6 +181,7 @@ static int read_span(const json_t *value, const trace_span *before, const layout
     out->first = (int64_t)first;
     out->tokens = (int64_t)tokens;
     out->step = json_integer_value(step);
+    if (!read_pieces(json_array_get(value, 6), memory, out)) return 0;
   }
   out->kind = arena_text(memory, kind, strlen(kind));
   return out->kind != NULL;
@@ -208,11 +231,13 @@ static status read_text(const query *q, arena *memory, trace_thread *t, detail *
 static status read_thread(const query *q, int index, arena *memory, trace_thread *t, detail *err) {
   status failed = OK;
   int64_t parent = query_is_null(q, 1) ? -1 : query_int(q, 1);
+  int64_t worker = query_is_null(q, 20) ? -1 : query_int(q, 20);
   if (query_int(q, 0) != index || parent < -1 || parent >= index) {
     return fault(err, E_STORE,
                  "the threads of this sample are damaged: no tree can be made of them");
   }
   *t = (trace_thread){.parent = (int)parent,
+                      .worker = worker == index ? index : -1,
                       .round = number(q, 7),
                       .spawn_token = number(q, 8),
                       .join_token = number(q, 9),
@@ -241,8 +266,8 @@ static status read_threads(store *s, arena *memory, trace_sample *out, detail *e
                       "SELECT h.ordinal, h.parent, h.path, h.role, h.finish, h.answer, h.vote_key, "
                       "h.round, h.spawn_token, h.join_token, h.tokens_prompt, h.tokens_fed, "
                       "h.tokens_generated, h.logical_start, h.logical_end, h.wait_steps, "
-                      "h.logprob, sqlar_uncompress(x.text, x.text_bytes), x.layout, x.ids_bytes "
-                      "FROM thread h "
+                      "h.logprob, sqlar_uncompress(x.text, x.text_bytes), x.layout, x.ids_bytes, "
+                      "h.worker FROM thread h "
                       "LEFT JOIN trace x ON x.sample = h.sample AND x.thread = h.ordinal "
                       "WHERE h.sample = ?1 ORDER BY h.ordinal",
                       err);

@@ -12,10 +12,13 @@
 
 /* NULL columns are STORE_NONE. In order and without overlap, both in text and in tokens. */
 typedef struct trace_span {
-  const char *kind;            /* "prompt", "generated", "cut", "fed" */
+  const char *kind;            /* "prompt", "generated", "cut", "fed"; of workers also "commit" and
+                                  "worker", which hold nothing (docs/schema.md) */
   int is_finisher;             /* fed by the finisher, or generated behind what it fed */
   size_t start, bytes;         /* of the text */
-  int64_t first, tokens, step; /* a model's: of its tokens; the logical step. Else STORE_NONE */
+  int64_t first, tokens, step; /* a model's: of its tokens; the logical step. Else STORE_NONE. Of
+                                  "worker" step is which */
+  const uint32_t *pieces;      /* [tokens] bytes of text of each; NULL: not stored */
 } trace_span;
 
 typedef struct trace_thread {
@@ -23,6 +26,7 @@ typedef struct trace_thread {
   const char *answer, *vote_key; /* what a child returned, a voter answered, or NULL */
   const char *node;  /* of a child that never ran: "0,1", as its caller was told; NULL: not known */
   int parent, depth; /* an index, or -1; 0 for the root */
+  int worker;        /* its index, where it is one of workers that read each other; else -1 */
   int next;          /* the index that follows in tree order, or -1 */
   int64_t round, spawn_token, join_token;
   int64_t tokens_prompt, tokens_fed, tokens_generated;
@@ -58,8 +62,9 @@ typedef struct trace_sample {
   const char *task_set, *task, *question, *target;
   const char *status, *limit_met, *error, *answer, *vote_key;
   const char *mode, *protocol, *determinism_class, *token_unit;
-  const char *model; /* its folder's name, or its hash in hexadecimal; NULL: none */
-  int derived;       /* cut from the tokens of a larger sample */
+  const char *model;  /* its folder's name, or its hash in hexadecimal; NULL: none */
+  const char *layout; /* of workers; NULL: it has none */
+  int derived;        /* cut from the tokens of a larger sample */
   trace_count counts[TRACE_COUNTS];
   const trace_verdict *verdicts; /* [verdict_count] */
   int verdict_count;

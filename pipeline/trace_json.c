@@ -1,5 +1,5 @@
 #include "pipeline/output.h"
-#include "pipeline/trace.h"
+#include "pipeline/trace_workers.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,13 +38,21 @@ static json_t *verdicts_json(const trace_sample *s) {
   return list;
 }
 
+static json_t *pieces_json(const trace_span *span) {
+  json_t *list = json_array();
+  for (int64_t i = 0; i < span->tokens; i++)
+    list = append(list, json_integer(span->pieces[i]));
+  return list;
+}
+
 /* As the layout has it: in bytes of text, or of a model in tokens and in bytes. */
 static json_t *span_json(const trace_span *span) {
   json_int_t start = (json_int_t)span->start, bytes = (json_int_t)span->bytes;
   json_t *kind = text_or_null(span->kind);
   if (span->tokens == STORE_NONE) return json_pack("[o, I, I]", kind, start, bytes);
-  return json_pack("[o, I, I, I, I, I]", kind, (json_int_t)span->first, (json_int_t)span->tokens,
-                   start, bytes, (json_int_t)span->step);
+  json_t *list = json_pack("[o, I, I, I, I, I]", kind, (json_int_t)span->first,
+                           (json_int_t)span->tokens, start, bytes, (json_int_t)span->step);
+  return span->pieces ? append(list, pieces_json(span)) : list;
 }
 
 static json_t *spans_json(const trace_thread *t) {
@@ -57,8 +65,10 @@ static json_t *spans_json(const trace_thread *t) {
 static json_t *thread_json(const trace_sample *s, const trace_thread *t) {
   json_t *written = t->text ? output_json_text(t->text, t->text_bytes) : json_null();
   return json_pack(
-      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-      "path", text_or_null(t->path), "parent",
+      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+      "s:o}",
+      "path", text_or_null(t->path), "worker",
+      number_or_null(t->worker < 0 ? STORE_NONE : t->worker), "parent",
       text_or_null(t->parent < 0 ? NULL : s->threads[t->parent].path), "role",
       text_or_null(t->role), "round", number_or_null(t->round), "spawn_token",
       number_or_null(t->spawn_token), "join_token", number_or_null(t->join_token), "tokens_prompt",
@@ -105,7 +115,7 @@ json_t *trace_json(const trace_sample *s, int only) {
   }
   return json_pack(
       "{s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-      "s:o, s:o, s:b, s:o, s:o}",
+      "s:o, s:o, s:b, s:o, s:o, s:o}",
       "sample", (json_int_t)s->id, "run", (json_int_t)s->run, "job", text_or_null(s->job),
       "condition", text_or_null(s->condition), "task_set", text_or_null(s->task_set), "task",
       text_or_null(s->task), "repeat", (json_int_t)s->repeat, "attempt", (json_int_t)s->attempt,
@@ -113,5 +123,44 @@ json_t *trace_json(const trace_sample *s, int only) {
       text_or_null(s->status), "limit_met", text_or_null(s->limit_met), "error",
       text_or_null(s->error), "answer", text_or_null(s->answer), "verdicts", verdicts_json(s),
       "counts", counts_json(s), "threads", threads, "made_by", run_json(s), "derived", s->derived,
-      "vote_key", text_or_null(s->vote_key), "votes", votes_json(s));
+      "vote_key", text_or_null(s->vote_key), "votes", votes_json(s), "layout",
+      text_or_null(s->layout));
+}
+
+/* ---- what workers saw ------------------------------------------------------------------------ */
+
+static json_t *block_json(const trace_gang *g, const trace_block *b) {
+  static const char *const names[] = {[TRACE_PROMPT] = "prompt",
+                                      [TRACE_DONE] = "done",
+                                      [TRACE_HEADER] = "header",
+                                      [TRACE_OTHER] = "other",
+                                      [TRACE_OWN] = "own"};
+  const trace_thread *t = g->workers[b->worker].thread;
+  int is_seen = b->kind == TRACE_PROMPT || b->kind == TRACE_HEADER, is_done = b->kind == TRACE_DONE;
+  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o}", "block", names[b->kind], "worker",
+                   number_or_null(is_seen ? STORE_NONE : b->worker), "step",
+                   number_or_null(is_done ? b->step : STORE_NONE), "done_at",
+                   number_or_null(is_done ? b->forward : STORE_NONE), "first", (json_int_t)b->first,
+                   "tokens", (json_int_t)b->tokens, "text",
+                   output_json_text(t->text + b->start, b->bytes));
+}
+
+static json_t *view_json(const trace_gang *g, const trace_view *v) {
+  const trace_thread *own = g->workers[v->worker].thread;
+  const trace_token *sampled = v->sampled;
+  json_t *blocks = json_array();
+  for (int i = 0; i < v->count; i++)
+    blocks = append(blocks, block_json(g, &v->blocks[i]));
+  return json_pack(
+      "{s:i, s:I, s:o, s:o}", "worker", v->worker, "tokens", (json_int_t)v->tokens, "sampled",
+      sampled ? output_json_text(own->text + sampled->start, sampled->bytes) : json_null(),
+      "blocks", blocks);
+}
+
+json_t *trace_views_json(const trace_gang *g, const trace_view *views, int count) {
+  json_t *list = json_array();
+  for (int i = 0; i < count; i++)
+    list = append(list, view_json(g, &views[i]));
+  return json_pack("{s:I, s:I, s:o}", "sample", (json_int_t)g->sample->id, "forward",
+                   (json_int_t)(count ? views[0].forward : 0), "views", list);
 }

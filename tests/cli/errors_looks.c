@@ -3,6 +3,15 @@
 
 #define RUN_ONCE TASKS GOOD_JOB "nightjar run job.yaml\n"
 
+#define RUN_WORKERS                                                                                \
+  "nightjar model synth --config tiny-llama -o m\n"                                                \
+  "echo '{\"question\": \"1+1?\", \"answer\": 2}' >q.jsonl\n"                                      \
+  "nightjar tasks import q.jsonl --name t\n" JOB(                                                  \
+      HEAD "models: m\n" CONDITIONS                                                                \
+           "  - {name: one, mode: hogwild, workers: 2, protocol: generic-hogwild,\n"               \
+           "     prompt: '{question}', answer: '#(.)#', limit: {forwards: 6}, until: all,\n"       \
+           "     suppress: ['{end}']}\n") "nightjar run job.yaml\n"
+
 static const situation rows[] = {
     {.what = "the trace of a condition that is not there",
      .before = RUN_ONCE,
@@ -55,6 +64,36 @@ static const situation rows[] = {
      .code = 3,
      .says = {"this sample has no thread '0.9'"},
      .remedy = "did you mean 0?"},
+    {.what = "what workers saw in a sample that has none",
+     .before = RUN_ONCE,
+     .command = "nightjar trace one/0/0 --at 3",
+     .code = 3,
+     .says = {"this sample has no workers"},
+     .remedy = "--at and --worker are of mode hogwild"},
+    {.what = "what workers saw, of a thread",
+     .before = RUN_ONCE,
+     .command = "nightjar trace one/0/0 --at 3 --thread 0",
+     .code = 2,
+     .says = {"--thread shows one text alone"},
+     .remedy = "with --at write --worker"},
+    {.what = "what workers saw at a forward that is not there",
+     .before = RUN_WORKERS,
+     .command = "nightjar trace one/0/0 --at 7",
+     .code = 3,
+     .says = {"this sample has no forward 7"},
+     .remedy = "its workers took 6, counted from 1"},
+    {.what = "what a worker saw that is not there",
+     .before = RUN_WORKERS,
+     .command = "nightjar trace one/0/0 --at 6 --worker 2",
+     .code = 3,
+     .says = {"this sample has no worker 2"},
+     .remedy = "its 2 are counted from 0"},
+    {.what = "what workers saw that say nothing of it",
+     .before = RUN_WORKERS "sqlite3 nightjar.db \"UPDATE trace SET layout = '[]'\"\n",
+     .command = "nightjar trace one/0/0 --at 6",
+     .code = 5,
+     .says = {"the layout of worker 0 is damaged"},
+     .remedy = "--thread 0 shows its text"},
     {.what = "a report of a job that is not there",
      .before = RUN_ONCE,
      .command = "nightjar report --text --job nihgt",
