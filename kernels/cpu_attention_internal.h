@@ -11,15 +11,27 @@
 
 #include "kernels/cpu_product_internal.h"
 
+/* The chunk that comes next, whose lines are asked for while this one is computed. A chunk is a few
+   pages in as many places, which no processor guesses, and it keeps few questions open at a time:
+   so they are spread over all that is computed. */
+typedef struct chunk_ahead {
+  const int32_t *pages;
+  int keys, kv_head;         /* keys: none where nothing is known to come */
+  int blocks, block;         /* of keys, then of values; the next one to ask for */
+  const unsigned char *from; /* what is left of the one before */
+  int left;                  /* lines of it */
+  int block_lines, step_lines;
+} chunk_ahead;
+
 /* One chunk for the rows that stand at it. */
 typedef struct chunk {
   const cpu_device *d;
   const int32_t *pages; /* of the chunk's keys */
-  const int32_t *ahead; /* pages that are wanted next, or NULL */
-  int ahead_keys, ahead_head;
+  chunk_ahead ahead;
   int layer, kv_head;
   int seen;       /* keys, by the row that sees most of them */
-  int rows;       /* s->member[] lists them */
+  int rows;       /* s->member[] lists them, in order */
+  int leader;     /* the last of them */
   int grouped;    /* query heads of each */
   int slots;      /* rows * grouped */
   const float *q; /* [slots, head_padded] operands of run_dots */
@@ -31,21 +43,44 @@ static inline unsigned char *block_of(const chunk *k, int which, int key) {
   return cache_block(k->d, page, k->layer, which, k->kv_head);
 }
 
-/* Asks for the block of the next chunk that stands where this key does in this one. A chunk is a
-   few pages in as many places, which no processor guesses; computing one hides the next one's way
-   from memory. */
-static void prefetch_ahead(const chunk *k, int which, int key) {
-  if (!k->ahead || key >= k->ahead_keys) return;
-  const device_options *o = &k->d->head.options;
-  size_t bytes = (size_t)o->page_keys * k->d->head_padded * kernels_activation_bytes(o->compute);
-  const unsigned char *block =
-      cache_block(k->d, k->ahead[key / o->page_keys], k->layer, which, k->ahead_head);
-  for (size_t i = 0; i < bytes; i += CPU_LINE)
-    __builtin_prefetch(block + i, 0, 2);
+/* Goes to the next block of what comes; 0: there is none. */
+static int next_block(chunk *k) {
+  chunk_ahead *a = &k->ahead;
+  int pages = a->blocks / 2, which = a->block >= pages;
+  if (a->block == a->blocks) return 0;
+  a->from = cache_block(k->d, a->pages[a->block++ - which * pages], k->layer, which, a->kv_head);
+  a->left = a->block_lines;
+  return 1;
+}
+
+/* Asks for a step's part of what comes. */
+static void fetch_some(chunk *k) {
+  chunk_ahead *a = &k->ahead;
+  for (int left = a->step_lines, some; left > 0 && (a->left || next_block(k)); left -= some) {
+    some = left < a->left ? left : a->left;
+    for (int i = 0; i < some; i++)
+      __builtin_prefetch(a->from + i * CPU_LINE, 0, 2);
+    a->from += some * CPU_LINE;
+    a->left -= some;
+  }
+}
+
+/* Panels of values between two steps: of a wide head there are as many more lines to ask for. */
+static inline int panels_of_step(const cpu_device *d) {
+  return d->head_padded > 4 * CPU_LANES ? 2 : 4;
+}
+
+/* Steps of computing a chunk: each page of scores, each slot, some panels of each group of values.
+ */
+static int steps_of(const chunk *k) {
+  int page_keys = k->d->head.options.page_keys, most = panels_of_step(k->d);
+  int groups = padded(k->seen, KERNELS_GROUP) / KERNELS_GROUP;
+  int panels = padded(k->d->head.options.head_size, CPU_LANES) / CPU_LANES;
+  return padded(k->seen, page_keys) / page_keys + k->slots + groups * ((panels + most - 1) / most);
 }
 
 /* s->p = dot(k->q, keys), unscaled, at least for the keys seen. */
-static void vector_scores(const chunk *k, cpu_scratch *s) {
+static void vector_scores(chunk *k, cpu_scratch *s) {
   const device_options *o = &k->d->head.options;
   size_t unit = kernels_activation_bytes(o->compute);
   dots block = {.x = k->q, .x_stride = (size_t)k->d->head_padded, .y_stride = KERNELS_CHUNK};
@@ -53,7 +88,7 @@ static void vector_scores(const chunk *k, cpu_scratch *s) {
   block.panel_bytes = (size_t)k->d->head_padded * CPU_LANES * unit;
   for (int key = 0; key < k->seen; key += o->page_keys) {
     int keys = k->seen - key < o->page_keys ? k->seen - key : o->page_keys;
-    prefetch_ahead(k, 0, key);
+    fetch_some(k);
     block.low = block_of(k, 0, key);
     block.high = block.low + HALF_GROUP * CPU_LANES * unit;
     block.y = s->p[0] + key;
@@ -63,23 +98,29 @@ static void vector_scores(const chunk *k, cpu_scratch *s) {
 
 /* s->o = dot(s->p, values). Groups without a key that a row sees add zeros to a sum that is never a
    negative zero, and a half without one is read from the other half's page: its p are zero. */
-static void vector_sums(const chunk *k, cpu_scratch *s) {
+static void vector_sums(chunk *k, cpu_scratch *s) {
   const device_options *o = &k->d->head.options;
   size_t unit = kernels_activation_bytes(o->compute);
-  int panels = padded(o->head_size, CPU_LANES) / CPU_LANES;
-  dots block = {.x_stride = KERNELS_CHUNK, .y = s->o, .y_stride = (size_t)k->d->head_padded};
+  int panels = padded(o->head_size, CPU_LANES) / CPU_LANES, most = panels_of_step(k->d);
+  dots block = {.x_stride = KERNELS_CHUNK, .y_stride = (size_t)k->d->head_padded};
   block.panel_bytes = (size_t)o->page_keys * CPU_LANES * unit;
   block.groups = 1;
   make_operands(o->compute, s->p[0], KERNELS_CHUNK, k->slots, KERNELS_CHUNK);
   for (int key = 0; key < k->seen; key += KERNELS_GROUP) {
     int other = key + HALF_GROUP < k->seen ? key + HALF_GROUP : key;
-    if (key % o->page_keys == 0) prefetch_ahead(k, 1, key);
-    if (o->page_keys == HALF_GROUP) prefetch_ahead(k, 1, key + HALF_GROUP);
     block.x = s->p[0] + operand_at(o->compute, key);
     block.low = block_of(k, 1, key) + (size_t)(key % o->page_keys) * CPU_LANES * unit;
     block.high = block_of(k, 1, other) + (size_t)(other % o->page_keys) * CPU_LANES * unit;
+    block.y = s->o;
     block.carry = key > 0;
-    run_dots(o->compute, &block, k->slots, panels);
+    for (int left = panels, some; left > 0; left -= some) {
+      some = left < most ? left : most;
+      fetch_some(k);
+      run_dots(o->compute, &block, k->slots, some);
+      block.low += some * block.panel_bytes;
+      block.high += some * block.panel_bytes;
+      block.y += some * CPU_LANES;
+    }
   }
 }
 
@@ -228,48 +269,74 @@ static void advance(const cpu_block *b, int r, int grouped, cpu_scratch *s) {
   if (!c->left) next_span(b, r, grouped, s);
 }
 
-/* The first row that is not finished, and all whose chunk stands on the same pages: those that see
-   fewer of its keys stand on the first of them. */
+static inline int are_equal(const int32_t *a, const int32_t *b, int count) {
+  if (a == b) return 1;
+  for (int i = 0; i < count; i++) {
+    if (a[i] != b[i]) return 0;
+  }
+  return 1;
+}
+
+/* The last row that is not finished leads, and all whose chunk stands on the same pages follow:
+   those that see fewer of its keys stand on the first of them. Of rows that see each other's
+   segments in one order, their own last, the later ones stand behind the earlier ones: so a segment
+   is read for all who look at it together, and once more for its writer. */
 static void gather_rows(const cpu_block *b, chunk *k, cpu_scratch *s) {
   int keys = b->d->head.options.page_keys;
   k->rows = k->seen = 0;
-  for (int r = 0; r < b->rows; r++) {
+  k->leader = b->rows - 1;
+  while (k->leader > 0 && !s->cursor[k->leader].left)
+    k->leader--;
+  const cpu_cursor *lead = &s->cursor[k->leader];
+  k->seen = lead->left < KERNELS_CHUNK ? lead->left : KERNELS_CHUNK;
+  k->pages = lead->pages;
+  for (int r = 0; r <= k->leader; r++) {
     const cpu_cursor *c = &s->cursor[r];
     int seen = c->left < KERNELS_CHUNK ? c->left : KERNELS_CHUNK;
     int both = padded(seen < k->seen ? seen : k->seen, keys) / keys;
-    if (!seen) continue;
-    if (c->pages != k->pages && both && memcmp(c->pages, k->pages, (size_t)both * sizeof *c->pages))
-      continue;
+    if (!seen || !are_equal(c->pages, k->pages, both)) continue;
     if (seen > k->seen) k->seen = seen, k->pages = c->pages;
     s->member[k->rows++] = r;
   }
   k->slots = k->rows * k->grouped;
 }
 
-/* What comes after this chunk: the first member's next chunk, or where another row stands, or the
-   block's beginning with the key head that this thread is likely to take next. */
-static void look_ahead(const cpu_block *b, chunk *k, const cpu_scratch *s) {
+/* The first span with keys of a row, from one of its own on. */
+static void ahead_in_spans(const cpu_block *b, chunk *k, int row, int32_t span) {
   const step_plan *p = b->a->plan;
-  const cpu_cursor *c = &s->cursor[s->member[0]];
-  k->ahead = c->pages + KERNELS_CHUNK / b->d->head.options.page_keys;
-  k->ahead_keys = c->left - KERNELS_CHUNK;
-  k->ahead_head = k->kv_head;
-  for (int r = s->member[0] + 1, i = 1; k->ahead_keys <= 0 && r < b->rows; r++) {
-    if (i < k->rows && s->member[i] == r) {
-      i++;
-    } else {
-      k->ahead = s->cursor[r].pages;
-      k->ahead_keys = s->cursor[r].left;
-    }
+  for (; k->ahead.keys <= 0 && span < p->row_span[b->row + row + 1]; span++) {
+    k->ahead.pages = p->pages + p->span_page[span];
+    k->ahead.keys = p->span_keys[span];
   }
-  if (k->ahead_keys <= 0 && b->next_head >= 0) {
-    int32_t span = p->row_span[b->row];
-    int is_empty = span == p->row_span[b->row + 1];
-    k->ahead = p->pages + (is_empty ? 0 : p->span_page[span]);
-    k->ahead_keys = is_empty ? 0 : p->span_keys[span];
-    k->ahead_head = b->next_head;
+}
+
+/* What is computed after this chunk: what the leader goes on to, or who leads then, or the block's
+   beginning with the key head that this thread is likely to take next. */
+static void find_ahead(const cpu_block *b, chunk *k, const cpu_scratch *s) {
+  k->ahead = (chunk_ahead){.kv_head = k->kv_head};
+  for (int r = k->leader, i = k->rows - 1; k->ahead.keys <= 0 && r >= 0; r--) {
+    const cpu_cursor *c = &s->cursor[r];
+    int is_member = i >= 0 && s->member[i] == r;
+    k->ahead.pages = c->pages + (is_member ? KERNELS_CHUNK / b->d->head.options.page_keys : 0);
+    k->ahead.keys = c->left - (is_member ? KERNELS_CHUNK : 0);
+    if (is_member) ahead_in_spans(b, k, r, c->span);
+    i -= is_member;
   }
-  if (k->ahead_keys <= 0) k->ahead = NULL;
+  if (k->ahead.keys > 0 || b->next_head < 0) return;
+  k->ahead.kv_head = b->next_head;
+  ahead_in_spans(b, k, b->rows - 1, b->a->plan->row_span[b->row + b->rows - 1]);
+}
+
+static void look_ahead(const cpu_block *b, chunk *k, const cpu_scratch *s) {
+  const device_options *o = &k->d->head.options;
+  chunk_ahead *a = &k->ahead;
+  find_ahead(b, k, s);
+  if (a->keys <= 0) return;
+  int keys = a->keys < KERNELS_CHUNK ? a->keys : KERNELS_CHUNK, steps = steps_of(k);
+  size_t bytes = k->d->head_padded * o->page_keys * kernels_activation_bytes(o->compute);
+  a->blocks = 2 * (padded(keys, o->page_keys) / o->page_keys);
+  a->block_lines = (int)(bytes / CPU_LINE);
+  a->step_lines = (a->blocks * a->block_lines + steps - 1) / steps;
 }
 
 /* The members' queries one after another: where they stand, if they do so there. */
@@ -281,7 +348,7 @@ static const float *queries_of(const chunk *k, cpu_scratch *s) {
   return s->gathered;
 }
 
-typedef void chunk_work(const chunk *k, cpu_scratch *s);
+typedef void chunk_work(chunk *k, cpu_scratch *s);
 
 /* The partials of all members, to s->m, s->l and s->o. */
 ALWAYS_INLINE void find_partials(chunk *k, cpu_scratch *s, chunk_work *scores, chunk_work *sums) {
@@ -291,10 +358,13 @@ ALWAYS_INLINE void find_partials(chunk *k, cpu_scratch *s, chunk_work *scores, c
   scores(k, s);
   for (int i = 0; i < k->slots; i++) {
     int left = s->cursor[s->member[i / k->grouped]].left;
+    fetch_some(k);
     weigh(o->compute, s->p[i], left < KERNELS_CHUNK ? left : KERNELS_CHUNK, scale, &s->m[i],
           &s->l[i]);
   }
   sums(k, s);
+  while (k->ahead.left || k->ahead.block < k->ahead.blocks)
+    fetch_some(k);
 }
 
 /* Rows of adjacent members are folded together: their sums are adjacent as well. */

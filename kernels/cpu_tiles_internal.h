@@ -119,14 +119,14 @@ static void narrow_rows(const float *from, int rows, int columns, cpu_scratch *s
   }
 }
 
-static void tile_scores(const chunk *k, cpu_scratch *s) {
+static void tile_scores(chunk *k, cpu_scratch *s) {
   narrow_rows(k->q, k->slots, k->d->head_padded, s);
   TILES_STATE;
   for (int key = 0; key < k->seen; key += TILE_ROWS) {
     int in_page = key % k->d->head.options.page_keys;
     const unsigned char *keys = block_of(k, 0, key);
     keys += (size_t)in_page * k->d->head_padded * sizeof(uint16_t);
-    if (in_page == 0) prefetch_ahead(k, 0, key);
+    if (in_page == 0) fetch_some(k);
     for (int row = 0; row < k->slots; row += TILE_ROWS) {
       TILE_ZERO(0);
       for (int e = 0; e < k->d->head_padded; e += KERNELS_GROUP) {
@@ -151,15 +151,13 @@ static const unsigned char *values_of(const chunk *k, int key, int panel, unsign
   return room;
 }
 
-static void tile_sums(const chunk *k, cpu_scratch *s) {
+static void tile_sums(chunk *k, cpu_scratch *s) {
   unsigned char room[TILE_BYTES];
-  int page_keys = k->d->head.options.page_keys;
   size_t o_bytes = (size_t)k->d->head_padded * sizeof *s->o;
   narrow_rows(s->p[0], k->slots, KERNELS_CHUNK, s);
-  for (int key = 0; key < k->seen; key += page_keys)
-    prefetch_ahead(k, 1, key);
   TILES_STATE;
   for (int panel = 0; panel * CPU_LANES < k->d->head.options.head_size; panel++) {
+    fetch_some(k);
     for (int row = 0; row < k->slots; row += TILE_ROWS) {
       TILE_ZERO(0);
       for (int key = 0; key < k->seen; key += KERNELS_GROUP) {

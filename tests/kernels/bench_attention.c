@@ -1,5 +1,6 @@
 /* Speed of attention and of appending on each path of the processor, for a person: decode rows with
-   views of their own, rows that share a prefix, the prefill of a prompt. Beside each the operations
+   views of their own, rows that share a prefix, workers that read each other, the prefill of a
+   prompt. Beside each the operations
    and the bytes that it must at least read, and what a plain loop reads of memory in the same run.
 
      bench_attention [threads] [path]   a name such as avx512; all that the machine has otherwise */
@@ -13,24 +14,34 @@
 #include <string.h>
 #include <time.h>
 
-enum { PAGE_KEYS = 32, POSITIONS = 8192 };
+enum { PAGE_KEYS = 16, POSITIONS = 8192 };
 
 typedef struct load {
   const char *name;
   int rows, heads, kv_heads, head_size;
   int shared, own; /* keys of a prefix that all rows see, and of each row's own segment */
   int is_prompt;   /* the rows are the last of one segment of `own` keys, and see up to their own */
+  int workers;     /* of a gang; 0: none. Each sees `shared` keys of its gang's history, `own` of
+                      each other, a header and `own` that it writes */
 } load;
 
+enum { HEADER_KEYS = 16 };
+
 static const load loads[] = {
-    {"decode, 1 x 512", 1, 16, 16, 64, 0, 512, 0},
-    {"decode, 32 x 512", 32, 16, 16, 64, 0, 512, 0},
-    {"decode, 256 x 256", 256, 16, 16, 64, 0, 256, 0},
-    {"decode, 32 x 512, grouped", 32, 32, 8, 128, 0, 512, 0},
-    {"decode, 1 x 4096, grouped", 1, 8, 2, 64, 0, 4096, 0},
-    {"decode, 32 x (2048 shared + 128)", 32, 16, 16, 64, 2048, 128, 0},
-    {"prefill, 2048", 2048, 16, 16, 64, 0, 2048, 1},
-    {"prefill, 2048, grouped", 2048, 32, 8, 128, 0, 2048, 1},
+    {"decode, 1 x 512", 1, 16, 16, 64, 0, 512, 0, 0},
+    {"decode, 32 x 512", 32, 16, 16, 64, 0, 512, 0, 0},
+    {"decode, 256 x 256", 256, 16, 16, 64, 0, 256, 0, 0},
+    {"decode, 32 x 512, grouped", 32, 32, 8, 128, 0, 512, 0, 0},
+    {"decode, 1 x 4096, grouped", 1, 8, 2, 64, 0, 4096, 0, 0},
+    {"decode, 32 x (2048 shared + 128)", 32, 16, 16, 64, 2048, 128, 0, 0},
+    {"gangs, 8 x 4 x (464 + 4 x 8)", 32, 16, 16, 64, 464, 8, 0, 4},
+    {"gangs, 8 x 4 x (368 + 4 x 32)", 32, 16, 16, 64, 368, 32, 0, 4},
+    {"gangs, 8 x 4 x (240 + 4 x 64)", 32, 16, 16, 64, 240, 64, 0, 4},
+    {"gangs, 8 x 4 x (48 + 4 x 112)", 32, 16, 16, 64, 48, 112, 0, 4},
+    {"gangs, 8 x 4 x (368 + 4 x 32), grouped", 32, 32, 8, 128, 368, 32, 0, 4},
+    {"gangs, 16 x 2 x (240 + 2 x 128)", 32, 16, 16, 64, 240, 128, 0, 2},
+    {"prefill, 2048", 2048, 16, 16, 64, 0, 2048, 1, 0},
+    {"prefill, 2048, grouped", 2048, 32, 8, 128, 0, 2048, 1, 0},
 };
 
 static detail err;
@@ -117,9 +128,10 @@ static int pages_of(int keys) {
 static void open_bench(bench *b, int threads, unsigned path) {
   const load *l = b->l;
   int segments = l->is_prompt ? 1 : l->rows, pages = pages_of(l->shared);
+  if (l->workers) pages = l->rows / l->workers * (pages + pages_of(HEADER_KEYS));
   pages += segments * pages_of(l->own + 1);
   double layer_bytes = 4.0 * pages * PAGE_KEYS * l->kv_heads * l->head_size;
-  b->keys = l->shared + segments * l->own;
+  b->keys = (l->workers ? l->rows / l->workers : 1) * l->shared + segments * l->own;
   b->layers = 1 + (int)(256e6 / layer_bytes);
   device_options o = {COMPUTE_BF16, threads,      path,  b->layers,
                       l->kv_heads,  l->head_size, pages, PAGE_KEYS};
@@ -155,6 +167,39 @@ static void plan_bench(bench *b) {
     b->row_keys += l->shared + keys;
   }
   b->plan = (step_plan){.rows = l->rows, .spans = spans, .write_slot = list[0]};
+  b->plan.write_position = list[1], b->plan.row_span = list[2], b->plan.span_page = list[3];
+  b->plan.span_keys = list[4], b->plan.span_position = list[5], b->plan.pages = page;
+}
+
+/* Of each gang pages of its history, of a header, then of each worker's. */
+static void plan_gangs(bench *b) {
+  const load *l = b->l;
+  int shared = pages_of(l->shared), own = pages_of(l->own + 1), header = pages_of(HEADER_KEYS);
+  int each = shared + header + l->workers * own, gangs = l->rows / l->workers, span = 0;
+  int32_t *page = room((size_t)(gangs * each), sizeof *page), *list[6];
+  for (int i = 0; i < 6; i++)
+    list[i] = room((size_t)(l->rows * (l->workers + 2)) + 1, sizeof *page);
+  for (int i = 0; i < gangs * each; i++)
+    page[i] = i;
+  for (int r = 0; r < l->rows; r++) {
+    int start = r / l->workers * each, worker = r % l->workers, seen = 0;
+    int of_worker = start + shared + header;
+    for (int i = 0; i < l->workers + 2; i++, span++) {
+      int other = i - 1 + (i - 1 >= worker), is_own = i == l->workers + 1;
+      int keys = i == 0 ? l->shared : i == l->workers ? HEADER_KEYS : l->own;
+      list[3][span] = i == 0            ? start
+                      : i == l->workers ? start + shared
+                                        : of_worker + (is_own ? worker : other) * own;
+      list[4][span] = keys;
+      list[5][span] = l->shared + HEADER_KEYS + l->workers * l->own - 1 - seen;
+      seen += keys;
+    }
+    list[0][r] = (of_worker + worker * own) * PAGE_KEYS + l->own - 1;
+    list[1][r] = l->own - 1;
+    list[2][r + 1] = span;
+    b->row_keys += seen;
+  }
+  b->plan = (step_plan){.rows = l->rows, .spans = span, .write_slot = list[0]};
   b->plan.write_position = list[1], b->plan.row_span = list[2], b->plan.span_page = list[3];
   b->plan.span_keys = list[4], b->plan.span_position = list[5], b->plan.pages = page;
 }
@@ -208,7 +253,11 @@ static void bench_load(const load *l, int threads, unsigned path, const uint64_t
   rope_options o = {.kind = ROPE_PLAIN, .head_size = l->head_size, .theta = 10000};
   need(rope_fill(&o, POSITIONS, rope, &err));
   open_bench(&b, threads, path);
-  plan_bench(&b);
+  if (l->workers) {
+    plan_gangs(&b);
+  } else {
+    plan_bench(&b);
+  }
   fill_bench(&b, rope);
   double seconds = fastest(&b, threads, run_attention);
   double append = fastest(&b, threads, run_append);

@@ -1,7 +1,8 @@
 /* A property: whatever the rows of a call see and share, every path and number of threads gives the
    reference's bytes, and rows alone give what they give together. Views are drawn: segments that
    share the pages of a prefix, rows that follow each other in a prompt, rows that see the same
-   pages at other positions, spans without keys, rows without any.
+   pages at other positions or in another order, as workers that read each other do, spans without
+   keys, rows without any.
 
      test_attention [plans]   more than the few that a suite has time for */
 #include "base/memory.h"
@@ -82,10 +83,22 @@ static int can_grow(const drawn *w, int at) {
   return 0;
 }
 
-/* A row of its own, or the next of a prompt, or an earlier one's view at other positions. */
+/* Of a view the span that is written to comes last: another's goes there, and the rest closes up.
+ */
+static void put_last(drawn *w, int first, int count, int moved) {
+  for (int i = 0; i < 3; i++) {
+    int32_t last = w->span[i][first + moved];
+    memmove(&w->span[i][first + moved], &w->span[i][first + moved + 1],
+            (size_t)(count - moved - 1) * sizeof last);
+    w->span[i][first + count - 1] = last;
+  }
+}
+
+/* A row of its own, or the next of a prompt, or an earlier one's view at other positions, or in
+   another order. */
 static void draw_row(drawn *w, random_stream *s, int row) {
-  int at = w->row_span[row], kind = row ? (int)random_below(s, 10) : 0;
-  int like = kind < 7 ? row - 1 : (int)random_below(s, (uint32_t)row + 1);
+  int first = w->row_span[row], at = first, kind = row ? (int)random_below(s, 13) : 0;
+  int like = kind < 7 || kind > 9 ? row - 1 : (int)random_below(s, (uint32_t)row + 1);
   if (kind < 3 || like == row) {
     for (int spans = (int)random_below(s, SPANS + 1); spans > 0; spans--)
       draw_span(w, s, at++);
@@ -95,7 +108,9 @@ static void draw_row(drawn *w, random_stream *s, int row) {
         w->span[i][at] = w->span[i][from];
       if (kind > 6) w->span[2][at] = (int32_t)random_below(s, POSITIONS);
     }
-    if (kind < 7 && at > w->row_span[row] && can_grow(w, at - 1)) w->span[1][at - 1]++;
+    if (kind < 7 && at > first && can_grow(w, at - 1)) w->span[1][at - 1]++;
+    if (kind > 9 && at > first)
+      put_last(w, first, at - first, (int)random_below(s, (uint32_t)(at - first)));
   }
   w->row_span[row + 1] = at;
 }
