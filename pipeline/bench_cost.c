@@ -23,23 +23,58 @@ int bench_operation_is_product(bench_operation o) {
   return products[o];
 }
 
+const char *bench_kind_name(bench_kind k) {
+  static const char *const names[] = {"decode", "gangs", "prefill"};
+  return names[k];
+}
+
+static int smaller(int a, int b) {
+  return a < b ? a : b;
+}
+
+bench_view bench_view_of(const bench_point *p) {
+  enum { HEADER = 16 };
+  bench_view v = {.header = smaller(HEADER, p->tokens / 8), .step = p->tokens / 2 / p->workers};
+  v.history = p->tokens - 2 * v.header - p->workers * v.step;
+  return v;
+}
+
+bench_point bench_apart(const bench_point *p) {
+  return (bench_point){.kind = BENCH_DECODE, .threads = p->threads, .tokens = p->tokens};
+}
+
 int bench_rows(const bench_point *p) {
-  return p->kind == BENCH_DECODE ? p->threads : p->tokens;
+  return p->kind == BENCH_PREFILL ? p->tokens : p->threads;
 }
 
 int bench_outputs(const bench_point *p) {
-  return p->kind == BENCH_DECODE ? p->threads : 1;
+  return p->kind == BENCH_PREFILL ? 1 : p->threads;
+}
+
+static int64_t pages_for(int tokens, int page_keys) {
+  return (tokens + page_keys - 1) / page_keys;
+}
+
+static int64_t pages_of(const bench_point *p, int page_keys) {
+  if (p->kind != BENCH_GANGS) return pages_for(p->tokens, page_keys) * p->threads;
+  bench_view v = bench_view_of(p);
+  int64_t pages = pages_for(v.history, page_keys) + 2 * pages_for(v.header, page_keys);
+  return (pages + p->workers * pages_for(v.step, page_keys)) * (p->threads / p->workers);
 }
 
 int64_t bench_cache_bytes(const model_config *c, const bench_point *p, int page_keys) {
-  int64_t pages = (p->tokens + page_keys - 1) / page_keys * (int64_t)p->threads;
-  return pages * page_keys * c->layers * 2 * c->kv_heads * c->head_size * 2;
+  return pages_of(p, page_keys) * page_keys * c->layers * 2 * c->kv_heads * c->head_size * 2;
 }
 
 /* Keys that the rows see, all rows together. */
 static double seen_keys(const bench_point *p) {
   double tokens = p->tokens;
-  return p->kind == BENCH_DECODE ? p->threads * tokens : tokens * (tokens + 1) / 2;
+  return p->kind == BENCH_PREFILL ? tokens * (tokens + 1) / 2 : p->threads * tokens;
+}
+
+/* Keys that are stored. */
+static double stored_keys(const bench_point *p) {
+  return (double)p->tokens * p->threads / (p->kind == BENCH_GANGS ? p->workers : 1);
 }
 
 static void product(bench_cost *out, int rows, int n, int k, int has_bias) {
@@ -72,7 +107,7 @@ void bench_cost_of(const model_config *c, const bench_point *p, bench_operation 
     out->flops = rows * (double)keys * ROTATE_FLOPS;
     break;
   case BENCH_ATTENTION: /* the keys of a prompt in one step have just been written */
-    out->stream_bytes = (double)p->threads * p->tokens * 2 * keys * 2;
+    out->stream_bytes = stored_keys(p) * 2 * keys * 2;
     out->local_bytes = rows * (queries * 4.0 + queries * 2.0);
     if (p->kind == BENCH_PREFILL) {
       out->local_bytes += out->stream_bytes;

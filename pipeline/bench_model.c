@@ -228,18 +228,19 @@ static status measure_operation(meter *m, bench_operation o, bench_timing *t, de
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* The sum over operations, at the rates that were measured between the steps; activations are as
-   near as they were to each operation alone. */
-static void sum_ceilings(bench_step *s) {
-  s->ceiling_s = s->flops = 0;
+/* The sum over operations of a point, at the rates that were measured between the steps;
+   activations are as near as they were to each operation alone. */
+static double sum_ceilings(const meter *m, const bench_step *s, const bench_point *p) {
+  double seconds = 0;
   for (int o = 0; o < BENCH_OPERATION_COUNT; o++) {
     const bench_timing *t = &s->operations[o];
+    bench_cost cost;
+    bench_cost_of(m->rig->config, p, (bench_operation)o, &cost);
     double peak = bench_operation_is_product((bench_operation)o) ? s->peak : t->peak;
-    double moved =
-        time_at(t->cost.stream_bytes, s->stream_rate, t->cost.local_bytes, t->local_rate);
-    s->ceiling_s += t->cost.calls * greater(moved, t->cost.flops / peak);
-    s->flops += t->cost.calls * t->cost.flops;
+    double moved = time_at(cost.stream_bytes, s->stream_rate, cost.local_bytes, t->local_rate);
+    seconds += cost.calls * greater(moved, cost.flops / peak);
   }
+  return seconds;
 }
 
 static double step_footprint(const bench_step *s) {
@@ -249,16 +250,48 @@ static double step_footprint(const bench_step *s) {
   return bytes;
 }
 
+static double step_flops(const bench_step *s) {
+  double flops = 0;
+  for (int o = 0; o < BENCH_OPERATION_COUNT; o++)
+    flops += s->operations[o].cost.calls * s->operations[o].cost.flops;
+  return flops;
+}
+
+static status time_step(meter *m, double *seconds, detail *err) {
+  int turn = 0;
+  status failed = settle(m, BENCH_NORM_ADD, &turn, err);
+  int64_t from = clock_monotonic_ns();
+  if (!failed) failed = rig_step(m->rig, err);
+  *seconds = (double)(clock_monotonic_ns() - from) * 1e-9;
+  return failed;
+}
+
+/* The rows of gangs apart, between two steps of the gangs. */
+static status time_apart(meter *m, const bench_step *s, double *seconds, detail *err) {
+  bench_point apart = bench_apart(&s->point);
+  rig_set(m->rig, &apart);
+  status failed = time_step(m, seconds, err);
+  rig_set(m->rig, &s->point);
+  return failed;
+}
+
+static void compare_apart(const meter *m, bench_step *s, double *seconds, int count) {
+  bench_point apart = bench_apart(&s->point);
+  s->apart_s = meter_quantile(seconds, count, 0.5);
+  s->apart_least_s = meter_quantile(seconds, count, 0);
+  s->apart_ceiling_s = sum_ceilings(m, s, &apart);
+}
+
 static status measure_step(meter *m, bench_step *s, detail *err) {
   double seconds[BENCH_REPEATS_MAX], stream[BENCH_REPEATS_MAX], peak[BENCH_REPEATS_MAX];
-  int n = 0, turn = 0;
+  double apart[BENCH_REPEATS_MAX];
+  int n = 0, gangs = s->point.kind == BENCH_GANGS;
   int64_t start = clock_monotonic_ns();
   status failed = rig_step(m->rig, err);
+  if (!failed && gangs) failed = time_apart(m, s, &apart[0], err);
   for (; !failed && !meter_has_enough(m, n, start, m->step_ns); n++) {
-    failed = settle(m, BENCH_NORM_ADD, &turn, err);
-    int64_t from = clock_monotonic_ns();
-    if (!failed) failed = rig_step(m->rig, err);
-    seconds[n] = (double)(clock_monotonic_ns() - from) * 1e-9;
+    failed = time_step(m, &seconds[n], err);
+    if (!failed && gangs) failed = time_apart(m, s, &apart[n], err);
     stream[n] = read_rate(m, step_footprint(s));
     peak[n] = meter_peak(m, m->results->product_unit);
     if (!failed) failed = meter_stopped(err);
@@ -268,7 +301,9 @@ static status measure_step(meter *m, bench_step *s, detail *err) {
   s->least_s = meter_quantile(seconds, n, 0);
   s->stream_rate = meter_quantile(stream, n, 0.5);
   s->peak = meter_quantile(peak, n, 0.5);
-  sum_ceilings(s);
+  s->ceiling_s = sum_ceilings(m, s, &s->point);
+  s->flops = step_flops(s);
+  if (gangs) compare_apart(m, s, apart, n);
   return failed;
 }
 
@@ -277,8 +312,8 @@ static status measure_point(meter *m, bench_step *s, detail *err) {
   status failed = OK;
   rig_set(m->rig, p);
   for (int o = 0; !failed && o < BENCH_OPERATION_COUNT; o++) {
-    log_progress(m->messages, "%s %d x %d: %s", p->kind == BENCH_DECODE ? "decode" : "prefill",
-                 p->threads, p->tokens, bench_operation_name((bench_operation)o));
+    log_progress(m->messages, "%s %d x %d: %s", bench_kind_name(p->kind), p->threads, p->tokens,
+                 bench_operation_name((bench_operation)o));
     failed = meter_stopped(err);
     if (!failed) failed = measure_operation(m, (bench_operation)o, &s->operations[o], err);
   }
@@ -291,7 +326,10 @@ static void choose_points(bench_results *r, char *skip) {
   for (int i = 0; i < plan->point_count; i++) {
     const bench_point *p = &plan->points[i];
     bench_step *s = &r->steps[i];
+    bench_point apart = bench_apart(p);
     double cache = (double)bench_cache_bytes(r->config, p, RIG_PAGE_KEYS);
+    if (p->kind == BENCH_GANGS)
+      cache = greater(cache, (double)bench_cache_bytes(r->config, &apart, RIG_PAGE_KEYS));
     s->point = *p;
     if (p->tokens > r->config->context) {
       (void)snprintf(s->skipped, sizeof s->skipped, "longer than the model's %d positions",

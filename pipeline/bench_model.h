@@ -2,7 +2,8 @@
    products beside another library's, each against what the machine does at most.
 
    A point is a step: `threads` threads that each feed one token behind tokens - 1 stored ones
-   (decode), or one prompt of `tokens` tokens (prefill). The ceiling of an operation is
+   (decode), the same where each so many of them are workers that read each other (gangs), or one
+   prompt of `tokens` tokens (prefill). The ceiling of an operation is
 
      max(stream bytes / bandwidth + local bytes / bandwidth, flops / peak)
 
@@ -22,12 +23,26 @@
 #include "engine/model.h"
 #include "kernels/ceiling.h"
 
-typedef enum bench_kind { BENCH_DECODE, BENCH_PREFILL } bench_kind;
+typedef enum bench_kind { BENCH_DECODE, BENCH_GANGS, BENCH_PREFILL } bench_kind;
+
+const char *bench_kind_name(bench_kind k);
 
 typedef struct bench_point {
   bench_kind kind;
   int threads, tokens; /* of a prefill one thread */
+  int workers;         /* of each gang; 0 of other kinds */
 } bench_point;
+
+/* What a worker of a gang sees, in tokens: the history, a header, a step of each other worker, a
+   header, its own step. All workers see the same tokens, so a gang stores as many as one sees. Half
+   of them are steps. */
+typedef struct bench_view {
+  int history, header, step;
+} bench_view;
+
+bench_view bench_view_of(const bench_point *p);
+/* The same rows with the same views, each thread's its own. */
+bench_point bench_apart(const bench_point *p);
 
 /* In the order of a step: name, whether a product of the path's own instruction. */
 #define BENCH_OPERATIONS(X)                                                                        \
@@ -85,6 +100,8 @@ typedef struct bench_step {
   double least_s;            /* of the fastest repeat */
   double stream_rate, peak;  /* between its runs */
   double flops;              /* of all operations */
+  /* Of gangs: the same rows apart, in turns with them, and their ceiling at the same rates. */
+  double apart_s, apart_least_s, apart_ceiling_s;
 } bench_step;
 
 /* One product, with weights that stay where a cache holds them, if one does: the best of some

@@ -83,8 +83,24 @@ static json_t *operation_json(bench_operation o, const bench_timing *t) {
                    "local_bytes_s", number(t->local_rate), "peak_flops", number(t->peak));
 }
 
+/* Of gangs how many work in each, and the same rows apart. */
+static json_t *with_gangs(json_t *step, const bench_step *s) {
+  if (!step || s->point.kind != BENCH_GANGS) return step;
+  json_t *gangs = json_pack(
+      "{s:i, s:o, s:o, s:o, s:o}", "workers", s->point.workers, "apart_seconds", number(s->apart_s),
+      "apart_least_seconds", number(s->apart_least_s), "apart_ceiling_seconds",
+      number(s->apart_ceiling_s), "rate_ratio", number(share_of(s->apart_s, s->seconds)));
+  if (gangs && !json_object_update(step, gangs)) {
+    json_decref(gangs);
+    return step;
+  }
+  json_decref(gangs);
+  json_decref(step);
+  return NULL;
+}
+
 static json_t *step_json(const bench_step *s) {
-  const char *kind = s->point.kind == BENCH_DECODE ? "decode" : "prefill";
+  const char *kind = bench_kind_name(s->point.kind);
   if (s->skipped[0]) {
     return json_pack("{s:s, s:i, s:i, s:s}", "kind", kind, "threads", s->point.threads, "tokens",
                      s->point.tokens, "skipped", s->skipped);
@@ -92,13 +108,14 @@ static json_t *step_json(const bench_step *s) {
   json_t *operations = json_array();
   for (int o = 0; operations && o < BENCH_OPERATION_COUNT; o++)
     operations = with(operations, operation_json((bench_operation)o, &s->operations[o]));
-  return json_pack(
+  json_t *step = json_pack(
       "{s:s, s:i, s:i, s:n, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", kind,
       "threads", s->point.threads, "tokens", s->point.tokens, "skipped", "repeats", s->repeats,
       "seconds", number(s->seconds), "least_seconds", number(s->least_s), "ceiling_seconds",
       number(s->ceiling_s), "share", number(share_of(s->ceiling_s, s->seconds)), "tokens_s",
       number(bench_rows(&s->point) / s->seconds), "flops", number(s->flops), "stream_bytes_s",
       number(s->stream_rate), "peak_flops", number(s->peak), "operations", operations);
+  return with_gangs(step, s);
 }
 
 /* Nothing was compared: not known. */

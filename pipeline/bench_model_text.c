@@ -19,7 +19,9 @@ static void rate(listing *t, double value) {
 }
 
 static void name_point(const bench_point *p, char out[NAME_BYTES]) {
-  if (p->kind == BENCH_DECODE) {
+  if (p->kind == BENCH_GANGS) {
+    (void)snprintf(out, NAME_BYTES, "%dx%dx%d", p->threads / p->workers, p->workers, p->tokens);
+  } else if (p->kind == BENCH_DECODE) {
     (void)snprintf(out, NAME_BYTES, "%dx%d", p->threads, p->tokens);
   } else {
     (void)snprintf(out, NAME_BYTES, "prefill %d", p->tokens);
@@ -133,6 +135,44 @@ static void put_steps(const bench_results *r, text *out) {
     name_point(&r->steps[i].point, name);
     text_format(out, "skipped %s: %s\n", name, r->steps[i].skipped);
   }
+}
+
+/* ---- gangs ----------------------------------------------------------------------------------- */
+
+static void put_gang(listing *t, const bench_step *s) {
+  char name[NAME_BYTES];
+  name_point(&s->point, name);
+  listing_text(t, name);
+  rate(t, s->seconds * 1e3);
+  rate(t, s->apart_s * 1e3);
+  listing_real(t, s->apart_s / s->seconds, 2);
+  rate(t, s->least_s * 1e3);
+  rate(t, s->apart_least_s * 1e3);
+  listing_real(t, s->apart_least_s / s->least_s, 2);
+  listing_real(t, s->apart_ceiling_s / s->ceiling_s, 2);
+}
+
+static void put_gangs(const bench_results *r, text *out) {
+  static const listing_column columns[] = {{"gangs", 0}, {"ms", 1},         {"apart", 1},
+                                           {"times", 1}, {"least", 1},      {"apart", 1},
+                                           {"times", 1}, {"of ceilings", 1}};
+  listing t;
+  listing_open(&t, columns, sizeof columns / sizeof *columns);
+  int count = 0;
+  for (int i = 0; i < r->plan->point_count; i++) {
+    const bench_step *s = &r->steps[i];
+    if (s->skipped[0] || s->point.kind != BENCH_GANGS) continue;
+    put_gang(&t, s);
+    count++;
+  }
+  if (!count) {
+    listing_close(&t);
+    return;
+  }
+  text_put(out,
+           "Gangs beside the same rows as threads apart, step by step: times is the rate of gangs "
+           "over theirs,\nand that of ceilings what the machine has to give.\n");
+  end_table(&t, out);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -261,6 +301,7 @@ void bench_model_text(const bench_results *r, text *out) {
   put_peaks(r, out);
   if (r->plan->point_count) {
     put_steps(r, out);
+    put_gangs(r, out);
     put_operations(r, out);
   }
   if (r->plan->row_count) put_products(r, out);

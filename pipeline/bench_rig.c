@@ -85,19 +85,35 @@ void rig_random_fp32(float *x, size_t count) {
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+static int larger(int a, int b) {
+  return a > b ? a : b;
+}
+
+static int64_t page_bytes(const model_config *c) {
+  bench_point page = {.kind = BENCH_DECODE, .threads = 1, .tokens = RIG_PAGE_KEYS};
+  return bench_cache_bytes(c, &page, RIG_PAGE_KEYS);
+}
+
+static int pages_of(int tokens) {
+  return (tokens + RIG_PAGE_KEYS - 1) / RIG_PAGE_KEYS;
+}
+
+/* Gangs have room for their rows apart as well, which take more. */
 static void find_extents(rig *r, const bench_plan *plan, const char *skip) {
-  r->rows = RIG_PAGE_KEYS;
+  r->rows = r->spans = RIG_PAGE_KEYS;
   r->outputs = 1;
   r->pages = 1;
   r->positions = RIG_PAGE_KEYS < r->config->context ? RIG_PAGE_KEYS : r->config->context;
   for (int i = 0; i < plan->point_count; i++) {
     const bench_point *p = &plan->points[i];
     if (skip[i]) continue;
-    int pages = (p->tokens + RIG_PAGE_KEYS - 1) / RIG_PAGE_KEYS * p->threads;
-    if (bench_rows(p) > r->rows) r->rows = bench_rows(p);
-    if (bench_outputs(p) > r->outputs) r->outputs = bench_outputs(p);
-    if (pages > r->pages) r->pages = pages;
-    if (p->tokens > r->positions) r->positions = p->tokens;
+    r->rows = larger(r->rows, bench_rows(p));
+    r->spans = larger(r->spans, bench_rows(p) * (p->workers ? p->workers + 3 : 1));
+    r->outputs = larger(r->outputs, bench_outputs(p));
+    r->pages = larger(r->pages, pages_of(p->tokens) * p->threads);
+    r->pages = larger(
+        r->pages, (int)(bench_cache_bytes(r->config, p, RIG_PAGE_KEYS) / page_bytes(r->config)));
+    r->positions = larger(r->positions, p->tokens);
   }
 }
 
@@ -175,21 +191,20 @@ static status take_plan(rig *r, detail *err) {
   r->token = memory_zeroed((size_t)r->rows, sizeof *r->token);
   r->slot = take_numbers(r->rows);
   r->position = take_numbers(r->rows);
-  r->span_page = take_numbers(r->rows);
-  r->keys = take_numbers(r->rows);
+  r->span_page = take_numbers(r->spans);
+  r->keys = take_numbers(r->spans);
+  r->turn_by = take_numbers(r->spans);
   r->first = take_numbers(r->rows + 1);
   r->page = take_numbers(r->pages);
   r->output = take_numbers(r->outputs);
   r->sample_rows = memory_zeroed((size_t)r->outputs, sizeof *r->sample_rows);
   r->sample_outs = memory_zeroed((size_t)r->outputs, sizeof *r->sample_outs);
-  int all = r->token && r->slot && r->position && r->span_page && r->keys && r->first && r->page &&
-            r->output && r->sample_rows && r->sample_outs;
+  int all = r->token && r->slot && r->position && r->span_page && r->keys && r->turn_by &&
+            r->first && r->page && r->output && r->sample_rows && r->sample_outs;
   if (!all) return fault(err, E_MEMORY, "no memory for a plan of %d rows", r->rows);
   uint32_t state = 1;
-  for (int i = 0; i < r->rows; i++) {
+  for (int i = 0; i < r->rows; i++)
     r->token[i] = next(&state) % (uint32_t)r->config->vocabulary;
-    r->first[i + 1] = i + 1; /* each row sees one span */
-  }
   for (int i = 0; i < r->pages; i++)
     r->page[i] = i;
   for (int i = 0; i < r->outputs; i++)
@@ -197,21 +212,64 @@ static status take_plan(rig *r, detail *err) {
   return OK;
 }
 
-void rig_set(rig *r, const bench_point *p) {
-  int rows = bench_rows(p), outputs = bench_outputs(p), decode = p->kind == BENCH_DECODE;
-  int pages = (p->tokens + RIG_PAGE_KEYS - 1) / RIG_PAGE_KEYS;
-  REQUIRE(rows <= r->rows && outputs <= r->outputs && pages * p->threads <= r->pages);
-  r->point = *p;
-  for (int i = 0; i < rows; i++) {
-    r->position[i] = decode ? p->tokens - 1 : i;
-    r->keys[i] = r->position[i] + 1;
-    r->span_page[i] = decode ? i * pages : 0;
-    r->slot[i] = r->span_page[i] * RIG_PAGE_KEYS + r->position[i];
+/* Adds a span to what a row sees; turn_by of the row's query at its place in the view. */
+static void add_span(rig *r, int row, int page, int keys, int turn_by) {
+  int at = r->first[row + 1]++;
+  REQUIRE(at < r->spans && page + pages_of(keys) <= r->pages);
+  r->span_page[at] = page;
+  r->keys[at] = keys;
+  r->turn_by[at] = turn_by;
+}
+
+static void set_row(rig *r, int row, int page, int index) {
+  r->position[row] = index;
+  r->slot[row] = page * RIG_PAGE_KEYS + index;
+  r->first[row + 1] = r->first[row];
+}
+
+/* A gang's pages are those of its history, of two headers, and of each worker's step. */
+static void set_worker(rig *r, const bench_point *p, int row) {
+  bench_view v = bench_view_of(p);
+  int history = pages_of(v.history), header = pages_of(v.header), step = pages_of(v.step);
+  int page = row / p->workers * (history + 2 * header + p->workers * step);
+  int steps = page + history + 2 * header, worker = row % p->workers, last = p->tokens - 1;
+  set_row(r, row, steps + worker * step, v.step - 1);
+  add_span(r, row, page, v.history, last);
+  last -= v.history;
+  add_span(r, row, page + history, v.header, last);
+  last -= v.header;
+  for (int i = 0; i < p->workers; i++) {
+    if (i == worker) continue;
+    add_span(r, row, steps + i * step, v.step, last);
+    last -= v.step;
   }
+  add_span(r, row, page + history + header, v.header, last);
+  add_span(r, row, steps + worker * step, v.step, last - v.header);
+}
+
+static void set_rows(rig *r, const bench_point *p) {
+  int decode = p->kind == BENCH_DECODE, pages = pages_of(p->tokens);
+  for (int i = 0; i < bench_rows(p); i++) {
+    int index = decode ? p->tokens - 1 : i, page = decode ? i * pages : 0;
+    if (p->kind == BENCH_GANGS) {
+      set_worker(r, p, i);
+    } else {
+      set_row(r, i, page, index);
+      add_span(r, i, page, index + 1, index);
+    }
+  }
+}
+
+void rig_set(rig *r, const bench_point *p) {
+  int rows = bench_rows(p), outputs = bench_outputs(p);
+  REQUIRE(rows <= r->rows && outputs <= r->outputs);
+  r->point = *p;
+  r->first[0] = 0;
+  set_rows(r, p);
   for (int i = 0; i < outputs; i++)
-    r->output[i] = decode ? i : rows - 1;
+    r->output[i] = p->kind == BENCH_PREFILL ? rows - 1 : i;
   r->plan = (step_plan){.rows = rows,
-                        .spans = rows,
+                        .spans = r->first[rows],
                         .outputs = outputs,
                         .token = r->token,
                         .write_slot = r->slot,
@@ -219,7 +277,7 @@ void rig_set(rig *r, const bench_point *p) {
                         .row_span = r->first,
                         .span_page = r->span_page,
                         .span_keys = r->keys,
-                        .span_position = r->position,
+                        .span_position = r->turn_by,
                         .pages = r->page,
                         .output_row = r->output};
 }
@@ -261,7 +319,7 @@ status rig_open(rig *r, const bench_plan *plan, const char *skip, detail *err) {
 }
 
 void rig_close(rig *r) {
-  void *const plan[] = {r->token, r->slot, r->position, r->span_page,   r->keys,
+  void *const plan[] = {r->token, r->slot, r->position, r->span_page,   r->keys,       r->turn_by,
                         r->first, r->page, r->output,   r->sample_rows, r->sample_outs};
   for (size_t i = 0; i < sizeof plan / sizeof *plan; i++)
     memory_free(plan[i]);

@@ -35,15 +35,16 @@ typedef struct rig {
   forward *forward;
   const kernels *kernels;
   device *device;
-  int rows, outputs, pages, positions;
+  int rows, outputs, spans, pages, positions;
   packed_weight *weights[RIG_SHAPES][RIG_COPIES_MAX];
   int copies[RIG_SHAPES];
   void *arrays[RIG_ARRAYS];
   /* What the plan points to. */
-  uint32_t *token;                                     /* [rows] */
-  int32_t *slot, *position, *span_page, *keys, *first; /* [rows]; first [rows + 1] */
-  int32_t *page, *output;                              /* [pages], [outputs] */
-  step_plan plan;                                      /* of the current point */
+  uint32_t *token;                     /* [rows] */
+  int32_t *slot, *position, *first;    /* [rows]; first [rows + 1] */
+  int32_t *span_page, *keys, *turn_by; /* [spans] turn_by: positions of the queries */
+  int32_t *page, *output;              /* [pages], [outputs] */
+  step_plan plan;                      /* of the current point */
   bench_point point;
   sample_row *sample_rows;    /* [outputs] greedy */
   sample_result *sample_outs; /* [outputs] */

@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS_MAX = 1 << 20, ROWS_MAX = 1 << 16, THREADS_MAX = 4096 };
+enum {
+  TOKENS_MAX = 1 << 20,
+  ROWS_MAX = 1 << 16,
+  THREADS_MAX = 4096,
+  WORKERS_MAX = 16,
+  TOKENS_OF_WORKER = 8 /* a step of one, and headers */
+};
 
 #define DECODE_USUAL                                                                               \
   "1x128,1x512,1x2048,1x4096,4x512,16x512,32x128,32x512,32x2048,32x4096,64x128,64x512,64x2048,"    \
@@ -39,27 +45,51 @@ static int next_of_list(const char **rest) {
   return 1;
 }
 
+/* Numbers with an x between each two. 0: they are not there. */
+static int read_point(bench_kind kind, const char **rest, bench_point *out) {
+  int gangs = 1, is_prompt = kind == BENCH_PREFILL;
+  *out = (bench_point){.kind = kind, .threads = 1};
+  if (kind == BENCH_GANGS) {
+    gangs = read_number(rest, THREADS_MAX);
+    if (!gangs || *(*rest)++ != 'x') return 0;
+  }
+  if (!is_prompt) {
+    int each = read_number(rest, kind == BENCH_GANGS ? WORKERS_MAX : THREADS_MAX);
+    if (!each || *(*rest)++ != 'x' || gangs > THREADS_MAX / each) return 0;
+    out->threads = gangs * each;
+    if (kind == BENCH_GANGS) out->workers = each;
+  }
+  out->tokens = read_number(rest, TOKENS_MAX);
+  return out->tokens > 0 && (kind != BENCH_GANGS || out->tokens >= TOKENS_OF_WORKER * out->workers);
+}
+
+static status bad_points(bench_kind kind, const char *list, detail *err) {
+  int most = BENCH_POINTS_MAX;
+  switch (kind) {
+  case BENCH_DECODE:
+    return fault(err, E_USAGE,
+                 "--decode must be threads x tokens such as 1x512,32x512 (at most %d steps), not "
+                 "'%s'",
+                 most, list);
+  case BENCH_GANGS:
+    return fault(err, E_USAGE,
+                 "--gangs must be gangs x workers x tokens such as 8x4x512 (at most %d steps, %d "
+                 "workers, and %d tokens at least for each of them), not '%s'",
+                 most, (int)WORKERS_MAX, (int)TOKENS_OF_WORKER, list);
+  case BENCH_PREFILL: break;
+  }
+  return fault(err, E_USAGE,
+               "--prefill must be tokens of a prompt such as 512,2048 (at most %d steps), not '%s'",
+               most, list);
+}
+
 static status read_points(bench_plan *p, bench_kind kind, const char *list, detail *err) {
   for (const char *rest = list; *rest;) {
-    bench_point point = {.kind = kind, .threads = 1};
-    int good = p->point_count < BENCH_POINTS_MAX;
-    if (kind == BENCH_DECODE) {
-      point.threads = read_number(&rest, THREADS_MAX);
-      good = good && *rest++ == 'x';
+    if (p->point_count == BENCH_POINTS_MAX ||
+        !read_point(kind, &rest, &p->points[p->point_count]) || !next_of_list(&rest)) {
+      return bad_points(kind, list, err);
     }
-    if (good) point.tokens = read_number(&rest, TOKENS_MAX);
-    if (!good || !point.threads || !point.tokens || !next_of_list(&rest)) {
-      return kind == BENCH_DECODE
-                 ? fault(err, E_USAGE,
-                         "--decode must be threads x tokens such as 1x512,32x512 (at most %d "
-                         "steps), not '%s'",
-                         (int)BENCH_POINTS_MAX, list)
-                 : fault(err, E_USAGE,
-                         "--prefill must be tokens of a prompt such as 512,2048 (at most %d "
-                         "steps), not '%s'",
-                         (int)BENCH_POINTS_MAX, list);
-    }
-    p->points[p->point_count++] = point;
+    p->point_count++;
   }
   return OK;
 }
@@ -96,11 +126,11 @@ static status read_path(bench_plan *p, const char *name, detail *err) {
 /* What is named alone is measured alone; of what is not, the usual. */
 static status read_plan(const invocation *in, bench_plan *p, detail *err) {
   const char *decode = command_value(in, "decode"), *prefill = command_value(in, "prefill");
-  const char *rows = command_value(in, "products");
+  const char *rows = command_value(in, "products"), *gangs = command_value(in, "gangs");
   int64_t threads, repeats;
   p->quick = command_flag(in, "quick");
   p->cores = run_cores();
-  if (!decode && !prefill && !rows) {
+  if (!decode && !gangs && !prefill && !rows) {
     decode = p->quick ? DECODE_QUICK : DECODE_USUAL;
     prefill = p->quick ? PREFILL_QUICK : PREFILL_USUAL;
     rows = p->quick ? ROWS_QUICK : ROWS_USUAL;
@@ -110,6 +140,7 @@ static status read_plan(const invocation *in, bench_plan *p, detail *err) {
   if (!failed) failed = command_integer(in, "repeats", 2, BENCH_REPEATS_MAX, 0, &repeats, err);
   if (!failed) failed = read_path(p, command_value(in, "path"), err);
   if (!failed && decode) failed = read_points(p, BENCH_DECODE, decode, err);
+  if (!failed && gangs) failed = read_points(p, BENCH_GANGS, gangs, err);
   if (!failed && prefill) failed = read_points(p, BENCH_PREFILL, prefill, err);
   if (!failed && rows) failed = read_rows(p, rows, err);
   if (failed) return failed;
@@ -162,6 +193,7 @@ static const command_option bench_table[] = {
     {"model", "DIR", "a Hugging Face folder, or one of nightjar model synth"},
     {"quick", NULL, "a few steps and shorter repeats: about a minute"},
     {"decode", "BxT,...", "these steps of B threads with T tokens each, and no others"},
+    {"gangs", "GxWxT,...", "these gangs of W workers that see T tokens each, and no others"},
     {"prefill", "T,...", "these prompts, each in one step, and no others"},
     {"products", "N,...", "products of these numbers of rows, and no others"},
     {"repeats", "N", "of each measure at least; more for a machine that is shared"},
@@ -180,6 +212,7 @@ const command command_bench = {
             "  nightjar model synth --config apr-228m -o bench\n"
             "  nightjar bench --model bench\n"
             "  nightjar bench --model bench --decode 1x512,32x512 --threads 1\n"
+            "  nightjar bench --model bench --gangs 8x4x512 --threads 1 --repeats 30\n"
             "  nightjar bench store --help       a store in place of a model\n",
     .options = bench_table,
     .arguments_min = 0,

@@ -98,20 +98,36 @@ static void check_products(const json_t *products) {
   }
 }
 
+/* Gangs are measured beside the same rows apart. */
+static void check_gangs(const json_t *step) {
+  check_step(step);
+  ck_assert_str_eq(string_of(step, "kind"), "gangs");
+  ck_assert_int_eq(json_integer_value(json_object_get(step, "threads")), 6);
+  ck_assert_int_eq(json_integer_value(json_object_get(step, "workers")), 3);
+  double apart = positive(step, "apart_seconds");
+  ck_assert_double_le(positive(step, "apart_least_seconds"), apart);
+  ck_assert_double_ge(positive(step, "apart_ceiling_seconds"), positive(step, "ceiling_seconds"));
+  double expected = apart / positive(step, "seconds");
+  ck_assert_double_le(fabs(positive(step, "rate_ratio") - expected), 1e-4 * expected);
+}
+
 START_TEST(json_is_whole) {
-  outcome o =
-      nightjar("bench", "--model", tiny_model(), "--quick", "--threads", "2", "--path", "portable",
-               "--decode", "1x1,3x40,1x1025", "--prefill", "17", "--products", "1,3", "--json");
+  outcome o = nightjar("bench", "--model", tiny_model(), "--quick", "--threads", "2", "--path",
+                       "portable", "--decode", "1x1,3x40,1x1025", "--gangs", "2x3x50,1x2x1025",
+                       "--prefill", "17", "--products", "1,3", "--json");
   ck_ended(o, 0);
   json_t *root = program_json(o.out);
   const json_t *steps = json_object_get(root, "steps");
   check_machine(root);
-  ck_assert_uint_eq(json_array_size(steps), 4);
+  ck_assert_uint_eq(json_array_size(steps), 6);
   check_step(json_array_get(steps, 0));
   check_step(json_array_get(steps, 1));
   ck_holds(string_of(json_array_get(steps, 2), "skipped"), "1024 positions");
-  check_step(json_array_get(steps, 3));
-  ck_assert_str_eq(string_of(json_array_get(steps, 3), "kind"), "prefill");
+  ck_assert_ptr_null(json_object_get(json_array_get(steps, 1), "workers"));
+  check_gangs(json_array_get(steps, 3));
+  ck_holds(string_of(json_array_get(steps, 4), "skipped"), "1024 positions");
+  check_step(json_array_get(steps, 5));
+  ck_assert_str_eq(string_of(json_array_get(steps, 5), "kind"), "prefill");
   ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(steps, 1), "threads")), 3);
   check_products(json_object_get(root, "products"));
   json_decref(root);
@@ -128,6 +144,7 @@ START_TEST(text_is_whole) {
   ck_holds(o.out, "best");
   ck_holds(o.out, "skipped 1x2000: longer than the model's 1024 positions");
   ck_lacks(o.out, "yardstick");
+  ck_lacks(o.out, "apart");
   for (int i = 0; i < BENCH_OPERATION_COUNT; i++)
     ck_holds(o.out, bench_operation_name((bench_operation)i));
   o = nightjar("bench", "--model", folder, "--quick", "--decode",
@@ -136,6 +153,18 @@ START_TEST(text_is_whole) {
   ck_lacks(o.out, "each operation alone");
   ck_holds(o.out, "ms a step");
   ck_holds(o.out, "yardstick: oneDNN");
+  for (const char *line = o.out; *line; line += strcspn(line, "\n") + 1)
+    ck_assert_msg(strcspn(line, "\n") <= 100, "%.*s", (int)strcspn(line, "\n"), line);
+}
+END_TEST
+
+START_TEST(gangs_stand_beside_their_rows_apart) {
+  outcome o = nightjar("bench", "--model", tiny_model(), "--quick", "--gangs", "3x2x64,1x16x128",
+                       "--threads", "1");
+  ck_ended(o, 0);
+  ck_holds(o.out, "of ceilings");
+  ck_holds(o.out, "3x2x64, each operation alone");
+  ck_holds(o.out, "1x16x128, each operation alone");
   for (const char *line = o.out; *line; line += strcspn(line, "\n") + 1)
     ck_assert_msg(strcspn(line, "\n") <= 100, "%.*s", (int)strcspn(line, "\n"), line);
 }
@@ -202,6 +231,33 @@ START_TEST(a_step_moves_weights_and_cache) {
 }
 END_TEST
 
+/* A gang stores as many tokens as one of its workers sees, and computes as if all were apart. */
+START_TEST(a_gang_moves_its_pages_once) {
+  const double parameters = 18 * (4 * 1024.0 * 1024 + 3 * 1024.0 * 2752) + 32000 * 1024.0;
+  const int gangs[] = {1, 8}, workers[] = {1, 4, 16}, tokens[] = {128, 512, 2047};
+  for (int i = 0; i < 2 * 3 * 3; i++) {
+    int count = gangs[i / 9], each = workers[i / 3 % 3], all = count * each;
+    bench_point p = {.kind = BENCH_GANGS, .threads = all, .tokens = tokens[i % 3], .workers = each};
+    bench_point apart = bench_apart(&p);
+    bench_view v = bench_view_of(&p);
+    double stream, flops, stream_apart, flops_apart;
+    ck_assert(v.history > 0 && v.header > 0 && v.step > 0);
+    ck_assert_int_eq(v.history + 2 * v.header + each * v.step, p.tokens);
+    sum_step(&p, &stream, &flops);
+    sum_step(&apart, &stream_apart, &flops_apart);
+    ck_assert_int_eq(bench_rows(&p), all);
+    ck_assert_int_eq(bench_outputs(&p), all);
+    ck_assert_double_eq(flops, flops_apart);
+    double rows = 2 * parameters + 2.0 * 1024 * all;
+    ck_assert_double_eq(stream, rows + 73728.0 * count * p.tokens);
+    ck_assert_double_eq(stream_apart, rows + 73728.0 * all * p.tokens);
+    ck_assert_int_eq(bench_cache_bytes(&bench_config, &p, 1), 73728LL * count * p.tokens);
+    int pages = (v.history + 15) / 16 + 2 * ((v.header + 15) / 16) + each * ((v.step + 15) / 16);
+    ck_assert_int_eq(bench_cache_bytes(&bench_config, &p, 16), 73728LL * 16 * count * pages);
+  }
+}
+END_TEST
+
 /* A prompt's row r sees r + 1 keys, and its last row alone needs logits. */
 START_TEST(a_prompt_computes_half_a_square) {
   const double layers = 18 * (4 * 1024.0 * 1024 + 3 * 1024.0 * 2752), table = 32000 * 1024.0;
@@ -221,8 +277,10 @@ int main(void) {
   suite_add_tcase(suite, cases);
   tcase_add_test(cases, json_is_whole);
   tcase_add_test(cases, text_is_whole);
+  tcase_add_test(cases, gangs_stand_beside_their_rows_apart);
   tcase_add_test(cases, every_family_runs);
   tcase_add_test(cases, a_step_moves_weights_and_cache);
+  tcase_add_test(cases, a_gang_moves_its_pages_once);
   tcase_add_test(cases, a_prompt_computes_half_a_square);
   return support_run(suite);
 }
