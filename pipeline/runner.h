@@ -42,7 +42,7 @@ typedef struct runner_rules {
   float temperature, top_p, min_p;
   int top_k;
   int threads;                         /* that a sample of the mode begins with */
-  int workers, see_all;                /* of them that read each other; 0: none */
+  int workers, see_all, commit;        /* of them that read each other; 0: none */
   int64_t tokens_total, tokens_thread; /* limits; 0: none */
   int64_t forwards;                    /* the same, of a thread's steps without its finisher's */
   int64_t context; /* tokens of the longest thread, a finisher's apart: declared, or what the model
@@ -58,8 +58,9 @@ enum { RUNNER_FINISHER_FED_MAX = 256 }; /* tokens that a finisher may feed */
 MUST_CHECK status runner_rules_open(runner_rules *out, const mode *m, const json_t *parameters,
                                     const job_model *of, detail *err);
 void runner_rules_close(runner_rules *r); /* a zeroed one is a no-op */
-/* Pages that are kept for a sample's workers; 0: it has none. Twice as much host memory lets any
-   number of such samples wait. */
+/* Pages that are kept for a sample's workers, the most that its blocks list at a time
+   (docs/cache.md counts them); 0: it has none. Twice as much host memory lets any number of such
+   samples wait. */
 int runner_reserve_pages(const runner_rules *r, int page_keys);
 
 /* ---- a sample as it was made ----------------------------------------------------------------- */

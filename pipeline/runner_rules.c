@@ -95,7 +95,7 @@ static void read_threads(runner_rules *r) {
   const mode_machine *machine = r->mode->machine;
   const char *key = json_path_get(r->parameters, "workers") ? "workers" : "n";
   r->threads = json_path_get(r->parameters, key) ? (int)integer_of(r->parameters, key) : 1;
-  r->workers = machine->workers ? machine->workers(r->parameters, &r->see_all) : 0;
+  r->workers = machine->workers ? machine->workers(r->parameters, &r->see_all, &r->commit) : 0;
 }
 
 /* A finisher needs its place behind the longest context, so that it is there when it is needed. */
@@ -164,12 +164,16 @@ status runner_rules_open(runner_rules *out, const mode *m, const json_t *paramet
   return failed;
 }
 
-/* Where each sees every block all of them are no longer than a context. While a step is moved it
-   stands twice. */
+/* Where each sees every block all of them are no longer than a context. Each block wastes less than
+   a page, and a step that is moved, which its worker sees, stands twice. */
 int runner_reserve_pages(const runner_rules *r, int page_keys) {
-  int64_t tokens = r->see_all ? r->context : r->context * r->workers;
+  enum { SHARED_BLOCKS = 3 }; /* the prompt with what is committed, and two headers */
+  int64_t tokens = r->see_all ? r->context : r->context * r->workers, step = r->context;
   if (r->tokens_total && r->tokens_total < tokens) tokens = r->tokens_total;
-  int64_t pages = 2 * ((tokens + page_keys - 1) / page_keys) + MODE_BLOCKS_MAX;
+  if (step > tokens) step = tokens;
+  int64_t blocks = r->workers + SHARED_BLOCKS;
+  int64_t pages = (tokens + blocks * (page_keys - 1)) / page_keys;
+  if (r->commit) pages += (step + page_keys - 1) / page_keys;
   return !r->workers ? 0 : pages < INT32_MAX ? (int)pages : INT32_MAX;
 }
 

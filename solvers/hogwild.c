@@ -73,9 +73,10 @@ static int asks_for_order(const json_t *parameters) {
   return 1;
 }
 
-static int workers_of(const json_t *parameters, int *see_all) {
+static int workers_of(const json_t *parameters, int *see_all, int *commit) {
   layout own = (layout)choice_of(parameters, "layout", layouts);
   *see_all = own != INTERLEAVED;
+  *commit = own != CONTIGUOUS;
   if (own == INDEPENDENT) return 0;
   return (int)json_integer_value(json_object_get(parameters, "workers"));
 }

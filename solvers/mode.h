@@ -139,9 +139,9 @@ typedef struct mode_machine {
   /* 1: ends are told in the order of their logical steps, so that what the mode does may hang on
      which was first. NULL: never. */
   int (*asks_for_order)(const json_t *parameters);
-  /* How many workers a sample has, 0 where it has none, and whether each sees every block. NULL: it
-     never has any. */
-  int (*workers)(const json_t *parameters, int *see_all);
+  /* How many workers a sample has, 0 where it has none, whether each sees every block, and whether
+     steps are committed. NULL: it never has any. */
+  int (*workers)(const json_t *parameters, int *see_all, int *commit);
 } mode_machine;
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PAGE_KEYS = 16 };
 enum { KEYS_MAX = 256, THREADS_MAX = 1024, PATHS_MAX = 64, SEGMENTS_MAX = 512, VIEW_MAX = 32 };
 
 typedef struct place {
@@ -20,6 +21,7 @@ typedef struct active {
   int64_t left, written;
   char *stops[8]; /* NULL-terminated copies */
   int gang;       /* 0: of none */
+  int reserve;    /* pages of its gang */
   view_entry view[VIEW_MAX];
   int entries;            /* 0: it has no view */
   int64_t waiting, feeds; /* of one with a view: tokens to be put in, most of them by a forward */
@@ -205,6 +207,7 @@ static status submit_gang(void *self, const gang_request *request, thread_id *id
     ck_assert_int_eq(submit(s, &request->members[i], &ids[i], err), OK);
     s->threads[s->thread_count - 1]->gang = s->gangs;
     s->threads[s->thread_count - 1]->feeds = request->feed_tokens;
+    s->threads[s->thread_count - 1]->reserve = request->reserve_pages;
   }
   return OK;
 }
@@ -252,10 +255,43 @@ static int64_t *tokens_of(scripted *s, segment_id segment) {
   return &s->segments[segment - 1];
 }
 
+static int pages_for(int64_t count) {
+  return (int)((count + PAGE_KEYS - 1) / PAGE_KEYS);
+}
+
+static int sees(const active *t, segment_id segment) {
+  for (int i = 0; i < t->entries; i++) {
+    if (t->view[i].segment == segment) return 1;
+  }
+  return 0;
+}
+
+/* What a gang that sees a segment, if there is one, lists with all its segments, and pages that are
+   taken beyond them, is within its reserve. */
+static void check_reserve(const scripted *s, segment_id seen, int more) {
+  int gang = 0, reserve = 0, pages = more;
+  for (int i = 0; i < s->thread_count && !gang; i++) {
+    const active *t = s->threads[i];
+    if (t && t->gang && sees(t, seen)) gang = t->gang, reserve = t->reserve;
+  }
+  for (int k = 0; k < s->segment_count && gang; k++) {
+    int is_listed = 0;
+    for (int i = 0; i < s->thread_count; i++) {
+      const active *t = s->threads[i];
+      is_listed |= t && t->gang == gang && sees(t, (segment_id)k + 1);
+    }
+    if (is_listed) pages += pages_for(s->segments[k]);
+  }
+  if (gang && pages > reserve) ck_abort_msg("%d pages of %d in reserve", pages, reserve);
+}
+
+/* Takes pages before it gives any back. */
 static status splice(void *self, segment_id to, segment_id from, detail *err) {
   (void)err;
-  *tokens_of(self, to) += *tokens_of(self, from);
-  *tokens_of(self, from) = 0;
+  int64_t *tail = tokens_of(self, to), *moved = tokens_of(self, from);
+  check_reserve(self, to, pages_for(*tail + *moved) - pages_for(*tail));
+  *tail += *moved;
+  *moved = 0;
   return OK;
 }
 
@@ -269,7 +305,7 @@ static void free_segment(void *self, segment_id segment) {
 
 static int page_keys(void *self) {
   (void)self;
-  return 16;
+  return PAGE_KEYS;
 }
 
 /* A view's segments stand one behind another, as long as they are with what is put in now. */
@@ -311,6 +347,7 @@ static void step_gang(scripted *s, int first, int *count) {
       if (!t || t->gang != gang) continue;
       if (!t->has_ended && pass == 0) samples[k] = put_in(s, t);
       if (!t->has_ended && pass == 1) check_view(s, t);
+      if (pass == 1 && k == 0) check_reserve(s, t->view[0].segment, 0);
       if (!t->has_ended && pass == 2 && samples[k]) sample(s, i, count);
       k++;
     }
@@ -404,7 +441,7 @@ void scripted_rules(runner_rules *out, const char *mode_name, const char *parame
   ck_ok(protocol_open(&out->protocol, p, &err));
   ck_ok(encoder_open(&out->encoder, out->tokenizer, &err));
   out->positions = (int)out->context;
-  if (m->machine->workers) out->workers = m->machine->workers(p, &out->see_all);
+  if (m->machine->workers) out->workers = m->machine->workers(p, &out->see_all, &out->commit);
   if (!protocol_has_finisher(out->protocol)) return;
   out->finisher_tokens = protocol_finisher_tokens(out->protocol);
   out->positions += out->finisher_tokens + RUNNER_FINISHER_FED_MAX;

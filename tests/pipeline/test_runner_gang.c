@@ -395,6 +395,89 @@ START_TEST(no_room) {
 }
 END_TEST
 
+/* ---- pages that are kept --------------------------------------------------------------------- */
+
+enum { WORKERS = 16, HEADERS = 2 };
+
+/* Tokens of a sample's blocks: the history, two headers, then what each worker writes. */
+typedef struct lengths {
+  int64_t shared[1 + HEADERS], own[WORKERS];
+} lengths;
+
+static int64_t pages_for(int64_t tokens, int page_keys) {
+  return (tokens + page_keys - 1) / page_keys;
+}
+
+static int64_t pages_of(const lengths *l, int workers, int page_keys) {
+  int64_t pages = 0;
+  for (int i = 0; i < 1 + HEADERS; i++)
+    pages += pages_for(l->shared[i], page_keys);
+  for (int i = 0; i < workers; i++)
+    pages += pages_for(l->own[i], page_keys);
+  return pages;
+}
+
+/* The most that is listed while all that are done are moved, in the order of the workers. */
+static int64_t most_pages(lengths l, const runner_rules *r, int page_keys) {
+  int64_t most = pages_of(&l, r->workers, page_keys);
+  for (int i = 0; i < r->workers && r->commit; i++) {
+    int64_t moved = pages_for(l.own[i], page_keys), pages;
+    l.shared[0] += l.own[i];
+    l.own[i] = 0;
+    pages = pages_of(&l, r->workers, page_keys) + moved;
+    if (pages > most) most = pages;
+  }
+  return most;
+}
+
+static int64_t draw_part(random_stream *s, int64_t left) {
+  return random_chance(s, 0.2) ? left : (int64_t)random_below(s, (uint32_t)left + 1);
+}
+
+/* Views of the length of a context at most: of workers that see all what they write together, else
+   what each does. */
+static lengths draw_lengths(random_stream *s, const runner_rules *r) {
+  lengths l = {{1}, {0}};
+  int64_t left = r->context - 1;
+  for (int i = 0; i < 1 + HEADERS; i++) {
+    int64_t part = draw_part(s, left / 4);
+    l.shared[i] += part;
+    left -= part;
+  }
+  for (int i = 0; i < r->workers; i++) {
+    l.own[i] = draw_part(s, left);
+    left -= r->see_all ? l.own[i] : 0;
+  }
+  return l;
+}
+
+/* Whatever the blocks come to, it is enough; and with a step as long as a view no more than a page
+   a block too many. */
+START_TEST(reserve_is_enough) {
+  random_stream s = random_start((random_key){{7, 1}});
+  static const int page_keys[] = {16, 32, 64, 128};
+  for (int i = 0; i < 20000; i++) {
+    int keys = page_keys[i % 4], layout = i / 4 % 3;
+    runner_rules r = {.workers = (int)random_between(&s, 1, WORKERS),
+                      .context = random_between(&s, 8, 4096),
+                      .see_all = layout != 1,
+                      .commit = layout != 2};
+    lengths l = draw_lengths(&s, &r);
+    int64_t kept = runner_reserve_pages(&r, keys), most = most_pages(l, &r, keys);
+    ck_assert_msg(most <= kept, "%d workers, layout %d, context %lld, pages of %d: %lld of %lld",
+                  r.workers, layout, (long long)r.context, keys, (long long)most, (long long)kept);
+    l = (lengths){{1}, {0}};
+    for (int w = 0; w < (r.see_all ? 1 : r.workers); w++)
+      l.own[w] = r.context - 1;
+    most = most_pages(l, &r, keys);
+    ck_assert_int_le(kept - most, r.workers + 1 + HEADERS);
+  }
+  ck_assert_int_eq(runner_reserve_pages(&(runner_rules){.context = 100}, 16), 0);
+}
+END_TEST
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
 /* Whatever allocation fails, nothing is left in the generator. */
 START_TEST(memory_may_be_out) {
   enum { ALLOCATIONS = 900 };
@@ -441,6 +524,7 @@ int main(void) {
   tcase_add_test(all, finisher_is_forked);
   tcase_add_test(all, limits_of_one);
   tcase_add_test(all, no_room);
+  tcase_add_test(all, reserve_is_enough);
   tcase_add_test(all, memory_may_be_out);
   suite_add_tcase(suite, all);
   return support_run(suite);
