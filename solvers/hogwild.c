@@ -1,14 +1,12 @@
 #include "solvers/hogwild.h"
 
 #include "solvers/independent_internal.h"
+#include "solvers/layout.h"
 
 #include <string.h>
 
 /* ---- parameters ------------------------------------------------------------------------------ */
 
-typedef enum layout { CONTIGUOUS, INTERLEAVED, COMBINED, INDEPENDENT } layout;
-
-static const char *const layouts[] = {"contiguous", "interleaved", "combined", "independent", NULL};
 static const char *const untils[] = {"answer", "end", "all", NULL};
 static const char *const rules[] = {"separator", "sentence", "closed", NULL};
 static const char *const presets[] = {"published", "published-first", NULL};
@@ -16,7 +14,7 @@ static const char *const presets[] = {"published", "published-first", NULL};
 static const option options[] = {
     INDEPENDENT_ROWS(presets),
     {"workers", OPTION_INTEGER, NULL, 1, MODE_WORKERS_MAX, "threads that read each other"},
-    {"layout", OPTION_CHOICE, layouts, 0, 0, "what a worker sees, and in which order"},
+    {"layout", OPTION_CHOICE, layout_names, 0, 0, "what a worker sees, and in which order"},
     {"until", OPTION_CHOICE, untils, 0, 0, "what ends all workers"},
     {"limit.forwards", OPTION_INTEGER, NULL, 1, 1e7, "forward passes one after another"},
     {"names", OPTION_TEXTS, NULL, 1, 64, "of the workers"},
@@ -74,10 +72,10 @@ static int asks_for_order(const json_t *parameters) {
 }
 
 static int workers_of(const json_t *parameters, int *see_all, int *commit) {
-  layout own = (layout)choice_of(parameters, "layout", layouts);
-  *see_all = own != INTERLEAVED;
-  *commit = own != CONTIGUOUS;
-  if (own == INDEPENDENT) return 0;
+  worker_layout own = (worker_layout)choice_of(parameters, "layout", layout_names);
+  *see_all = own != LAYOUT_INTERLEAVED;
+  *commit = layout_has_steps(own);
+  if (own == LAYOUT_INDEPENDENT) return 0;
   return (int)json_integer_value(json_object_get(parameters, "workers"));
 }
 
@@ -96,7 +94,7 @@ typedef struct hogwild {
   const protocol *protocol;
   const char *question, *target;
   arena *memory;
-  layout layout;
+  worker_layout layout;
   protocol_until until;
   worker workers[MODE_WORKERS_MAX]; /* [count] */
   uint32_t count, running;
@@ -106,11 +104,6 @@ typedef struct hogwild {
   mode_thread winner; /* whose answer counts so far */
 } hogwild;
 
-/* Whether steps are done, and committed. */
-static int has_steps(const hogwild *s) {
-  return s->layout == INTERLEAVED || s->layout == COMBINED;
-}
-
 static status hogwild_open(void **state, const mode_setup *setup, arena *memory, detail *err) {
   const json_t *parameters = setup->parameters;
   hogwild *s = arena_take(memory, 1, sizeof *s);
@@ -119,7 +112,7 @@ static status hogwild_open(void **state, const mode_setup *setup, arena *memory,
                  .question = setup->question,
                  .target = setup->target,
                  .memory = memory,
-                 .layout = (layout)choice_of(parameters, "layout", layouts),
+                 .layout = (worker_layout)choice_of(parameters, "layout", layout_names),
                  .until = protocol_workers_until(setup->protocol),
                  .winner = MODE_NOBODY};
   s->count = (uint32_t)json_integer_value(json_object_get(parameters, "workers"));
@@ -138,7 +131,7 @@ static void hogwild_close(void *state) {
 
 static status put_prompt(const hogwild *s, text *out, detail *err) {
   status failed = protocol_prompt(s->protocol, s->question, s->target, out, err);
-  if (failed || !has_steps(s)) return failed;
+  if (failed || !layout_has_steps(s->layout)) return failed;
   return protocol_words(s->protocol, PROTOCOL_PAST, 0, 0, out, err);
 }
 
@@ -147,7 +140,7 @@ static status put_prompt(const hogwild *s, text *out, detail *err) {
 enum { BLOCK_PROMPT, BLOCK_SPLIT, BLOCK_OTHERS = 1, BLOCK_OWN };
 
 static mode_block block_of(const hogwild *s, uint32_t of) {
-  uint32_t headers = s->layout == COMBINED ? 2 : s->layout == CONTIGUOUS ? 1 : 0;
+  uint32_t headers = s->layout == LAYOUT_COMBINED ? 2 : s->layout == LAYOUT_CONTIGUOUS ? 1 : 0;
   return 1 + headers + of;
 }
 
@@ -174,11 +167,12 @@ static status make_header(const hogwild *s, mode_block block, protocol_word whic
 static status make_blocks(const hogwild *s, const text *prompt, const mode_output *out,
                           detail *err) {
   status failed = make_block(BLOCK_PROMPT, prompt, 1, out, err);
-  if (!failed && s->layout == CONTIGUOUS)
+  if (!failed && s->layout == LAYOUT_CONTIGUOUS)
     failed = make_header(s, BLOCK_SPLIT, PROTOCOL_SPLIT, out, err);
-  if (!failed && s->layout == COMBINED)
+  if (!failed && s->layout == LAYOUT_COMBINED)
     failed = make_header(s, BLOCK_OTHERS, PROTOCOL_OTHERS, out, err);
-  if (!failed && s->layout == COMBINED) failed = make_header(s, BLOCK_OWN, PROTOCOL_OWN, out, err);
+  if (!failed && s->layout == LAYOUT_COMBINED)
+    failed = make_header(s, BLOCK_OWN, PROTOCOL_OWN, out, err);
   for (uint32_t i = 0; !failed && i < s->count; i++)
     failed = make_block(block_of(s, i), NULL, 0, out, err);
   return failed;
@@ -188,12 +182,12 @@ static status make_blocks(const hogwild *s, const text *prompt, const mode_outpu
 static int put_view(const hogwild *s, uint32_t own, mode_block *out) {
   int count = 0;
   out[count++] = BLOCK_PROMPT;
-  if (s->layout == COMBINED) out[count++] = BLOCK_OTHERS;
-  for (uint32_t i = 0; s->layout != INTERLEAVED && i < s->count; i++) {
+  if (s->layout == LAYOUT_COMBINED) out[count++] = BLOCK_OTHERS;
+  for (uint32_t i = 0; s->layout != LAYOUT_INTERLEAVED && i < s->count; i++) {
     if (i != own) out[count++] = block_of(s, i);
   }
-  if (s->layout == COMBINED) out[count++] = BLOCK_OWN;
-  if (s->layout == CONTIGUOUS) out[count++] = BLOCK_SPLIT;
+  if (s->layout == LAYOUT_COMBINED) out[count++] = BLOCK_OWN;
+  if (s->layout == LAYOUT_CONTIGUOUS) out[count++] = BLOCK_SPLIT;
   out[count++] = block_of(s, own);
   return count;
 }
@@ -201,8 +195,8 @@ static int put_view(const hogwild *s, uint32_t own, mode_block *out) {
 /* With what a worker begins: words of its own, behind the prompt where it sees nobody else. */
 static status put_first(const hogwild *s, uint32_t own, const text *prompt, text *out,
                         detail *err) {
-  protocol_word which = has_steps(s) ? PROTOCOL_STEP : PROTOCOL_WORKSPACE;
-  if (s->layout == INDEPENDENT) {
+  protocol_word which = layout_has_steps(s->layout) ? PROTOCOL_STEP : PROTOCOL_WORKSPACE;
+  if (s->layout == LAYOUT_INDEPENDENT) {
     which = PROTOCOL_IDENTITY;
     text_add(out, text_string(prompt), prompt->bytes);
   }
@@ -220,11 +214,11 @@ static status spawn(hogwild *s, uint32_t own, const text *prompt, const mode_out
                     .twin = MODE_NOBODY,
                     .is_worker = 1,
                     .role = "worker",
-                    .ignores_stops = !has_steps(s)};
+                    .ignores_stops = !layout_has_steps(s->layout)};
   status failed = put_first(s, own, prompt, &words, err);
   c.text = text_string(&words);
   c.text_bytes = words.bytes;
-  if (s->layout != INDEPENDENT) {
+  if (s->layout != LAYOUT_INDEPENDENT) {
     c.view = view;
     c.view_count = put_view(s, own, view);
   }
@@ -239,7 +233,7 @@ static status start(hogwild *s, const mode_output *out, detail *err) {
   text prompt;
   text_open(&prompt, PROTOCOL_TEXT_BYTES_MAX);
   status failed = put_prompt(s, &prompt, err);
-  if (!failed && s->layout != INDEPENDENT) failed = make_blocks(s, &prompt, out, err);
+  if (!failed && s->layout != LAYOUT_INDEPENDENT) failed = make_blocks(s, &prompt, out, err);
   for (uint32_t i = 0; !failed && i < s->count; i++)
     failed = spawn(s, i, &prompt, out, err);
   text_close(&prompt);
@@ -287,7 +281,7 @@ static status tell_answer(const hogwild *s, mode_thread thread, const char *answ
 static status put_whole(const hogwild *s, text *out, detail *err) {
   status failed = put_prompt(s, out, err);
   text_add(out, text_string(&s->history), s->history.bytes);
-  if (!failed && s->layout == COMBINED)
+  if (!failed && s->layout == LAYOUT_COMBINED)
     failed = protocol_words(s->protocol, PROTOCOL_OTHERS, 0, 0, out, err);
   for (uint32_t i = 0; !failed && i < s->count; i++) {
     text_add(out, s->workers[i].unfinished, s->workers[i].unfinished_bytes);

@@ -4,22 +4,20 @@
 #include "solvers/protocol_internal.h"
 #include "solvers/trace_text.h"
 
-#define OWN      "<...>\n\n### Work in progress (own)\n\n"
 #define IDENTITY "W{number}/{workers}\n"
 
-static const protocol_steps taught = {
-    .word = {[PROTOCOL_PAST] = "\n### Past steps\n\n",
-             [PROTOCOL_OTHERS] = "### Work in progress (others)\n\n",
-             [PROTOCOL_OWN] = OWN,
-             [PROTOCOL_SPLIT] = OWN,
-             [PROTOCOL_WORKSPACE] = "\n" IDENTITY,
-             [PROTOCOL_IDENTITY] = "\n" IDENTITY,
-             [PROTOCOL_STEP] = IDENTITY,
-             [PROTOCOL_CUT] = "<...>\n\n"},
-    .separator = "\n\n",
-    .rule = RULE_SEPARATOR,
-    .until = PROTOCOL_UNTIL_SOLVED,
-    .check_tokens = INT64_MAX};
+static const protocol_steps taught = {.word = {[PROTOCOL_PAST] = TRACE_PAST,
+                                               [PROTOCOL_OTHERS] = TRACE_OTHERS,
+                                               [PROTOCOL_OWN] = TRACE_OWN,
+                                               [PROTOCOL_SPLIT] = TRACE_OWN,
+                                               [PROTOCOL_WORKSPACE] = "\n" IDENTITY,
+                                               [PROTOCOL_IDENTITY] = "\n" IDENTITY,
+                                               [PROTOCOL_STEP] = IDENTITY,
+                                               [PROTOCOL_CUT] = "<...>\n\n"},
+                                      .separator = "\n\n",
+                                      .rule = RULE_SEPARATOR,
+                                      .until = PROTOCOL_UNTIL_SOLVED,
+                                      .check_tokens = INT64_MAX};
 
 static status take(protocol *p, const json_t *parameters, detail *err) {
   return protocol_begin_steps(p, &taught, parameters, err);
