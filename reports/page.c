@@ -62,6 +62,25 @@ void page_note(const page *p, const char *format, ...) {
   put_line(p, "  ", note);
 }
 
+status page_list(const page *p, const page_listing *l, detail *err) {
+  query *q = NULL;
+  int row = 0, rows = 0;
+  table t;
+  status failed = query_open(&q, p->s, l->sql, err);
+  if (failed) return failed;
+  query_bind_text(q, 1, p->all->job);
+  table_open(&t, p->memory, l->columns);
+  l->put_header(p, &t);
+  for (; !(failed = query_next(q, &row, err)) && row; rows++)
+    l->put_row(&t, q);
+  query_close(q);
+  if (failed || !rows) return failed;
+  page_title(p, "%s", l->title);
+  failed = table_write(&t, p->width, p->out, err);
+  if (!failed) page_note(p, "%s", l->note);
+  return failed;
+}
+
 /* ---- what the page is about ------------------------------------------------------------------ */
 
 typedef struct job_head {

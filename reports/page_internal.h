@@ -55,6 +55,16 @@ MUST_CHECK status page_budgets(const page *p, const page_condition *conditions, 
 /* pass@k and cons@k of the conditions that have several draws a task; nothing without any. */
 MUST_CHECK status page_draws(const page *p, detail *err);
 
+/* A table of what a query has for the job, ?1 in it. */
+typedef struct page_listing {
+  const char *title, *note, *sql;
+  const char *columns; /* as table_open has them */
+  void (*put_header)(const page *p, table *t);
+  void (*put_row)(table *t, const query *q);
+} page_listing;
+/* Nothing where it has no row. */
+MUST_CHECK status page_list(const page *p, const page_listing *l, detail *err);
+
 /* Children and rounds of the conditions that may spawn; nothing without any. */
 MUST_CHECK status page_spawning(const page *p, detail *err);
 

@@ -50,24 +50,15 @@ static void put_row(table *t, const query *q) {
 }
 
 status page_spawning(const page *p, detail *err) {
-  query *q = NULL;
-  int row = 0, rows = 0;
-  table t;
-  status failed = query_open(&q, p->s, spawning_sql, err);
-  if (failed) return failed;
-  query_bind_text(q, 1, p->all->job);
-  table_open(&t, p->memory, "Lrrrrrrrrr");
-  put_header(p, &t);
-  for (; !(failed = query_next(q, &row, err)) && row; rows++)
-    put_row(&t, q);
-  query_close(q);
-  if (failed || !rows) return failed;
-  page_title(p, "Children (means a sample; accuracy by rounds of spawning)");
-  failed = table_write(&t, p->width, p->out, err);
-  if (failed) return failed;
-  page_note(p, "asked: what the prompt asks for. refused: children beyond a limit; unknown: of "
-               "nodes that the parent had not shown; both joined as no solution. waits: steps that "
-               "children which had ended waited for the last of their round. The view spawning has "
-               "a row for each number of rounds and children.");
-  return OK;
+  static const page_listing listing = {
+      .title = "Children (means a sample; accuracy by rounds of spawning)",
+      .note = "asked: what the prompt asks for. refused: children beyond a limit; unknown: of "
+              "nodes that the parent had not shown; both joined as no solution. waits: steps that "
+              "children which had ended waited for the last of their round. The view spawning has "
+              "a row for each number of rounds and children.",
+      .sql = spawning_sql,
+      .columns = "Lrrrrrrrrr",
+      .put_header = put_header,
+      .put_row = put_row};
+  return page_list(p, &listing, err);
 }

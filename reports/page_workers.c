@@ -27,24 +27,15 @@ static void put_row(table *t, const query *q) {
 }
 
 status page_workers(const page *p, detail *err) {
-  query *q = NULL;
-  int row = 0, rows = 0;
-  table t;
-  status failed = query_open(&q, p->s, PAGE_WORKERS("?1"), err);
-  if (failed) return failed;
-  query_bind_text(q, 1, p->all->job);
-  table_open(&t, p->memory, "LrLrrrrrr");
-  put_header(p, &t);
-  for (; !(failed = query_next(q, &row, err)) && row; rows++)
-    put_row(&t, q);
-  query_close(q);
-  if (failed || !rows) return failed;
-  page_title(p, "Workers (means a sample)");
-  failed = table_write(&t, p->width, p->out, err);
-  if (failed) return failed;
-  page_note(p, "forwards: of all workers together, one after another. seen: tokens of the others "
-               "that a worker saw at its end. nodes: explored by all of them; again: of these, "
-               "explored before by one of them, which is work done twice. waits: forwards between "
-               "a worker's end and the last one's, of all of them.");
-  return OK;
+  static const page_listing listing = {
+      .title = "Workers (means a sample)",
+      .note = "forwards: of all workers together, one after another. seen: tokens of the others "
+              "that a worker saw at its end. nodes: explored by all of them; again: of these, "
+              "explored before by one of them, which is work done twice. waits: forwards between "
+              "a worker's end and the last one's, of all of them.",
+      .sql = PAGE_WORKERS("?1"),
+      .columns = "LrLrrrrrr",
+      .put_header = put_header,
+      .put_row = put_row};
+  return page_list(p, &listing, err);
 }
