@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int64_t stride = 997, first = 0;
+static int64_t stride = 1499, first = 0;
 
 static const char JOB[] = "name: faults\n"
                           "tasks: three\n"
