@@ -39,7 +39,7 @@ static status add_checker(planned_run *r, const plan *p, const job_condition *c,
                     "answers; name another, or use mode serial",
                     c->name, c->checker);
   }
-  if (wanted->needs_trace && c->mode->machine && c->mode->machine->workers) {
+  if (wanted->needs_trace && json_object_get(c->parameters, "workers")) {
     return fault_at(err, E_INPUT, p->job->file, c->line,
                     "condition '%s': checker '%s' reads the text of a sample's first thread, and "
                     "any worker may have the answer; name another, or leave it out",

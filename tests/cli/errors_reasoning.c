@@ -128,6 +128,15 @@ static const situation rows[] = {
      .says = {"job.yaml:5: ", "checker 'countdown-lenient' reads the text of a sample's first "
                               "thread, and any worker may have the answer"},
      .remedy = "name another, or leave it out"},
+    {.what = "the same for workers of a search",
+     .before =
+         TASKS JOB(HEAD CONDITIONS "  - {name: one, mode: symbolic, search: hogwild, workers: "
+                                   "2, checker: countdown-lenient}\n"),
+     .command = RUN,
+     .code = 3,
+     .says = {"job.yaml:4: ", "checker 'countdown-lenient' reads the text of a sample's first "
+                              "thread, and any worker may have the answer"},
+     .remedy = "name another, or leave it out"},
     {.what = "words of workers with a name that is not known",
      .before = TASKS JOB(
          HEAD MODELS CONDITIONS WORKERS(", workers: 2, answer: x, step: {prefix: 'by {name}: '}")),
