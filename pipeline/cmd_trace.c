@@ -453,7 +453,7 @@ static status read_request(const invocation *in, request *out, detail *err) {
   status failed = command_integer(in, "width", 20, 10000, 0, &width, err);
   if (!failed) failed = command_integer(in, "at", 1, INT64_MAX, 0, &out->at, err);
   if (!failed)
-    failed = command_integer(in, "worker", 0, MODE_WORKERS_MAX - 1, -1, &out->worker, err);
+    failed = command_integer(in, "worker", 0, LAYOUT_WORKERS_MAX - 1, -1, &out->worker, err);
   out->width = (int)width;
   if (failed || !command_value(in, "thread") || (out->worker < 0 && !out->at)) return failed;
   return fault(err, E_USAGE, "--thread shows one text alone; with --at write --worker, from 0");

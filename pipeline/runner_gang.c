@@ -75,7 +75,7 @@ static status add_first(runner_sample *s, int thread, const mode_command *c, det
 
 status gang_add_worker(runner_sample *s, int thread, const mode_command *c, detail *err) {
   gang *g = s->gang;
-  REQUIRE(g && g->state == GANG_BEGINS && thread == g->count && g->count < MODE_WORKERS_MAX);
+  REQUIRE(g && g->state == GANG_BEGINS && thread == g->count && g->count < LAYOUT_WORKERS_MAX);
   REQUIRE(c->view_count > 0 && c->view_count <= MODE_BLOCKS_MAX);
   gang_member *m = &g->members[g->count];
   gang_block *own = &g->blocks[c->view[c->view_count - 1]];
@@ -229,7 +229,7 @@ static const char *limit_of(const runner_sample *s, int member, int64_t all) {
 /* Whoever would pass a limit ends; whether anybody did. */
 static int end_beyond(runner_sample *s) {
   const gang *g = s->gang;
-  const char *limits[MODE_WORKERS_MAX] = {0};
+  const char *limits[LAYOUT_WORKERS_MAX] = {0};
   int64_t all = 0;
   int ended = 0;
   for (int i = 0; i < g->count; i++)
@@ -337,10 +337,10 @@ static thread_more next_of(const runner_sample *s, int member, view_entry *view)
 
 /* Who is over a limit at the start is no part of the gang. */
 static status submit_gang(runner_sample *s, detail *err) {
-  thread_request requests[MODE_WORKERS_MAX];
-  view_entry views[MODE_WORKERS_MAX][MODE_BLOCKS_MAX];
-  thread_id ids[MODE_WORKERS_MAX];
-  int who[MODE_WORKERS_MAX], count = 0;
+  thread_request requests[LAYOUT_WORKERS_MAX];
+  view_entry views[LAYOUT_WORKERS_MAX][MODE_BLOCKS_MAX];
+  thread_id ids[LAYOUT_WORKERS_MAX];
+  int who[LAYOUT_WORKERS_MAX], count = 0;
   gang *g = s->gang;
   generator *of = &s->runner->generator;
   for (int i = 0; i < g->count; i++) {
@@ -450,7 +450,7 @@ static void take_forward(runner_sample *s, const int64_t *put_in) {
 int gang_has_run(runner_sample *s) {
   gang *g = s->gang;
   generator *of = &s->runner->generator;
-  int64_t put_in[MODE_WORKERS_MAX], all = 0;
+  int64_t put_in[LAYOUT_WORKERS_MAX], all = 0;
   if (!g || g->state == GANG_IS_OVER) return 0;
   if (g->state == GANG_FEEDS) return are_fed(g);
   for (int i = 0; i < g->count; i++) {

@@ -1,9 +1,8 @@
 /* Private to the runner: a sample while it is made. runner.c keeps the samples and runs the steps,
    runner_sample.c tells a mode what happened, runner_commands.c carries out what it answers,
    runner_order.c knows logical time and where a limit on all threads cuts, runner_gang.c runs the
-   workers of a sample that read each other, runner_text.c turns
-   texts into tokens and back, runner_thread.c keeps a thread's tokens, runner_derive.c makes
-   samples from others. */
+   workers of a sample that read each other, runner_text.c turns texts into tokens and back,
+   runner_thread.c keeps a thread's tokens, runner_derive.c makes samples from others. */
 #ifndef PIPELINE_RUNNER_INTERNAL_H
 #define PIPELINE_RUNNER_INTERNAL_H
 
@@ -83,8 +82,8 @@ typedef struct gang_member {
 
 typedef struct gang {
   gang_state state;
-  gang_block blocks[MODE_BLOCKS_MAX];    /* [block_count] */
-  gang_member members[MODE_WORKERS_MAX]; /* [count] by thread */
+  gang_block blocks[MODE_BLOCKS_MAX];      /* [block_count] */
+  gang_member members[LAYOUT_WORKERS_MAX]; /* [count] by thread */
   int block_count, count;
   int64_t forwards, put_in;
 } gang;

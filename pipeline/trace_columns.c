@@ -22,7 +22,7 @@ typedef struct column {
 
 typedef struct page {
   const trace_gang *gang;
-  column columns[MODE_WORKERS_MAX]; /* [count] */
+  column columns[LAYOUT_WORKERS_MAX]; /* [count] */
   int count;
   int width; /* of a column with its margin */
   int label; /* of what stands at the left */
@@ -219,7 +219,7 @@ static int digits_of(int64_t number) {
 static void open_page(page *p, const trace_gang *g, const trace_columns *o) {
   *p = (page){.gang = g, .label = digits_of(g->forwards)};
   if (p->label < 2) p->label = 2;
-  for (int i = 0; i < g->count && p->count < MODE_WORKERS_MAX; i++) {
+  for (int i = 0; i < g->count && p->count < LAYOUT_WORKERS_MAX; i++) {
     column *c = &p->columns[p->count];
     if (o->only >= 0 && o->only != i) continue;
     *c = (column){.worker = &g->workers[i], .number = i};

@@ -175,11 +175,11 @@ status trace_gang_read(const trace_sample *s, arena *memory, trace_gang *out, de
   *out = (trace_gang){.sample = s};
   while (out->count < s->thread_count && is_worker(&s->threads[out->count]))
     out->count++;
-  if (out->count > MODE_WORKERS_MAX) {
+  if (out->count > LAYOUT_WORKERS_MAX) {
     int count = out->count;
     out->count = 0;
     return fault(err, E_STORE, "a sample has %d workers at most, and this one %d",
-                 (int)MODE_WORKERS_MAX, count);
+                 (int)LAYOUT_WORKERS_MAX, count);
   }
   trace_worker *workers = arena_take(memory, (size_t)out->count, sizeof *workers);
   if (!workers) return arena_full(memory, err);

@@ -13,7 +13,7 @@ static const char *const presets[] = {"published", "published-first", NULL};
 
 static const option options[] = {
     INDEPENDENT_ROWS(presets),
-    {"workers", OPTION_INTEGER, NULL, 1, MODE_WORKERS_MAX, "threads that read each other"},
+    {"workers", OPTION_INTEGER, NULL, 1, LAYOUT_WORKERS_MAX, "threads that read each other"},
     {"layout", OPTION_CHOICE, layout_names, 0, 0, "what a worker sees, and in which order"},
     {"until", OPTION_CHOICE, untils, 0, 0, "what ends all workers"},
     {"limit.forwards", OPTION_INTEGER, NULL, 1, 1e7, "forward passes one after another"},
@@ -51,7 +51,7 @@ static status resolve(json_t *parameters, detail *err) {
   }
   if (!failed && !json_object_get(parameters, "workers")) {
     return fault(err, E_INPUT, "mode hogwild needs 'workers', how many there are, 1 to %d",
-                 (int)MODE_WORKERS_MAX);
+                 (int)LAYOUT_WORKERS_MAX);
   }
   return failed ? failed : put_default(parameters, "layout", json_string("combined"), err);
 }
@@ -96,7 +96,7 @@ typedef struct hogwild {
   arena *memory;
   worker_layout layout;
   protocol_until until;
-  worker workers[MODE_WORKERS_MAX]; /* [count] */
+  worker workers[LAYOUT_WORKERS_MAX]; /* [count] */
   uint32_t count, running;
   int is_stopping;
   int64_t checked_at; /* tokens that were put in when one was asked last what it does */
@@ -116,7 +116,7 @@ static status hogwild_open(void **state, const mode_setup *setup, arena *memory,
                  .until = protocol_workers_until(setup->protocol),
                  .winner = MODE_NOBODY};
   s->count = (uint32_t)json_integer_value(json_object_get(parameters, "workers"));
-  REQUIRE(s->count >= 1 && s->count <= MODE_WORKERS_MAX);
+  REQUIRE(s->count >= 1 && s->count <= LAYOUT_WORKERS_MAX);
   text_open(&s->history, PROTOCOL_TEXT_BYTES_MAX);
   *state = s;
   return OK;

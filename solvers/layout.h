@@ -3,6 +3,8 @@
 #ifndef SOLVERS_LAYOUT_H
 #define SOLVERS_LAYOUT_H
 
+enum { LAYOUT_WORKERS_MAX = 16 }; /* of a sample */
+
 typedef enum worker_layout {
   LAYOUT_CONTIGUOUS,  /* all that the others wrote, before what it wrote */
   LAYOUT_INTERLEAVED, /* steps that are done, in the order in which they were */

@@ -26,6 +26,7 @@
 #define SOLVERS_MODE_H
 
 #include "base/arena.h"
+#include "solvers/layout.h"
 #include "solvers/option.h"
 #include "solvers/protocol.h"
 
@@ -82,7 +83,7 @@ typedef enum mode_command_kind {
 } mode_command_kind;
 
 #define MODE_NOBODY UINT32_MAX
-enum { MODE_WORKERS_MAX = 16, MODE_BLOCKS_MAX = MODE_WORKERS_MAX + 8 };
+enum { MODE_BLOCKS_MAX = LAYOUT_WORKERS_MAX + 8 };
 
 typedef struct mode_command {
   mode_command_kind kind;

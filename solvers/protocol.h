@@ -20,8 +20,7 @@
      label.tokens     countdown-sosp: "Token Budget: n " before the prompt, as SoS+ was trained
      label.children   countdown-apr: "Sub Call Budget: n " before the parent's prompt
      prompt           generic, as in what follows also generic-hogwild: the template; "{question}"
-   stands for the task's question, "{{" and
-                      "}}" for braces
+                      stands for the task's question, "{{" and "}}" for braces
      answer           generic: a pattern (base/pattern.h). Its last match is the answer, its first
                       group where it has one; without it all that was written is
      stop             generic alone: strings that end a thread

@@ -36,7 +36,7 @@ status search_run(search_result *out, const countdown_problem *problem,
   REQUIRE(options->kind == SEARCH_DFS ||
           (options->beam >= 1 && options->beam <= COUNTDOWN_SUCCESSORS_MAX));
   REQUIRE(options->kind != SEARCH_HOGWILD ||
-          (options->workers >= 1 && options->workers <= SEARCH_WORKERS_MAX));
+          (options->workers >= 1 && options->workers <= LAYOUT_WORKERS_MAX));
   *out = (search_result){0};
   search s = {.problem = problem,
               .options = options,

@@ -15,7 +15,6 @@
 
 /* Of one thread, and of all threads of a search. */
 enum { SEARCH_TEXT_BYTES_MAX = 16 << 20, SEARCH_ALL_BYTES_MAX = 64 << 20 };
-enum { SEARCH_WORKERS_MAX = 16 };
 
 typedef enum search_kind {
   SEARCH_DFS,  /* SoS depth-first: successors whose heuristic exceeds the target are dropped */
@@ -56,7 +55,7 @@ typedef struct search_options {
   int child_beam; /* apr and apr-serial: the children's; hogwild: of all nodes but the root */
   double promising; /* sosp, apr, apr-serial: chance that a node's successors are dived into */
   int64_t context;  /* tokens a sequence or a worker's view may hold, its begin included; 0: all */
-  int workers;      /* hogwild: 1 .. SEARCH_WORKERS_MAX */
+  int workers;      /* hogwild: 1 .. LAYOUT_WORKERS_MAX */
   worker_layout layout;        /* hogwild */
   const search_tokens *tokens; /* hogwild; NULL: Llama-2's. Outlives the search */
 } search_options;

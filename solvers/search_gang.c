@@ -56,7 +56,7 @@ typedef struct worker {
 typedef struct gang {
   search *search;
   const search_options *options;
-  worker workers[SEARCH_WORKERS_MAX]; /* [count] */
+  worker workers[LAYOUT_WORKERS_MAX]; /* [count] */
   int count;
   int64_t now;         /* the forward at hand */
   int64_t move_tokens; /* before the id of a move */

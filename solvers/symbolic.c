@@ -13,7 +13,7 @@ static const option options[] = {
     {"order", OPTION_CHOICE, order_names, 0, 0, "how kept successors are shown"},
     {"beam", OPTION_RANGE, NULL, 1, COUNTDOWN_SUCCESSORS_MAX, "successors kept a node"},
     {"child_beam", OPTION_RANGE, NULL, 1, COUNTDOWN_SUCCESSORS_MAX, "the same in children"},
-    {"workers", OPTION_INTEGER, NULL, 1, SEARCH_WORKERS_MAX, "that search one problem at once"},
+    {"workers", OPTION_INTEGER, NULL, 1, LAYOUT_WORKERS_MAX, "that search one problem at once"},
     {"layout", OPTION_CHOICE, layout_names, 0, 0, "what a worker sees of the others"},
     {"promising", OPTION_REAL, NULL, 0, 1, "chance that a node's successors are dived into"},
     {"limit.context", OPTION_INTEGER, NULL, 128, 1000000, "Llama-2 tokens a sequence may hold"},
@@ -50,7 +50,7 @@ static status resolve(json_t *parameters, detail *err) {
   int beams = kind != SEARCH_DFS, works = kind == SEARCH_HOGWILD, wide = apr || works;
   if (works && !json_object_get(parameters, "workers")) {
     return fault(err, E_INPUT, "search hogwild needs 'workers', how many there are, 1 to %d",
-                 (int)SEARCH_WORKERS_MAX);
+                 (int)LAYOUT_WORKERS_MAX);
   }
   status s = settle(parameters, search, "heuristic", 1, json_string("mult"), err);
   if (!s) s = settle(parameters, search, "order", beams, json_string("shuffled"), err);
@@ -100,8 +100,8 @@ status symbolic_read(symbolic_options *out, const json_t *parameters, detail *er
     return fault(err, E_INPUT,
                  "symbolic parameters name an unknown search, heuristic, order or layout");
   }
-  if (kind == SEARCH_HOGWILD && (workers < 1 || workers > SEARCH_WORKERS_MAX)) {
-    return fault(err, E_INPUT, "'workers' must be 1 to %d", (int)SEARCH_WORKERS_MAX);
+  if (kind == SEARCH_HOGWILD && (workers < 1 || workers > LAYOUT_WORKERS_MAX)) {
+    return fault(err, E_INPUT, "'workers' must be 1 to %d", (int)LAYOUT_WORKERS_MAX);
   }
   if (!read_range(json_object_get(parameters, "beam"), &out->beam) ||
       !read_range(json_object_get(parameters, "child_beam"), &out->child_beam)) {

@@ -1,7 +1,7 @@
 /* Countdown by workers on the runner, over searches that the test wrote: steps whose blank line is
    two tokens, who ends whom at which forward, limits that cut a solution, and what is counted of
    all texts together; the same whatever the schedule. */
-#include "tests/pipeline/scripted.h"
+#include "tests/pipeline/gang_story.h"
 #include "tests/support/support.h"
 
 #include <stdio.h>
@@ -19,55 +19,18 @@
 #define NONE   "No solution found.\n"
 /* All that a worker writes who solves it at once, without the end of sequence. */
 #define WHOLE BEGUN SOLVED BEGUN SOLVED
-enum { WHOLE_TOKENS = sizeof WHOLE - 1, CONTEXT = 2000 };
+enum { WHOLE_TOKENS = sizeof WHOLE - 1, SCHEDULES = 2 };
 
-typedef struct story {
-  runner_rules rules;
-  const script_line *lines;
-  int count;
-} story;
-
-static story open_story(const char *more, const script_line *lines, int count) {
+static gang_story open_story(const char *more, const script_line *lines, int count) {
   char words[512];
-  story s = {.lines = lines, .count = count};
   (void)snprintf(words, sizeof words, "{\"protocol\":\"countdown-hogwild\"%s}", more);
-  scripted_rules(&s.rules, "hogwild", words, CONTEXT);
-  return s;
-}
-
-/* The same under other schedules. */
-static runner_sample *run_story(const story *s) {
-  runner_sample *out = scripted_run(&s->rules, "", TARGET, s->lines, s->count, 0);
-  detail why = {0};
-  ck_assert_msg(runner_sample_state(out, &why) == OK, "%s", why.text);
-  for (uint64_t seed = 1; seed < 3; seed++) {
-    runner_sample *other = scripted_run(&s->rules, "", TARGET, s->lines, s->count, seed);
-    scripted_same(out, other);
-    runner_sample_free(other);
-  }
-  return out;
-}
-
-static void close_story(story *s, runner_sample *of) {
-  runner_sample_free(of);
-  scripted_rules_close(&s->rules);
-}
-
-static const runner_thread *thread_of(const runner_sample *s, int at) {
-  int count;
-  const runner_thread *threads = runner_sample_threads(s, &count);
-  ck_assert_int_lt(at, count);
-  return &threads[at];
-}
-
-static void says(const runner_sample *s, int thread, const char *wanted) {
-  ck_assert_str_eq(text_string(&thread_of(s, thread)->text), wanted);
+  return gang_story_open(words, "", TARGET, lines, count);
 }
 
 /* The answer is what follows the first goal line, without the end of the second. */
 static void has_answer(const runner_sample *s, int worker) {
   static const char restated[] = BEGUN SOLVED;
-  const runner_thread *t = thread_of(s, worker);
+  const runner_thread *t = gang_story_thread(s, worker);
   ck_assert_ptr_nonnull(t->answer);
   ck_assert_uint_eq(strlen(t->answer), sizeof restated - 2);
   ck_assert(!strncmp(t->answer, restated, sizeof restated - 2));
@@ -85,7 +48,7 @@ static void begins(const runner_sample *s, int layout, int worker, int workers,
                    const char *behind) {
   char wanted[2048];
   (void)snprintf(wanted, sizeof wanted, "%sW%d/%d\n%s", heads[layout], worker + 1, workers, behind);
-  says(s, worker, wanted);
+  gang_story_says(s, worker, wanted);
 }
 
 /* The second is done when the first begins its recap. */
@@ -94,16 +57,16 @@ START_TEST(every_layout) {
   for (int i = 0; i < LAYOUTS; i++) {
     char more[64];
     (void)snprintf(more, sizeof more, ",\"workers\":2,\"layout\":\"%s\"", layouts[i]);
-    story s = open_story(more, lines, 2);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, lines, 2);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     begins(of, i, 0, 2, WHOLE);
     begins(of, i, 1, 2, NONE);
     ck_assert_int_eq(runner_sample_winner(of), 0);
     has_answer(of, 0);
-    ck_assert_int_eq(thread_of(of, 0)->finish, WHOLE_TOKENS + 1);
-    ck_assert_int_eq(thread_of(of, 1)->finish, (int)sizeof NONE);
+    ck_assert_int_eq(gang_story_thread(of, 0)->finish, WHOLE_TOKENS + 1);
+    ck_assert_int_eq(gang_story_thread(of, 1)->finish, (int)sizeof NONE);
     ck_assert_int_eq(scripted_costs(of).nodes_explored, 1);
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
 }
 END_TEST
@@ -113,14 +76,14 @@ START_TEST(one_worker) {
   for (int i = 0; i < LAYOUTS; i++) {
     char more[64];
     (void)snprintf(more, sizeof more, ",\"workers\":1,\"layout\":\"%s\"", layouts[i]);
-    story s = open_story(more, lines, 1);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, lines, 1);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     begins(of, i, 0, 1, i < 2 ? BEGUN LEAF "\nW1/1\n" WHOLE : BEGUN LEAF "\n" WHOLE);
-    ck_assert_int_eq(thread_of(of, 0)->commit_count, i < 2);
+    ck_assert_int_eq(gang_story_thread(of, 0)->commit_count, i < 2);
     ck_assert_int_eq(runner_sample_winner(of), 0);
     has_answer(of, 0);
     ck_assert_int_eq(scripted_costs(of).nodes_explored, 2);
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
 }
 END_TEST
@@ -131,11 +94,11 @@ START_TEST(nodes_of_the_first_line) {
   for (int i = 0; i < LAYOUTS; i++) {
     char more[64];
     (void)snprintf(more, sizeof more, ",\"workers\":2,\"layout\":\"%s\"", layouts[i]);
-    story s = open_story(more, lines, 2);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, lines, 2);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     ck_assert_int_eq(scripted_costs(of).nodes_explored, 3);
     ck_assert_int_eq(scripted_costs(of).nodes_duplicate, 1);
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
 }
 END_TEST
@@ -145,17 +108,17 @@ END_TEST
 /* The line's end of a prefix and one that is written behind it are no blank line. */
 START_TEST(blank_lines) {
   static const script_line lines[] = {{"0", "\n" BEGUN "\n" NONE "|"}};
-  story s = open_story(",\"workers\":1,\"layout\":\"interleaved\"", lines, 1);
-  runner_sample *of = run_story(&s);
-  const runner_thread *t = thread_of(of, 0);
+  gang_story s = open_story(",\"workers\":1,\"layout\":\"interleaved\"", lines, 1);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  const runner_thread *t = gang_story_thread(of, 0);
   int64_t step = 1 + (int64_t)sizeof BEGUN; /* tokens of it */
-  says(of, 0, ROOT PAST "W1/1\n\n" BEGUN "\nW1/1\n" NONE);
+  gang_story_says(of, 0, ROOT PAST "W1/1\n\n" BEGUN "\nW1/1\n" NONE);
   ck_assert_int_eq(t->commit_count, 1);
   ck_assert_int_eq(t->commits[0].step, step);
   /* A begin, the prompt and the prefix stand before; the last one is not put in yet. */
   ck_assert_int_eq((int64_t)t->commits[0].token, 1 + (int64_t)sizeof ROOT PAST - 1 + 5 + step - 1);
   ck_assert_int_eq(t->finish, step + (int64_t)sizeof NONE);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -167,14 +130,14 @@ END_TEST
 START_TEST(a_solution_ends_all) {
   enum { STEP = sizeof BEGUN LEAF };
   static const script_line lines[] = {{"0", BEGUN LEAF "\n" LEAF LEAF LEAF LEAF}, {"1", WHOLE "|"}};
-  story s = open_story(",\"workers\":2", lines, 2);
-  runner_sample *of = run_story(&s);
-  const runner_thread *first = thread_of(of, 0);
+  gang_story s = open_story(",\"workers\":2", lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  const runner_thread *first = gang_story_thread(of, 0);
   char wanted[1024];
   (void)snprintf(wanted, sizeof wanted, "%s%.*s",
                  ROOT PAST OTHERS OWN "W1/2\n" BEGUN LEAF "\nW1/2\n", WHOLE_TOKENS + 1 - STEP,
                  LEAF LEAF LEAF LEAF);
-  says(of, 0, wanted);
+  gang_story_says(of, 0, wanted);
   ck_assert_int_eq(first->commit_count, 1);
   ck_assert_int_eq(first->commits[0].step, STEP);
   ck_assert_int_eq(first->generated, WHOLE_TOKENS + 1);
@@ -187,7 +150,7 @@ START_TEST(a_solution_ends_all) {
   ck_assert_int_eq(c.nodes_explored, 4);
   ck_assert_int_eq(c.nodes_duplicate, 2);
   ck_assert_int_eq(c.wait_steps, 0);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -199,16 +162,16 @@ START_TEST(two_solutions) {
     char more[64];
     (void)snprintf(more, sizeof more, ",\"workers\":2,\"layout\":\"%s\"", layouts[i]);
     for (int k = 0; k < 2; k++) {
-      story s = open_story(more, k ? late : even, 2);
-      runner_sample *of = run_story(&s);
+      gang_story s = open_story(more, k ? late : even, 2);
+      runner_sample *of = gang_story_run(&s, SCHEDULES);
       ck_assert_int_eq(runner_sample_winner(of), k);
       has_answer(of, 0);
       has_answer(of, 1);
-      ck_assert_int_eq(thread_of(of, !k)->is_stopped, 1);
-      ck_assert_int_eq(thread_of(of, !k)->generated, WHOLE_TOKENS + 1);
+      ck_assert_int_eq(gang_story_thread(of, !k)->is_stopped, 1);
+      ck_assert_int_eq(gang_story_thread(of, !k)->generated, WHOLE_TOKENS + 1);
       ck_assert_int_eq(scripted_costs(of).nodes_explored, 2);
       ck_assert_int_eq(scripted_costs(of).nodes_duplicate, 1);
-      close_story(&s, of);
+      gang_story_close(&s, of);
     }
   }
 }
@@ -217,9 +180,9 @@ END_TEST
 /* Who has nothing to do leaves, and the other solves it. */
 START_TEST(one_leaves) {
   static const script_line lines[] = {{"0", NONE "|"}, {"1", BEGUN LEAF "\n" WHOLE "|"}};
-  story s = open_story(",\"workers\":2", lines, 2);
-  runner_sample *of = run_story(&s);
-  const runner_thread *first = thread_of(of, 0), *second = thread_of(of, 1);
+  gang_story s = open_story(",\"workers\":2", lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  const runner_thread *first = gang_story_thread(of, 0), *second = gang_story_thread(of, 1);
   ck_assert_int_eq(first->finish, (int)sizeof NONE);
   ck_assert_int_eq(first->is_stopped, 0);
   ck_assert_int_eq(second->commit_count, 1);
@@ -228,7 +191,7 @@ START_TEST(one_leaves) {
   ck_assert_int_eq(runner_sample_winner(of), 1);
   has_answer(of, 1);
   ck_assert_int_eq(scripted_costs(of).wait_steps, second->finish - first->finish);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -237,14 +200,14 @@ START_TEST(all_leave) {
   for (int i = 0; i < LAYOUTS; i++) {
     char more[64];
     (void)snprintf(more, sizeof more, ",\"workers\":2,\"layout\":\"%s\"", layouts[i]);
-    story s = open_story(more, lines, 2);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, lines, 2);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     ck_assert_int_eq(runner_sample_winner(of), -1);
     for (int k = 0; k < 2; k++) {
-      ck_assert_ptr_null(thread_of(of, k)->answer);
-      ck_assert_ptr_null(thread_of(of, k)->limit);
+      ck_assert_ptr_null(gang_story_thread(of, k)->answer);
+      ck_assert_ptr_null(gang_story_thread(of, k)->limit);
     }
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
 }
 END_TEST
@@ -260,28 +223,28 @@ static void limits_cut(const char *layout) {
       1, 50, 134, 135, 136, WHOLE_TOKENS - 2, WHOLE_TOKENS - 1, WHOLE_TOKENS, WHOLE_TOKENS + 1};
   char more[128];
   (void)snprintf(more, sizeof more, ",\"workers\":2,\"layout\":\"%s\"", layout);
-  story large = open_story(more, lines, 2);
-  runner_sample *whole = run_story(&large);
+  gang_story large = open_story(more, lines, 2);
+  runner_sample *whole = gang_story_run(&large, SCHEDULES);
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
     int step = steps[i];
     detail err;
     runner_sample *cut = NULL;
     (void)snprintf(more, sizeof more,
                    ",\"workers\":2,\"layout\":\"%s\",\"limit\":{\"forwards\":%d}", layout, step);
-    story s = open_story(more, lines, 2);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, lines, 2);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     int is_solved = step >= WHOLE_TOKENS - 1;
     ck_assert_int_eq(runner_sample_winner(of), is_solved ? 1 : -1);
-    ck_assert_str_eq(step <= WHOLE_TOKENS ? thread_of(of, 1)->limit : "none",
+    ck_assert_str_eq(step <= WHOLE_TOKENS ? gang_story_thread(of, 1)->limit : "none",
                      step <= WHOLE_TOKENS ? "forwards" : "none");
     ck_assert_int_eq(scripted_costs(of).forwards, step);
     ck_ok(runner_derive(&cut, whole, &s.rules, &err));
     ck_assert_ptr_nonnull(cut);
     scripted_same(of, cut);
     runner_sample_free(cut);
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
-  close_story(&large, whole);
+  gang_story_close(&large, whole);
 }
 
 START_TEST(fewer_forwards) {
@@ -293,14 +256,14 @@ END_TEST
 /* A recap that does not fit is none. */
 START_TEST(cut_by_the_context) {
   static const script_line lines[] = {{"0", WHOLE "|"}, {"1", NONE "|"}};
-  story s =
+  gang_story s =
       open_story(",\"workers\":2,\"layout\":\"interleaved\",\"limit\":{\"context\":250}", lines, 2);
-  runner_sample *of = run_story(&s);
-  ck_assert_str_eq(thread_of(of, 0)->limit, "context");
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  ck_assert_str_eq(gang_story_thread(of, 0)->limit, "context");
   ck_assert_int_eq(scripted_costs(of).context_peak, 250);
   ck_assert_int_eq(runner_sample_winner(of), -1);
-  ck_assert_ptr_null(thread_of(of, 0)->answer);
-  close_story(&s, of);
+  ck_assert_ptr_null(gang_story_thread(of, 0)->answer);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -308,15 +271,15 @@ END_TEST
 START_TEST(one_is_full) {
   static const script_line lines[] = {{"0", BEGUN LEAF LEAF LEAF LEAF LEAF LEAF},
                                       {"1", BEGUN LEAF "\n" WHOLE "|"}};
-  story s =
+  gang_story s =
       open_story(",\"workers\":2,\"layout\":\"interleaved\",\"limit\":{\"context\":480}", lines, 2);
-  runner_sample *of = run_story(&s);
-  ck_assert_str_eq(thread_of(of, 0)->limit, "context");
-  ck_assert_int_lt(thread_of(of, 0)->finish, thread_of(of, 1)->finish);
-  ck_assert_ptr_null(thread_of(of, 1)->limit);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  ck_assert_str_eq(gang_story_thread(of, 0)->limit, "context");
+  ck_assert_int_lt(gang_story_thread(of, 0)->finish, gang_story_thread(of, 1)->finish);
+  ck_assert_ptr_null(gang_story_thread(of, 1)->limit);
   ck_assert_int_eq(runner_sample_winner(of), 1);
   has_answer(of, 1);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 

@@ -1,7 +1,7 @@
 /* Workers that read each other on the runner, over texts that the test wrote: every count by hand,
    limits against what a sample without them is, and the same sample whatever the schedule. */
 #include "base/memory.h"
-#include "tests/pipeline/scripted.h"
+#include "tests/pipeline/gang_story.h"
 #include "tests/support/support.h"
 
 #include <stdio.h>
@@ -17,54 +17,18 @@
 #define ABC           ",\"names\":[\"A\",\"B\",\"C\"]"
 #define CHECK(tokens) ",\"redundancy\":{\"text\":\"?\",\"tokens\":" tokens "}"
 #define NEVER         CHECK("100000")
-enum { CONTEXT = 2000 };
+enum { SCHEDULES = 11 };
 
-typedef struct story {
-  runner_rules rules;
-  const script_line *lines;
-  int count;
-} story;
-
-static story open_named(const char *names, const char *more, const script_line *lines, int count) {
+static gang_story open_named(const char *names, const char *more, const script_line *lines,
+                             int count) {
   char words[2048];
-  story s = {.lines = lines, .count = count};
   ck_assert_int_lt(snprintf(words, sizeof words, "{" WORDS "%s%s}", names, more),
                    (int)sizeof words);
-  scripted_rules(&s.rules, "hogwild", words, CONTEXT);
-  return s;
+  return gang_story_open(words, "q", "\"\"", lines, count);
 }
 
-static story open_story(const char *more, const script_line *lines, int count) {
+static gang_story open_story(const char *more, const script_line *lines, int count) {
   return open_named(ABC, more, lines, count);
-}
-
-/* The same under many schedules. */
-static runner_sample *run_story(const story *s) {
-  runner_sample *out = scripted_run(&s->rules, "q", "\"\"", s->lines, s->count, 0);
-  detail why = {0};
-  ck_assert_msg(runner_sample_state(out, &why) == OK, "%s", why.text);
-  for (uint64_t seed = 1; seed < 12; seed++) {
-    runner_sample *other = scripted_run(&s->rules, "q", "\"\"", s->lines, s->count, seed);
-    scripted_same(out, other);
-    runner_sample_free(other);
-  }
-  return out;
-}
-
-static void close_story(story *s, runner_sample *of) {
-  runner_sample_free(of);
-  scripted_rules_close(&s->rules);
-}
-
-static const runner_thread *thread_of(const runner_sample *s, int i) {
-  int count;
-  const runner_thread *threads = runner_sample_threads(s, &count);
-  ck_assert_int_lt(i, count);
-  return &threads[i];
-}
-
-static void says(const runner_sample *s, int thread, const char *wanted) {
-  ck_assert_str_eq(text_string(&thread_of(s, thread)->text), wanted);
 }
 
 static void check_span(const runner_thread *t, int at, runner_span_kind kind, size_t start,
@@ -84,12 +48,12 @@ static void check_span(const runner_thread *t, int at, runner_span_kind kind, si
  */
 START_TEST(commits_at_once) {
   static const script_line lines[] = {{"0", "ab.cd|"}, {"1", "xy.zw|"}};
-  story s = open_story(",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
-  runner_sample *of = run_story(&s);
-  says(of, 0, "qP:[o][w]A1:+ab.A2:cd");
-  says(of, 1, "qP:[o][w]B1:-xy.B2:zw");
+  gang_story s = open_story(",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  gang_story_says(of, 0, "qP:[o][w]A1:+ab.A2:cd");
+  gang_story_says(of, 1, "qP:[o][w]B1:-xy.B2:zw");
   for (int w = 0; w < 2; w++) {
-    const runner_thread *t = thread_of(of, w);
+    const runner_thread *t = gang_story_thread(of, w);
     ck_assert_int_eq(t->worker, w);
     ck_assert_int_eq(t->span_count, 7);
     check_span(t, 0, THREAD_PROMPT, 0, 4, 0);
@@ -119,7 +83,7 @@ START_TEST(commits_at_once) {
   ck_assert_int_eq(c.longest_sequence, 35);
   ck_assert_int_eq(c.wait_steps, 0);
   ck_assert_int_eq(c.kv_token_steps, 620);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -127,37 +91,37 @@ END_TEST
    first left, 5 its own, 6 headers. */
 START_TEST(one_ends_early) {
   static const script_line lines[] = {{"0", "ab|"}, {"1", "xyzw.v|"}};
-  story s = open_story(",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
-  runner_sample *of = run_story(&s);
-  ck_assert_int_eq(thread_of(of, 0)->finish, 3);
-  ck_assert_int_eq(thread_of(of, 1)->finish, 7);
-  ck_assert_int_eq(thread_of(of, 1)->view_most, 30);
-  ck_assert_int_eq(thread_of(of, 0)->seen, 6);
-  ck_assert_int_eq(thread_of(of, 1)->seen, 6);
+  gang_story s = open_story(",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  ck_assert_int_eq(gang_story_thread(of, 0)->finish, 3);
+  ck_assert_int_eq(gang_story_thread(of, 1)->finish, 7);
+  ck_assert_int_eq(gang_story_thread(of, 1)->view_most, 30);
+  ck_assert_int_eq(gang_story_thread(of, 0)->seen, 6);
+  ck_assert_int_eq(gang_story_thread(of, 1)->seen, 6);
   runner_costs c = scripted_costs(of);
   ck_assert_int_eq(c.forwards, 7);
   ck_assert_int_eq(c.wait_steps, 4);
   ck_assert_int_eq(runner_sample_winner(of), -1);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
 /* The first has begun another step at the forward at which the second ends all: that never was. */
 START_TEST(all_are_stopped) {
   static const script_line lines[] = {{"0", "a.bcd"}, {"1", "x|"}, {"2", "=7yz"}};
-  story s = open_story(",\"workers\":3,\"until\":\"end\"" NEVER, lines, 3);
-  runner_sample *of = run_story(&s);
-  says(of, 0, "qP:[o][w]A1:+a.");
-  says(of, 2, "qP:[o][w]C1:-=7");
-  ck_assert_int_eq(thread_of(of, 0)->commit_count, 1);
+  gang_story s = open_story(",\"workers\":3,\"until\":\"end\"" NEVER, lines, 3);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  gang_story_says(of, 0, "qP:[o][w]A1:+a.");
+  gang_story_says(of, 2, "qP:[o][w]C1:-=7");
+  ck_assert_int_eq(gang_story_thread(of, 0)->commit_count, 1);
   for (int w = 0; w < 3; w++) {
-    ck_assert_int_eq(thread_of(of, w)->generated, 2);
-    ck_assert_int_eq(thread_of(of, w)->is_stopped, w != 1);
-    ck_assert_int_eq(thread_of(of, w)->finish, 2);
+    ck_assert_int_eq(gang_story_thread(of, w)->generated, 2);
+    ck_assert_int_eq(gang_story_thread(of, w)->is_stopped, w != 1);
+    ck_assert_int_eq(gang_story_thread(of, w)->finish, 2);
   }
   ck_assert_int_eq(runner_sample_winner(of), 2);
-  ck_assert_str_eq(thread_of(of, 2)->answer, "7");
-  close_story(&s, of);
+  ck_assert_str_eq(gang_story_thread(of, 2)->answer, "7");
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -166,16 +130,16 @@ END_TEST
    begins one then. The second is not asked at the fourth: only so many were put in since. */
 START_TEST(check_is_due) {
   static const script_line lines[] = {{"0", "ab.c|"}, {"1", "wxy.z|"}};
-  story s = open_story(",\"workers\":2,\"until\":\"all\"" CHECK("11"), lines, 2);
-  runner_sample *of = run_story(&s);
-  says(of, 0, "qP:[o][w]A1:+ab.A2:?c");
-  says(of, 1, "qP:[o][w]B1:-wxy.B2:z");
-  close_story(&s, of);
+  gang_story s = open_story(",\"workers\":2,\"until\":\"all\"" CHECK("11"), lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  gang_story_says(of, 0, "qP:[o][w]A1:+ab.A2:?c");
+  gang_story_says(of, 1, "qP:[o][w]B1:-wxy.B2:z");
+  gang_story_close(&s, of);
   s = open_story(",\"workers\":2,\"until\":\"all\"" CHECK("12"), lines, 2);
-  of = run_story(&s);
-  says(of, 0, "qP:[o][w]A1:+ab.A2:c");
-  says(of, 1, "qP:[o][w]B1:-wxy.B2:?z");
-  close_story(&s, of);
+  of = gang_story_run(&s, SCHEDULES);
+  gang_story_says(of, 0, "qP:[o][w]A1:+ab.A2:c");
+  gang_story_says(of, 1, "qP:[o][w]B1:-wxy.B2:?z");
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -184,15 +148,15 @@ START_TEST(long_feeds) {
   static const script_line lines[] = {{"0", "a|"}, {"1", "wxyz|"}};
   char names[256];
   (void)snprintf(names, sizeof names, ",\"names\":[\"%0140d\",\"B\"]", 0);
-  story s = open_named(names, ",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
-  runner_sample *of = run_story(&s);
-  const runner_thread *t = thread_of(of, 0);
+  gang_story s = open_named(names, ",\"workers\":2,\"until\":\"all\"" NEVER, lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  const runner_thread *t = gang_story_thread(of, 0);
   check_span(t, 3, THREAD_FED, 10, 143, 0);
   check_span(t, 4, THREAD_GENERATED, 153, 2, 3);
   ck_assert_int_eq(t->finish, 4);
-  ck_assert_int_eq(thread_of(of, 1)->finish, 5);
+  ck_assert_int_eq(gang_story_thread(of, 1)->finish, 5);
   ck_assert_int_eq(scripted_costs(of).forwards, 5);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -200,12 +164,12 @@ END_TEST
  */
 START_TEST(finisher_asks) {
   static const script_line lines[] = {{"0", "a.bcdefg"}, {"1", "xyzuvwst"}, {"2", "b.=4|"}};
-  story s = open_story(",\"workers\":2,\"finisher\":{\"text\":\"So \",\"tokens\":9},"
-                       "\"limit\":{\"forwards\":4}" NEVER,
-                       lines, 3);
-  runner_sample *of = run_story(&s);
-  const runner_thread *t = thread_of(of, 2);
-  says(of, 2, "qP:A1:+a.[o]A2:bc<>B1:-xyzu<>So b.=4");
+  gang_story s = open_story(",\"workers\":2,\"finisher\":{\"text\":\"So \",\"tokens\":9},"
+                            "\"limit\":{\"forwards\":4}" NEVER,
+                            lines, 3);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  const runner_thread *t = gang_story_thread(of, 2);
+  gang_story_says(of, 2, "qP:A1:+a.[o]A2:bc<>B1:-xyzu<>So b.=4");
   ck_assert_str_eq(t->role, "finisher");
   ck_assert_int_eq(t->start, 4);
   ck_assert_int_eq(t->finish, 9);
@@ -213,14 +177,14 @@ START_TEST(finisher_asks) {
   ck_assert_int_eq(t->finisher, 8);
   ck_assert_int_eq(runner_sample_winner(of), 2);
   ck_assert_str_eq(t->answer, "4");
-  ck_assert_str_eq(thread_of(of, 0)->limit, "forwards");
+  ck_assert_str_eq(gang_story_thread(of, 0)->limit, "forwards");
   runner_costs c = scripted_costs(of);
   ck_assert_int_eq(c.tokens_finisher, 8);
   ck_assert_int_eq(c.forwards, 9);
   ck_assert_int_eq(c.wait_steps, 0);
   /* the first worker was fed 6 of headers, 4 and 3, and sampled 4; then 3 of the finisher, and 5 */
   ck_assert_int_eq(c.critical_path_injected, 25);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -247,7 +211,7 @@ static int64_t tokens_by(const runner_thread *t, int64_t step) {
 /* A sample with a limit is the sample without it, up to a step. */
 static void is_head(const runner_sample *of, const runner_sample *whole, int64_t step) {
   for (int w = 0; w < 2; w++) {
-    const runner_thread *t = thread_of(of, w), *all = thread_of(whole, w);
+    const runner_thread *t = gang_story_thread(of, w), *all = gang_story_thread(whole, w);
     int64_t count = tokens_by(all, step);
     ck_assert_int_eq((int64_t)t->count, count);
     ck_assert(!memcmp(t->tokens, all->tokens, (size_t)count * sizeof *t->tokens));
@@ -270,39 +234,40 @@ static void limits_cut(const char *layout) {
   char more[256];
   (void)snprintf(more, sizeof more, ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\"" NEVER,
                  layout);
-  story open = open_story(more, both, 2);
-  runner_sample *whole = run_story(&open);
+  gang_story open = open_story(more, both, 2);
+  runner_sample *whole = gang_story_run(&open, SCHEDULES);
   int64_t last = scripted_costs(whole).forwards;
   for (int64_t step = 1; step <= last; step++) {
     (void)snprintf(
         more, sizeof more,
         ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\",\"limit\":{\"forwards\":%d}" NEVER,
         layout, (int)step);
-    story s = open_story(more, both, 2);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, both, 2);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     is_head(of, whole, step);
     is_derived(of, whole, &s.rules);
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
-  int64_t all = tokens_by(thread_of(whole, 0), last) + tokens_by(thread_of(whole, 1), last);
+  int64_t all =
+      tokens_by(gang_story_thread(whole, 0), last) + tokens_by(gang_story_thread(whole, 1), last);
   for (int64_t limit = 21, step = 0; limit <= all; limit++) {
-    while (step < last &&
-           tokens_by(thread_of(whole, 0), step + 1) + tokens_by(thread_of(whole, 1), step + 1) <=
-               limit)
+    while (step < last && tokens_by(gang_story_thread(whole, 0), step + 1) +
+                                  tokens_by(gang_story_thread(whole, 1), step + 1) <=
+                              limit)
       step++;
     (void)snprintf(more, sizeof more,
                    ",\"workers\":2,\"until\":\"all\",\"layout\":\"%s\","
                    "\"limit\":{\"tokens_total\":%d}" NEVER,
                    layout, (int)limit);
-    story s = open_story(more, both, 2);
-    runner_sample *of = run_story(&s);
+    gang_story s = open_story(more, both, 2);
+    runner_sample *of = gang_story_run(&s, SCHEDULES);
     is_head(of, whole, step);
     is_derived(of, whole, &s.rules);
-    ck_assert_str_eq(limit < all ? thread_of(of, 1)->limit : "none",
+    ck_assert_str_eq(limit < all ? gang_story_thread(of, 1)->limit : "none",
                      limit < all ? "tokens_total" : "none");
-    close_story(&s, of);
+    gang_story_close(&s, of);
   }
-  close_story(&open, whole);
+  gang_story_close(&open, whole);
 }
 
 START_TEST(limits) {
@@ -319,11 +284,11 @@ START_TEST(finisher_is_forked) {
   "}" NEVER
   static const char *const less[] = {ASKED("1"), ASKED("4"), ASKED("6")};
   detail err;
-  story large = open_story(ASKED("7"), lines, 3);
-  runner_sample *whole = run_story(&large);
+  gang_story large = open_story(ASKED("7"), lines, 3);
+  runner_sample *whole = gang_story_run(&large, SCHEDULES);
   for (int i = 0; i < 3; i++) {
-    story small = open_story(less[i], lines, 3);
-    runner_sample *wanted = run_story(&small), *cut = NULL;
+    gang_story small = open_story(less[i], lines, 3);
+    runner_sample *wanted = gang_story_run(&small, SCHEDULES), *cut = NULL;
     runner *r = NULL;
     int forked = 0;
     scripted *from = scripted_open(lines, 3, 0);
@@ -344,54 +309,54 @@ START_TEST(finisher_is_forked) {
     runner_sample_free(got);
     runner_close(r);
     scripted_close(from);
-    close_story(&small, wanted);
+    gang_story_close(&small, wanted);
   }
 #undef ASKED
-  close_story(&large, whole);
+  gang_story_close(&large, whole);
 }
 END_TEST
 
 /* A worker that is full ends, and the others go on; a limit of one thread is of that alone. */
 START_TEST(limits_of_one) {
   static const script_line lines[] = {{"0", "abcdefghijkl"}, {"1", "uv.wx|"}};
-  story s = open_story(",\"workers\":2,\"until\":\"all\",\"limit\":{\"tokens_thread\":5}" NEVER,
-                       lines, 2);
-  runner_sample *of = run_story(&s);
-  ck_assert_int_eq(thread_of(of, 0)->generated, 5);
-  ck_assert_str_eq(thread_of(of, 0)->limit, "tokens_thread");
-  says(of, 1, "qP:[o][w]B1:-uv.B2:wx");
-  close_story(&s, of);
+  gang_story s = open_story(
+      ",\"workers\":2,\"until\":\"all\",\"limit\":{\"tokens_thread\":5}" NEVER, lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  ck_assert_int_eq(gang_story_thread(of, 0)->generated, 5);
+  ck_assert_str_eq(gang_story_thread(of, 0)->limit, "tokens_thread");
+  gang_story_says(of, 1, "qP:[o][w]B1:-uv.B2:wx");
+  gang_story_close(&s, of);
   /* Views of 18, 20, 22, then 4 + 6 + 3 + 3 and 7 of the first and 4 of the second: 27. */
   s = open_story(",\"workers\":2,\"until\":\"all\",\"limit\":{\"context\":27}" NEVER, lines, 2);
-  of = run_story(&s);
-  ck_assert_int_eq(thread_of(of, 0)->generated, 3);
-  ck_assert_str_eq(thread_of(of, 0)->limit, "context");
-  says(of, 1, "qP:[o][w]B1:-uv.");
+  of = gang_story_run(&s, SCHEDULES);
+  ck_assert_int_eq(gang_story_thread(of, 0)->generated, 3);
+  ck_assert_str_eq(gang_story_thread(of, 0)->limit, "context");
+  gang_story_says(of, 1, "qP:[o][w]B1:-uv.");
   ck_assert_int_eq(scripted_costs(of).context_peak, 23);
-  close_story(&s, of);
+  gang_story_close(&s, of);
 }
 END_TEST
 
 /* A prompt that leaves no room is a limit that is met, not an error. */
 START_TEST(no_room) {
   static const script_line lines[] = {{"0", "a"}, {"1", "b"}};
-  story s = open_story(",\"workers\":2,\"limit\":{\"context\":12}" NEVER, lines, 2);
-  runner_sample *of = run_story(&s);
-  ck_assert_int_eq(thread_of(of, 0)->generated, 0);
-  ck_assert_str_eq(thread_of(of, 0)->limit, "context");
-  says(of, 0, "qP:[o][w]");
-  close_story(&s, of);
+  gang_story s = open_story(",\"workers\":2,\"limit\":{\"context\":12}" NEVER, lines, 2);
+  runner_sample *of = gang_story_run(&s, SCHEDULES);
+  ck_assert_int_eq(gang_story_thread(of, 0)->generated, 0);
+  ck_assert_str_eq(gang_story_thread(of, 0)->limit, "context");
+  gang_story_says(of, 0, "qP:[o][w]");
+  gang_story_close(&s, of);
   /* The first begins with 7 tokens behind 4, and there are 10 places; the second with 4. */
   static const script_line two[] = {{"0", "a"}, {"1", "bcd"}};
   s = open_named(",\"names\":[\"AAAA\",\"B\"]",
                  ",\"workers\":2,\"layout\":\"interleaved\",\"limit\":{\"context\":10}" NEVER, two,
                  2);
-  of = run_story(&s);
-  ck_assert_int_eq(thread_of(of, 0)->generated, 0);
-  says(of, 0, "qP:");
-  ck_assert_int_eq(thread_of(of, 1)->generated, 2);
-  says(of, 1, "qP:B1:-bc");
-  close_story(&s, of);
+  of = gang_story_run(&s, SCHEDULES);
+  ck_assert_int_eq(gang_story_thread(of, 0)->generated, 0);
+  gang_story_says(of, 0, "qP:");
+  ck_assert_int_eq(gang_story_thread(of, 1)->generated, 2);
+  gang_story_says(of, 1, "qP:B1:-bc");
+  gang_story_close(&s, of);
 }
 END_TEST
 
@@ -483,7 +448,7 @@ START_TEST(memory_may_be_out) {
   enum { ALLOCATIONS = 900 };
   static const script_line lines[] = {{"0", "a.bc|"}, {"1", "xy.zu"}, {"2", "=4|"}};
   detail err;
-  story s =
+  gang_story s =
       open_story(",\"workers\":2,\"finisher\":{\"text\":\"So \",\"tokens\":9}" NEVER, lines, 3);
   int refused = 0, last = 0;
   for (int64_t at = 0; at < ALLOCATIONS; at++) {

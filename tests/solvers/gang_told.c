@@ -25,7 +25,7 @@ typedef struct told_node {
   operation_list path;
   int64_t score, of;
   /* From which forward on each worker sees that it was generated, and moved to. */
-  int64_t open[SEARCH_WORKERS_MAX], claimed[SEARCH_WORKERS_MAX];
+  int64_t open[LAYOUT_WORKERS_MAX], claimed[LAYOUT_WORKERS_MAX];
 } told_node;
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -222,7 +222,7 @@ static void take_line(told *t, int writer, const told_line *l) {
 
 /* In the order of time, so that parents are there before their children. */
 static void take_lines(told *t) {
-  int next[SEARCH_WORKERS_MAX] = {0};
+  int next[LAYOUT_WORKERS_MAX] = {0};
   for (;;) {
     int first = -1;
     for (int i = 0; i < t->count; i++) {

@@ -38,12 +38,12 @@ typedef struct told {
   const search_options *options;
   const search_result *result;
   told_lengths length;
-  told_worker workers[SEARCH_WORKERS_MAX]; /* [count] */
+  told_worker workers[LAYOUT_WORKERS_MAX]; /* [count] */
   int count;
   struct told_node *nodes; /* [node_count] all that were generated, the root first */
   struct told_node **open; /* [node_capacity] room for those that are open to somebody */
   int node_count, node_capacity;
-  int64_t goal_seen[SEARCH_WORKERS_MAX]; /* from which forward on each sees another's goal */
+  int64_t goal_seen[LAYOUT_WORKERS_MAX]; /* from which forward on each sees another's goal */
 } told;
 
 /* Fails the test where a worker did anything else than it had to. options are those drawn. */

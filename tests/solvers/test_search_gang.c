@@ -199,7 +199,7 @@ START_TEST(nodes_are_counted_as_a_reader_of_traces_counts_them) {
     o.search.tokens = lengths[n % 3].tokens;
     o.search.context = n % 7 ? 0 : 500;
     solve(&s, &o, (uint64_t)n, memory);
-    trace_slice slices[SEARCH_WORKERS_MAX];
+    trace_slice slices[LAYOUT_WORKERS_MAX];
     for (int i = 0; i < s.result.thread_count; i++) {
       const text *t = &s.result.threads[i]->written;
       slices[i] = (trace_slice){text_string(t), t->bytes};
@@ -225,7 +225,7 @@ START_TEST(costs_are_those_of_workers) {
     symbolic_options o = options_of(1 + n % 6, l);
     sample s;
     solve(&s, &o, (uint64_t)n, memory);
-    search_times times[SEARCH_WORKERS_MAX];
+    search_times times[LAYOUT_WORKERS_MAX];
     search_costs c = search_account(&s.result, times), sum = {0};
     const char *prompt = text_string(&s.result.threads[0]->written);
     size_t prompt_bytes = (size_t)(strstr(prompt, "[]") - prompt) + 2;
