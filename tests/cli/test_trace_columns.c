@@ -2,6 +2,7 @@
    as JSON, and of layouts that are damaged. The sample is put by hand, so that every end of a
    worker and every place of a line is in it. */
 #include "store/store.h"
+#include "tests/cli/trace_store.h"
 #include "tests/support/program.h"
 
 #include <stdlib.h>
@@ -11,33 +12,8 @@ enum { WORKERS_MAX = 20 };
 
 /* ---- a store with workers -------------------------------------------------------------------- */
 
-static void add_run(store *s) {
-  static const char m[] = "weights";
-  detail err = {0};
-  store_task task = {.name = "t0", .question = "q", .target = "{}", .split = "test"};
-  store_model model = {
-      .hash = hash_of(m, sizeof m), .name = "small", .architecture = "llama", .config_json = "{}"};
-  store_run_new r = {.identity_json = "{}",
-                     .task_set = 1,
-                     .mode = "hogwild",
-                     .protocol = "generic-hogwild",
-                     .parameters_json = "{\"layout\":\"combined\"}",
-                     .token_unit = "tok-1",
-                     .determinism_class = "cpu-1 bf16",
-                     .model = &model.hash,
-                     .seed = 1};
-  const store_condition row[] = {{"j", "hog", "hog", "exact", "{}", 0, 1, 1, 1}};
-  store_task_set set;
-  int64_t run;
-  int made;
-  ck_ok(store_task_set_begin(s, "tasks", "question", "{}", &err));
-  ck_ok(store_task_add(s, &task, &err));
-  ck_ok(store_task_set_end(s, &set, &made, &err));
-  ck_ok(store_model_put(s, &model, &err));
-  ck_ok(store_run(s, &r, &run, &made, &err));
-  ck_ok(store_job_put(s, "j", "{}", &err));
-  ck_ok(store_conditions_put(s, "j", row, 1, &err));
-}
+static const trace_run its_run = {"hogwild",  "generic-hogwild", "{\"layout\":\"combined\"}",
+                                  "question", "exact",           "hog"};
 
 /* A text and its layout, part by part. */
 typedef struct written {
@@ -132,7 +108,7 @@ static const char *make_store(const char *name, int workers) {
   written w[WORKERS_MAX];
   store_process process = {.version = "1", .device = "cpu", .settings_json = "{}"};
   ck_ok(store_open(&s, db, STORE_WRITE, NULL, &err));
-  add_run(s);
+  trace_store_fill(s, &its_run);
   ck_ok(store_process_start(s, &process, &err));
   store_thread threads[WORKERS_MAX];
   for (int i = 0; i < workers; i++) {

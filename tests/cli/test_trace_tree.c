@@ -2,6 +2,7 @@
    returned something, who never ran and why, and where each text came from. The sample is put by
    hand, so that every end of a child is in it. */
 #include "store/store.h"
+#include "tests/cli/trace_store.h"
 #include "tests/support/program.h"
 
 #include <stdlib.h>
@@ -9,33 +10,8 @@
 
 /* ---- a store with a tree --------------------------------------------------------------------- */
 
-static void add_run(store *s) {
-  static const char m[] = "weights";
-  detail err = {0};
-  store_task task = {.name = "t0", .question = "q", .target = "{}", .split = "test"};
-  store_model model = {
-      .hash = hash_of(m, sizeof m), .name = "small", .architecture = "llama", .config_json = "{}"};
-  store_run_new r = {.identity_json = "{}",
-                     .task_set = 1,
-                     .mode = "spawn_join",
-                     .protocol = "countdown-apr",
-                     .parameters_json = "{}",
-                     .token_unit = "tok-1",
-                     .determinism_class = "cpu-1 bf16",
-                     .model = &model.hash,
-                     .seed = 1};
-  const store_condition trees[] = {{"j", "apr", "apr", "countdown", "{}", 0, 1, 1, 1}};
-  store_task_set set;
-  int64_t run;
-  int made;
-  ck_ok(store_task_set_begin(s, "tasks", "countdown", "{}", &err));
-  ck_ok(store_task_add(s, &task, &err));
-  ck_ok(store_task_set_end(s, &set, &made, &err));
-  ck_ok(store_model_put(s, &model, &err));
-  ck_ok(store_run(s, &r, &run, &made, &err));
-  ck_ok(store_job_put(s, "j", "{}", &err));
-  ck_ok(store_conditions_put(s, "j", trees, 1, &err));
-}
+static const trace_run its_run = {"spawn_join", "countdown-apr", "{}",
+                                  "countdown",  "countdown",     "apr"};
 
 /* A text and its layout, part by part. */
 typedef struct written {
@@ -105,7 +81,7 @@ static const char *make_tree(void) {
   written root;
   store_process process = {.version = "1", .device = "cpu", .settings_json = "{}"};
   ck_ok(store_open(&s, db, STORE_WRITE, NULL, &err));
-  add_run(s);
+  trace_store_fill(s, &its_run);
   ck_ok(store_process_start(s, &process, &err));
   write_root(&root);
   store_thread threads[] = {
