@@ -22,7 +22,7 @@ typedef enum search_kind {
   SEARCH_SOSP, /* SoS+: best-first mixed with recursive dives, recap of the solution */
   SEARCH_APR,  /* a parent that calls parallel children at level 0 */
   SEARCH_APR_SERIAL, /* the same, children written inline */
-  SEARCH_HOGWILD     /* workers that read each other, each taking the best node that nobody took */
+  SEARCH_HOGWILD     /* workers that read each other, each taking the next node that nobody took */
 } search_kind;
 
 typedef enum search_heuristic {

@@ -39,7 +39,7 @@ typedef struct worker {
   size_t line_start;
   int64_t line_at, line_tokens; /* of the line at hand: its first forward, and all its tokens */
   const node *exploring;        /* whose line that is, which is not counted yet */
-  place *at;                    /* the node that it expands */
+  place *at, *before;           /* the node that it expands, and the one before that */
   int kept;                     /* how many of its successors are done */
   int has_goal, sees_goal, is_full;
   int64_t step_at;  /* the forward of its step's first token */
@@ -284,7 +284,7 @@ static int64_t tokens_before_id(const gang *g, worker *w) {
 }
 
 static void choose_node(gang *g, worker *w, int i) {
-  place *next = places_pick(&g->places, i);
+  place *next = places_pick(&g->places, i, w->before);
   search_thread *t = w->thread;
   if (next && next != w->at) {
     int64_t sampled = g->now - w->line_at;
@@ -303,16 +303,17 @@ static void choose_node(gang *g, worker *w, int i) {
   place_expand(&g->places, w->writer, w->at);
 }
 
-/* Until the id of the node is to be sampled the line names the best one now. */
+/* Until the id of the node is to be sampled the line names the one that is next now. */
 static void start_move(gang *g, worker *w, int i) {
-  place *best = places_best(&g->places, i);
-  if (!best) {
+  place *next = places_next(&g->places, i, w->at);
+  if (!next) {
     line_none(w->writer, 1);
     end_line(g, w, AT_END);
     return;
   }
-  w->at = best;
-  line_move(w->writer, best->node);
+  w->before = w->at;
+  w->at = next;
+  line_move(w->writer, next->node);
   end_line(g, w, AT_CHOICE);
   if (w->is_full) return;
   w->next = g->now + tokens_before_id(g, w);
@@ -492,7 +493,7 @@ static int open_worker(gang *g, int i) {
   char path[16];
   worker *w = &g->workers[i];
   (void)snprintf(path, sizeof path, "%d", i);
-  *w = (worker){.end = INT64_MAX};
+  *w = (worker){.end = INT64_MAX, .at = g->places.list[0]};
   w->writer = search_thread_new(g->search, path, -1, -1);
   if (!w->writer) return 0;
   w->thread = w->writer->thread;

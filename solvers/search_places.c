@@ -55,11 +55,19 @@ void place_expand(places *all, writer *w, place *p) {
   }
 }
 
-static int is_before(const place *a, const place *b) {
-  if (a->node->heuristic != b->node->heuristic) return a->node->heuristic < b->node->heuristic;
-  for (int i = 0; i < a->depth && i < b->depth; i++) {
-    if (a->id[i] != b->id[i]) return a->id[i] < b->id[i];
-  }
+/* Of how many of their components the ids of two nodes share the first. */
+static int shared(const place *a, const place *b) {
+  int i = 0;
+  while (i < a->depth && i < b->depth && a->id[i] == b->id[i])
+    i++;
+  return i;
+}
+
+/* Depth first from a node on: what is below it, then what is beside it, and so up to the root. */
+static int is_before(const place *a, const place *b, const place *from) {
+  int near_a = shared(a, from), near_b = shared(b, from), i = shared(a, b);
+  if (near_a != near_b) return near_a > near_b;
+  if (i < a->depth && i < b->depth) return a->id[i] < b->id[i];
   return a->depth < b->depth;
 }
 
@@ -67,30 +75,30 @@ static int is_candidate(const place *p, uint32_t bit) {
   return (p->open & bit) && !(p->claimed & bit);
 }
 
-place *places_best(const places *all, int worker) {
+place *places_next(const places *all, int worker, const place *from) {
   uint32_t bit = 1u << worker;
-  place *best = NULL;
+  place *first = NULL;
   for (int i = 0; i < all->count; i++) {
     place *p = all->list[i];
-    if (is_candidate(p, bit) && (!best || is_before(p, best))) best = p;
+    if (is_candidate(p, bit) && (!first || is_before(p, first, from))) first = p;
   }
-  return best;
+  return first;
 }
 
 /* The candidate before which there are just so many. */
-static place *ranked(const places *all, uint32_t bit, int rank) {
+static place *ranked(const places *all, uint32_t bit, int rank, const place *from) {
   for (int i = 0; i < all->count; i++) {
     place *p = all->list[i];
     int before = 0;
     if (!is_candidate(p, bit)) continue;
     for (int k = 0; k < all->count; k++)
-      before += is_candidate(all->list[k], bit) && is_before(all->list[k], p);
+      before += is_candidate(all->list[k], bit) && is_before(all->list[k], p, from);
     if (before == rank) return p;
   }
   return NULL;
 }
 
-place *places_pick(const places *all, int worker) {
+place *places_pick(const places *all, int worker, const place *from) {
   uint32_t bit = 1u << worker;
   int candidates = 0, claims = 0;
   for (int i = 0; i < all->count; i++) {
@@ -98,6 +106,6 @@ place *places_pick(const places *all, int worker) {
     claims += p->depth && (p->claimed & bit);
     candidates += is_candidate(p, bit);
   }
-  if (claims || candidates < 2) return places_best(all, worker);
-  return ranked(all, bit, worker % candidates);
+  if (claims || candidates < 2) return places_next(all, worker, from);
+  return ranked(all, bit, worker % candidates, from);
 }

@@ -25,10 +25,10 @@ typedef struct places {
 place *places_add(places *all, node *n);
 /* Finds the node's kept successors, once; w's draws are the node's then. */
 void place_expand(places *all, writer *w, place *p);
-/* The best node that a worker sees open and not claimed: of the least heuristic, among equals of
-   the least id. NULL: there is none. */
-place *places_best(const places *all, int worker);
+/* The first node, depth first from the one that the worker stands at, that it sees open and not
+   claimed; successors come in the order in which they are shown. NULL: there is none. */
+place *places_next(const places *all, int worker, const place *from);
 /* The one that it takes: while it sees no claim but of the root, that of its own rank. */
-place *places_pick(const places *all, int worker);
+place *places_pick(const places *all, int worker, const place *from);
 
 #endif

@@ -125,11 +125,12 @@ static void score(const told *t, told_node *n) {
   }
 }
 
-static int order_of_ids(const node_id *a, const node_id *b) {
-  for (int i = 0; i < a->count && i < b->count; i++) {
-    if (a->part[i] != b->part[i]) return a->part[i] < b->part[i] ? -1 : 1;
+static int by_id(const void *a, const void *b) {
+  const node_id *x = &(*(told_node *const *)a)->id, *y = &(*(told_node *const *)b)->id;
+  for (int i = 0; i < x->count && i < y->count; i++) {
+    if (x->part[i] != y->part[i]) return x->part[i] < y->part[i] ? -1 : 1;
   }
-  return a->count - b->count;
+  return x->count - y->count;
 }
 
 static int order_of_scores(const told_node *a, const told_node *b) {
@@ -137,10 +138,11 @@ static int order_of_scores(const told_node *a, const told_node *b) {
   return left < right ? -1 : left > right;
 }
 
-static int by_promise(const void *a, const void *b) {
-  const told_node *x = *(told_node *const *)a, *y = *(told_node *const *)b;
-  int order = order_of_scores(x, y);
-  return order ? order : order_of_ids(&x->id, &y->id);
+static int is_above(const node_id *above, const node_id *id) {
+  for (int i = 0; i < above->count; i++) {
+    if (i == id->count || above->part[i] != id->part[i]) return 0;
+  }
+  return 1;
 }
 
 static told_node *find_node(const told *t, const node_id *id) {
@@ -250,18 +252,25 @@ static void read_nodes(told *t, arena *memory) {
 
 /* ---- what is decided ------------------------------------------------------------------------- */
 
-/* The node to be moved to, or NULL: the best that is open and not claimed; by_rank: the worker's
-   own, while it sees no claim but of the root. */
-static const told_node *next_node(const told *t, int reader, int64_t at, int by_rank) {
+/* The node to be moved to, or NULL: of those that are open and not claimed the least id below the
+   last node that was moved to, else below the node above that, and so on; by_rank: the worker's
+   own among all, while it sees no claim but of the root. */
+static const told_node *next_node(const told *t, int reader, const node_id *last, int64_t at,
+                                  int by_rank) {
   int count = 0, claims = 0;
   for (int i = 0; i < t->node_count; i++) {
     told_node *n = &t->nodes[i];
     claims += i && n->claimed[reader] <= at;
     if (n->open[reader] <= at && n->claimed[reader] > at) t->open[count++] = n;
   }
-  qsort(t->open, (size_t)count, sizeof(told_node *), by_promise);
+  qsort(t->open, (size_t)count, sizeof(told_node *), by_id);
   if (!count) return NULL;
-  return t->open[claims || !by_rank ? 0 : reader % count];
+  if (!claims && by_rank) return t->open[reader % count];
+  for (node_id above = *last;; above = parent_of(&above)) {
+    for (int i = 0; i < count; i++) {
+      if (is_above(&above, &t->open[i]->id)) return t->open[i];
+    }
+  }
 }
 
 /* ---- one step -------------------------------------------------------------------------------- */
@@ -270,6 +279,7 @@ typedef struct reader {
   const told *told;
   int worker, next;
   int has_goal;
+  node_id last; /* that it moved to */
 } reader;
 
 /* The next line, begun when it had to be; NULL: the worker wrote no more, as it had to or may. */
@@ -434,18 +444,19 @@ static int read_successors(reader *r, const told_node *n, int64_t at) {
    was left to do. */
 static int read_step_at(reader *r, int64_t at) {
   const told *t = r->told;
-  const told_node *best = next_node(t, r->worker, at, 0);
+  const told_node *first = next_node(t, r->worker, &r->last, at, 0);
   const told_line *l;
-  if (!best) {
+  if (!first) {
     NEXT_LINE(LINE_NONE);
     return -2;
   }
   int64_t chosen_at = at + t->length.before_id;
   NEXT_LINE(LINE_MOVE);
-  const told_node *n = next_node(t, r->worker, chosen_at, 1);
-  if (!n) n = best;
+  const told_node *n = next_node(t, r->worker, &r->last, chosen_at, 1);
+  if (!n) n = first;
   if (!(same_id(&l->parsed.id, &n->id)))
     ck_abort_msg("worker %d at forward %lld took another node", r->worker, (long long)l->first);
+  r->last = n->id;
   NEXT_LINE(LINE_STATE);
   check_state(t, n, &l->parsed);
   int read = read_successors(r, n, at);
@@ -460,7 +471,7 @@ static int read_step_at(reader *r, int64_t at) {
 /* How a worker came to its end, or that it was stopped; the forward of its end behind a recap. */
 static int64_t check_worker(const told *t, int i) {
   const told_worker *w = &t->workers[i];
-  reader r = {.told = t, .worker = i};
+  reader r = {.told = t, .worker = i, .last = root_id()};
   int read = 1;
   for (int k = 0; read == 1 && k < w->step_count; k++)
     read = read_step_at(&r, w->step_first[k]);

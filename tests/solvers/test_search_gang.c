@@ -113,7 +113,7 @@ START_TEST(every_decision_follows_from_what_was_seen) {
   ck_assert_int_gt(solved, problems / 3);
   ck_assert_int_lt(solved, problems);
   ck_assert_int_gt(capped, problems / 40);
-  if (workers > 1) ck_assert_int_gt(stopped, problems / 10);
+  if (workers > 1) ck_assert_int_gt(stopped, problems / 80);
   arena_close(memory);
 }
 END_TEST
