@@ -119,7 +119,9 @@ status gang_commit(runner_sample *s, const mode_command *c, detail *err) {
   runner_thread *t = &s->threads[c->thread];
   gang_member *m = &g->members[c->thread];
   gang_block *from = block_of(g, (int)c->thread), *to = &g->blocks[c->block];
-  status failed = of->splice(of->self, to->segment, from->segment, err);
+  /* Of several by one forward the last may not have room: then no view has, and nobody goes on. */
+  int has_room = to->tokens + from->tokens <= s->task.rules->context;
+  status failed = has_room ? of->splice(of->self, to->segment, from->segment, err) : OK;
   if (failed) return failed;
   to->tokens += from->tokens;
   from->tokens = 0;

@@ -281,6 +281,63 @@ START_TEST(one_worker) {
 }
 END_TEST
 
+/* ---- full views ------------------------------------------------------------------------------ */
+
+static uint32_t sampled(const runner_thread *t, int64_t which) {
+  for (int i = 0; i < t->span_count; i++) {
+    const runner_span *span = &t->spans[i];
+    if (span->kind != THREAD_GENERATED) continue;
+    if (which < (int64_t)span->count) return t->tokens[span->start + (size_t)which];
+    which -= (int64_t)span->count;
+  }
+  ck_abort_msg("it sampled less");
+  return 0;
+}
+
+/* Until the first of them is full. Returns whether several had done a step by that forward. */
+static int is_beginning(const runner_sample *small, const runner_sample *large, int workers) {
+  int count, done = 0;
+  const runner_thread *t = runner_sample_threads(small, &count),
+                      *u = runner_sample_threads(large, &count);
+  int64_t full = INT64_MAX;
+  for (int i = 0; i < workers; i++)
+    full = t[i].finish < full ? t[i].finish : full;
+  for (int i = 0; i < workers; i++) {
+    ck_assert_str_eq(t[i].limit, "context");
+    for (int64_t k = 0; k < full; k++)
+      if (sampled(&t[i], k) != sampled(&u[i], k)) ck_abort_msg("worker %d, token %d", i, (int)k);
+    done += t[i].commit_count && t[i].commits[t[i].commit_count - 1].step == full;
+  }
+  return done > 1;
+}
+
+/* What is done stands in all views; steps that are done by one forward may be too long for them
+   together, and then nobody has room. */
+START_TEST(views_that_are_full) {
+  enum { FORWARDS = 150, STEP = 40 };
+  job_model *m = open_model(models[0]);
+  condition c;
+  text words;
+  int several = 0;
+  text_open(&words, 1 << 16);
+  put_parameters("interleaved", 2 + _i, FORWARDS, "e", "", 0, "", &words);
+  runner_sample *large = run_words(m, &c, text_string(&words));
+  for (int context = STEP; context < STEP + 120; context++) {
+    engine_options o = ample();
+    c.rules.context = context;
+    c.rules.positions = o.positions = context + 1;
+    runner_sample *small = run_alone(m, &o, &c.rules);
+    several += is_beginning(small, large, 2 + _i);
+    runner_sample_free(small);
+  }
+  ck_assert_int_gt(several, 0);
+  runner_sample_free(large);
+  close_condition(&c);
+  text_close(&words);
+  job_model_close(m);
+}
+END_TEST
+
 /* ---- schedules ------------------------------------------------------------------------------- */
 
 enum { CONDITIONS = 6, TASKS = 3, SAMPLES = CONDITIONS * TASKS, IDS = 90 };
@@ -491,6 +548,7 @@ int main(int argc, char **argv) {
   TCase *all = tcase_create("hogwild_engine");
   tcase_add_loop_test(all, plain_definition, 0, MODELS);
   tcase_add_loop_test(all, one_worker, 0, MODELS);
+  tcase_add_loop_test(all, views_that_are_full, 0, 3);
   tcase_add_test(all, no_schedule_changes_a_token);
   tcase_add_loop_test(all, drawn_jobs, 0, DRAWS);
   suite_add_tcase(suite, all);
