@@ -35,6 +35,12 @@ struct derivation {
 
 /* ---- which contains which -------------------------------------------------------------------- */
 
+/* A limit that ends one worker and lets others go on changes what these see. */
+static int is_of_one(const planned_run *r, const char *limit) {
+  if (r->rules.workers < 2) return 0;
+  return !strcmp(limit, "tokens_thread") || (!strcmp(limit, "context") && !r->rules.see_all);
+}
+
 /* Everything but the number of threads, how they are counted afterwards, and the limits. */
 static status read_stem(const planned_run *r, hash *out, detail *err) {
   json_t *stem = json_deep_copy(r->parameters);
@@ -42,8 +48,9 @@ static status read_stem(const planned_run *r, hash *out, detail *err) {
   text_open(&canonical, JOB_BYTES_MAX);
   status failed = stem ? OK : fault(err, E_MEMORY, "no memory to compare runs");
   json_t *limit = json_object_get(stem, "limit");
-  for (size_t i = 0; i < LIMITS; i++)
-    (void)json_object_del(limit, limits[i]);
+  for (size_t i = 0; i < LIMITS; i++) {
+    if (!is_of_one(r, limits[i])) (void)json_object_del(limit, limits[i]);
+  }
   if (limit && !json_object_size(limit)) (void)json_object_del(stem, "limit");
   (void)json_object_del(stem, "n");
   (void)json_object_del(stem, "vote_key");

@@ -125,6 +125,33 @@ START_TEST(workers_are_stored) {
 }
 END_TEST
 
+/* ---- full views ------------------------------------------------------------------------------ */
+
+/* What a context ends is the beginning of what a larger one does where all views are as long, so
+   that all end at once. Where they are not, some go on and see what there would not have been. */
+START_TEST(a_context_cuts_where_all_end_at_once) {
+  static const char job[] =
+      "name: full\ntasks: q\nmodels: %s\nsampling: {temperature: 1}\nseed: 3\nchecker: exact\n"
+      "conditions:\n"
+      "  - {name: full, mode: hogwild, workers: 3, protocol: generic-hogwild, until: all,\n"
+      "     layout: [combined, interleaved, contiguous], " WORDS
+      "     limit: {forwards: 60, context: [70, 90, 110, 600]}}\n";
+  char yaml[4096];
+  prepare();
+  const char *db = new_store("a.db"), *path = support_path("job.yaml");
+  ck_assert_int_lt(snprintf(yaml, sizeof yaml, job, folder), (int)sizeof yaml);
+  support_write(path, yaml);
+  ck_ended(nightjar("run", path, "--db", db), 0);
+  is(db,
+     "SELECT substr(condition, 6, 18), sum(derived), count(*) FROM samples GROUP BY 1 ORDER BY 1",
+     "layout=combined li|18|24\nlayout=contiguous |18|24\nlayout=interleaved|0|24");
+  is(db,
+     "SELECT count(*) FROM samples WHERE condition LIKE '%context=70' AND limit_met <> 'context'",
+     "0");
+  ck_ended(nightjar("verify", "--db", db, "--samples", "72"), 0);
+}
+END_TEST
+
 /* ---- schedules ------------------------------------------------------------------------------- */
 
 /* One sample of workers at a time, then several; what was in flight at a kill begins again. */
@@ -192,6 +219,7 @@ int main(void) {
   Suite *suite = suite_create("workers");
   TCase *all = tcase_create("workers");
   tcase_add_test(all, workers_are_stored);
+  tcase_add_test(all, a_context_cuts_where_all_end_at_once);
   tcase_add_test(all, no_schedule_changes_them);
   tcase_add_test(all, kills_change_nothing);
   tcase_add_test(all, engines_that_hold_no_sample);
