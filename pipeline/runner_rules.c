@@ -98,7 +98,15 @@ static void read_threads(runner_rules *r) {
   r->workers = machine->workers ? machine->workers(r->parameters, &r->see_all, &r->commit) : 0;
 }
 
-/* A finisher needs its place behind the longest context, so that it is there when it is needed. */
+/* A finisher needs its place behind the longest context, so that it is there when it is needed, and
+   behind several contexts where it reads workers that do not. Whether the engine or the runner ends
+   a full worker must not hang on other runs: it is the runner, for which it takes one more. */
+static int64_t places_of(const runner_rules *r, int64_t kept) {
+  int is_gang = r->mode->machine->workers != NULL, read = r->workers && r->see_all ? 1 : r->threads;
+  if (kept) return r->context * (is_gang ? read : 1) + kept;
+  return r->context + (r->workers > 0);
+}
+
 static status read_limits(runner_rules *r, const job_model *of, detail *err) {
   int64_t model_context = model_config_of(of->model)->context;
   read_threads(r);
@@ -123,7 +131,8 @@ static status read_limits(runner_rules *r, const job_model *of, detail *err) {
                  r->finisher_tokens, of->name, (long long)model_context);
   }
   if (!r->context || r->context > model_context - kept) r->context = model_context - kept;
-  r->positions = (int)(r->context + kept);
+  int64_t places = places_of(r, kept);
+  r->positions = (int)(places < model_context ? places : model_context);
   return OK;
 }
 
