@@ -28,11 +28,12 @@ static piece next_piece(const char *template) {
   return (piece){0};
 }
 
-static status check_template(const char *template, detail *err) {
+static status check_template(const char *name, const char *template, detail *err) {
   if (!template) {
     return fault(err, E_INPUT,
-                 "protocol generic needs 'prompt', a template with {question} where the task's "
-                 "question goes");
+                 "protocol %s needs 'prompt', a template with {question} where the task's "
+                 "question goes",
+                 name);
   }
   int has_question = 0;
   for (const char *at = template; *at;) {
@@ -84,7 +85,7 @@ static status keep_stops(protocol *p, const json_t *stops, detail *err) {
 
 static status take(protocol *p, const json_t *parameters, detail *err) {
   status s = protocol_keep(p, json_path_get(parameters, "prompt"), &p->template, err);
-  if (!s) s = check_template(p->template, err);
+  if (!s) s = check_template(p->table->name, p->template, err);
   if (!s) {
     s = protocol_keep(p, json_path_get(parameters, "finisher.text"), &p->finisher_text, err);
   }
