@@ -10,7 +10,6 @@ Prints for each layout and number of workers the samples, the tokens and the lar
 import argparse
 import collections
 import json
-import re
 import sys
 
 import numpy
@@ -40,18 +39,28 @@ def steps_of(thread, headers):
     return shared, steps
 
 
+def layout_of(thread):
+    """By what a worker reads before it reads itself: others, and words behind the prompt."""
+    kinds = [kind for kind, *_ in thread["layout"]]
+    if "worker" not in kinds:
+        return "independent", 0
+    headers = kinds[:len(kinds) - kinds[::-1].index("worker")].count("fed")
+    return ("interleaved", "contiguous", "combined")[headers], headers
+
+
 def read(lines):
-    """(layout, workers, sample, log-probabilities of each worker)"""
+    """(layout, workers, sample, log-probabilities of each worker); of samples but those with a worker that had done a step and no
+    room for another, behind which nothing is known to be put in."""
     samples = collections.OrderedDict()
     for line in lines:
         thread = json.loads(line)
         if thread["role"] == "worker":
             samples.setdefault(thread["sample"], []).append(thread)
     for threads in samples.values():
-        layout = re.search("layout=([a-z]+)", threads[0]["condition"])
-        layout = layout.group(1) if layout else "combined"
+        if any(t["layout"][-1][0] == "commit" for t in threads):
+            continue
         threads.sort(key=lambda t: int(t["thread"]))
-        headers = {"combined": 2, "contiguous": 1}.get(layout, 0)
+        layout, headers = layout_of(threads[0])
         shared, work = zip(*(steps_of(t, headers) for t in threads))
         if layout == "independent":  # what a worker samples first stands behind the prompt's last token
             last = [shared[0][0].pop()]

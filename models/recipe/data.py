@@ -147,6 +147,10 @@ class Gangs:
         sample = replay.pack(layout, workers, [self.begin] + self.encode(record["prompt"] + PAST * steps),
                              self.encode(OTHERS) if layout == "combined" else [],
                              self.encode(OWN) if layout in ("combined", "contiguous") else [], work)
+        if steps:
+            full = [sum(step["tokens"] for step in all_of) for all_of, ended in zip(record["work"], record["ended"])
+                    if all_of and all_of[-1]["done"] and not ended]
+            sample = sample.before(min(full, default=sample.time[-1] + 1))
         self.rows.append(numpy.stack([sample.token, sample.target, sample.time, sample.worker, sample.step]).astype(numpy.int16))
         self.index.append((self.at, len(sample), LAYOUTS.index(layout), workers))
         self.at += len(sample)

@@ -3,11 +3,14 @@
     build/nightjar export traces --db nightjar.db --format jsonl | python measure.py
 
 One row a condition. Of the lines that a model wrote (prompts and what it was fed are not its own, a last line that a limit
-cut is none): the share that the grammar allows; of the operations shown, with a wrong result, with operands that are not in
-the state they are applied to, with a wrong list of what is left, shown twice at one state; of the nodes visited, those that
-were never generated or whose state is not as it was generated.
+cut is none): the share that the grammar does not allow; of the operations shown, with a wrong result, with operands that are
+not in the state they are applied to, with a wrong list of what is left, shown twice at one state; of the nodes visited, those
+that were never generated or whose state is not as it was generated. Of workers that read each other, whose nodes are those that
+any of them generated: the share that wrote a line that the grammar does not allow, and of the nodes visited before a goal those
+that the same worker had moved to before.
 """
 import collections
+import itertools
 import json
 import re
 import sys
@@ -42,9 +45,14 @@ def left(numbers, a, b, result):
     return rest + [result]
 
 
-def measure(record, row):
-    text, nodes, state, shown = record["text"], {}, [], set()
-    at, visited = 0, None
+def generated_in(text):
+    return {g[1]: g[2] for g in map(GENERATED.fullmatch, text.split("\n")) if g}
+
+
+def measure(record, row, others):
+    """others: the nodes that other workers generated."""
+    text, nodes, state, shown, moves = record["text"], collections.ChainMap({}, others), [], set(), set()
+    at, visited, malformed, is_searching = 0, None, row["malformed"], True
     spans = [(s[3], s[3] + s[4]) for s in record["layout"] if s[0] == "generated"]
     for line in text.split("\n"):
         start, at = at, at + len(line.encode()) + 1
@@ -58,8 +66,12 @@ def measure(record, row):
         if generated:
             nodes[generated[1]] = generated[2]
         moved = sub[1] if sub else state_of[1] if state_of else None
+        is_searching &= not line.endswith(" equal: Goal Reached")
         if moved is not None:
             row["visits"] += own
+            row["searched"] += own and is_searching
+            row["moved to before"] += own and is_searching and moved in moves
+            moves.add(moved)
             row["unknown nodes"] += own and moved != "0" and moved not in nodes
             visited = moved
         elif state_of:
@@ -74,20 +86,36 @@ def measure(record, row):
             row["wrong lists"] += own and rest is not None and explore[5] != ", ".join(map(str, rest))
             row["twice"] += own and (a, sign, b) in shown
             shown.add((a, sign, b))
+    row["texts"] += 1
+    row["malformed texts"] += row["malformed"] > malformed
+
+
+def samples():
+    """The texts of each sample; of a search without a model, which has no tokens, none."""
+    records = map(json.loads, sys.stdin)
+    records = (r for r in records if r["layout"] and len(r["layout"][0]) >= 5)
+    for _, texts in itertools.groupby(records, key=lambda r: r["sample"]):
+        yield list(texts)
 
 
 def main():
     rows = collections.defaultdict(collections.Counter)
-    for line in sys.stdin:
-        record = json.loads(line)
-        if not record["layout"] or len(record["layout"][0]) < 5:  # of a search without a model: no tokens
-            continue
-        measure(record, rows[record["condition"]])
+    for texts in samples():
+        for record in texts:
+            others = {}
+            for other in texts if record["role"] == "worker" else ():
+                others.update(generated_in(other["text"]) if other is not record else ())
+            row = rows[record["condition"]]
+            row["workers"] += record["role"] == "worker"
+            measure(record, row, others)
     for name, row in rows.items():
         of = dict(zip(["malformed", "wrong results", "foreign operands", "wrong lists", "twice", "unknown nodes", "wrong states"],
                       ["lines"] + ["operations"] * 4 + ["visits"] * 2))
         print(f"{name}: {row['lines']} lines, {row['operations']} operations, {row['visits']} visits; " + ", ".join(
             f"{what} {100 * row[what] / max(1, row[whole]):.2f} %" for what, whole in of.items()))
+        if row["workers"]:
+            print(f"  {row['workers']} workers: {100 * row['malformed texts'] / row['texts']:.2f} % malformed, "
+                  f"moved to before {100 * row['moved to before'] / max(1, row['searched']):.2f} %")
 
 
 if __name__ == "__main__":

@@ -31,15 +31,18 @@ class Sample:
         """The sample as it was when its last whole forward ended within so many rows."""
         if len(self) <= rows:
             return self
-        last = self.time[rows]
-        kept = self.time < last
+        return self.before(self.time[rows])
+
+    def before(self, forward):
+        kept = self.time < forward
         return Sample(self.layout, self.workers, *(a[kept] for a in (self.token, self.target, self.time, self.worker, self.step)))
 
 
 def pack(layout, workers, prompt, others, own, work):
     """prompt, others, own: ids of what all workers see. work: for each worker its steps, each (fed, sampled): the ids that it was
     fed when the step began (in the first one or more), and those that it sampled for it, of which the last is put in with the
-    next step's, if one follows."""
+    next step's, if one follows. So a step is done where one follows; whoever had no room for one has the sample end there
+    (Sample.before)."""
     rows = []
 
     def put(ids, worker):
