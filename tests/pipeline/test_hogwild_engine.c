@@ -338,6 +338,35 @@ START_TEST(views_that_are_full) {
 }
 END_TEST
 
+/* A finisher reads all of them in one text; where each sees all that is a view. */
+START_TEST(places_for_a_finisher) {
+  static const struct {
+    const char *layout;
+    int workers, contexts;
+  } rows[] = {{"combined", 3, 1},    {"contiguous", 3, 1},  {"interleaved", 3, 3},
+              {"independent", 3, 3}, {"interleaved", 1, 1}, {"independent", 1, 1}};
+  job_model *m = open_model(models[0]);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    condition c;
+    text words;
+    text_open(&words, 1 << 16);
+    put_parameters(rows[i].layout, rows[i].workers, 40, "e", "", 0,
+                   "},\"finisher\":{\"text\":\"So \",\"tokens\":5", &words);
+    json_t *limited = json_loads(text_string(&words), 0, NULL);
+    json_t *limit = json_object_get(limited, "limit");
+    ck_assert_int_eq(json_object_set_new(limit, "context", json_integer(200)), 0);
+    char *given = json_dumps(limited, 0);
+    open_condition(&c, m, given);
+    json_decref(limited);
+    free(given);
+    ck_assert_int_eq(c.rules.positions, 200 * rows[i].contexts + 5 + RUNNER_FINISHER_FED_MAX);
+    close_condition(&c);
+    text_close(&words);
+  }
+  job_model_close(m);
+}
+END_TEST
+
 /* ---- schedules ------------------------------------------------------------------------------- */
 
 enum { CONDITIONS = 6, TASKS = 3, SAMPLES = CONDITIONS * TASKS, IDS = 90 };
@@ -549,6 +578,7 @@ int main(int argc, char **argv) {
   tcase_add_loop_test(all, plain_definition, 0, MODELS);
   tcase_add_loop_test(all, one_worker, 0, MODELS);
   tcase_add_loop_test(all, views_that_are_full, 0, 3);
+  tcase_add_test(all, places_for_a_finisher);
   tcase_add_test(all, no_schedule_changes_a_token);
   tcase_add_loop_test(all, drawn_jobs, 0, DRAWS);
   suite_add_tcase(suite, all);
