@@ -39,7 +39,7 @@ build asan
 # Pure arithmetic that is compared bit for bit, or writes searches token by token, has little to gain
 # and takes minutes, and what the table of errors meets other suites meet too.
 run asan -LE 'slow|long' \
-  -E '^(search|math|sampling|reference|cpu|attention|forward|schedule|segment_random|errors|faults|apr_engine|apr_replay|kill_apr|shipped_jobs|workers_countdown)$'
+  -E '^(search|math|sampling|reference|cpu|attention|forward|schedule|segment_random|errors|faults|apr_engine|apr_replay|gang_replay|kill_apr|shipped_jobs|workers_countdown)$'
 # The whole of these takes many minutes so; the dev preset runs it.
 CK_RUN_CASE='run memory' build/asan/tests/test_faults 1999
 build/asan/tests/test_schedule 30
