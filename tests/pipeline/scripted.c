@@ -94,6 +94,15 @@ int64_t scripted_sampled(const scripted *s) {
   return s->sampled;
 }
 
+const char *scripted_keep(arena *memory, text *t) {
+  detail err;
+  ck_ok(text_state(t, &err));
+  const char *own = arena_text(memory, text_string(t), t->bytes);
+  ck_assert_ptr_nonnull(own);
+  text_close(t);
+  return own;
+}
+
 void scripted_task(scripted *s, const runner_task *task) {
   scripted_task_lines(s, task, s->lines, s->count);
 }

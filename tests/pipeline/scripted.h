@@ -33,6 +33,8 @@ void scripted_task(scripted *s, const runner_task *task);
 /* The same of lines of the task's own, also borrowed. */
 void scripted_task_lines(scripted *s, const runner_task *task, const script_line *lines, int count);
 int64_t scripted_sampled(const scripted *s); /* tokens given out in all */
+/* What lines are made of: a text as it stands, which is closed. */
+const char *scripted_keep(arena *memory, text *t);
 
 tokenizer *scripted_tokenizer(void); /* one a process, never closed */
 

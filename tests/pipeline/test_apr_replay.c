@@ -38,14 +38,6 @@ static symbolic_options options_of(int order) {
   return o;
 }
 
-static const char *keep(arena *memory, text *t) {
-  ck_ok(text_state(t, &err));
-  const char *own = arena_text(memory, text_string(t), t->bytes);
-  ck_assert_ptr_nonnull(own);
-  text_close(t);
-  return own;
-}
-
 /* Successors that a child has shown before it found the goal. */
 static int64_t explored_by(const story_child *c) {
   static const char EXPLORING[] = "\nExploring Operation: ";
@@ -90,14 +82,14 @@ static void write_lines(scene *s, arena *memory) {
   ck_assert_ptr_nonnull(s->lines);
   for (int i = 0; i < s->story.turn_count; i++)
     text_format(&root, "%s|", s->story.turns[i].written);
-  s->lines[0] = (script_line){"0", keep(memory, &root)};
+  s->lines[0] = (script_line){"0", scripted_keep(memory, &root)};
   for (int i = 0; i < s->story.child_count; i++) {
     text path, own;
     text_open(&path, PATH_BYTES);
     text_open(&own, 1 << 24);
     text_format(&path, "0.%d", i);
     text_format(&own, "%s|", s->story.children[i].written);
-    s->lines[1 + i] = (script_line){keep(memory, &path), keep(memory, &own)};
+    s->lines[1 + i] = (script_line){scripted_keep(memory, &path), scripted_keep(memory, &own)};
   }
 }
 
@@ -112,8 +104,8 @@ static void prepare(scene *s, const symbolic_options *o, int n, arena *memory) {
   ck_ok(countdown_generate(&source, (uint64_t)n, &problem, &err));
   countdown_question(&problem, &question);
   countdown_target(&problem, &target);
-  *s = (scene){.question = keep(memory, &question),
-               .target = keep(memory, &target),
+  *s = (scene){.question = scripted_keep(memory, &question),
+               .target = scripted_keep(memory, &target),
                .is_labelled = n % 2,
                .names_twice = n % 5 == 0};
   search(s, &problem, o, memory);

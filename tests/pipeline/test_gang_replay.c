@@ -55,14 +55,6 @@ typedef struct search {
   script_line lines[WORKERS_MAX]; /* [result.thread_count] */
 } search;
 
-static const char *keep(arena *memory, text *t) {
-  ck_ok(text_state(t, &err));
-  const char *own = arena_text(memory, text_string(t), t->bytes);
-  ck_assert_ptr_nonnull(own);
-  text_close(t);
-  return own;
-}
-
 /* What a worker samples. Who is stopped would go on, and where nobody reads another may be ahead.
  */
 static const char *written_by(const search_thread *t, arena *memory) {
@@ -73,7 +65,7 @@ static const char *written_by(const search_thread *t, arena *memory) {
   for (int i = 0; i < AHEAD && !t->ends; i++)
     text_put(&all, " and so on");
   if (t->ends) text_put(&all, "|");
-  return keep(memory, &all);
+  return scripted_keep(memory, &all);
 }
 
 static void solve(search *s, const symbolic_options *o, int n, arena *memory) {
@@ -86,7 +78,7 @@ static void solve(search *s, const symbolic_options *o, int n, arena *memory) {
   text_open(&target, 1 << 12);
   ck_ok(countdown_generate(&source, (uint64_t)n, &problem, &err));
   countdown_target(&problem, &target);
-  s->target = keep(memory, &target);
+  s->target = scripted_keep(memory, &target);
   hash place = countdown_key(&problem);
   ck_ok(symbolic_solve(&s->result, &drawn, o, &problem, 1, &place, 0, memory, &err));
   s->costs = search_account(&s->result, times);
