@@ -79,8 +79,8 @@ status plan_settle(plan *p, const plan_part *part, const job_condition *c, plann
   status s = OK;
   if (!c->model) {
     out->parameters = json_incref(c->parameters);
-    out->determinism_class = c->mode->rules;
     s = symbolic_read(&out->options, c->parameters, err);
+    if (!s) out->determinism_class = symbolic_rules(&out->options);
   } else {
     out->determinism_class = p->model_class;
     s = settle_class(p, part, err);

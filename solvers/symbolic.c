@@ -69,6 +69,11 @@ const mode symbolic_mode = {.name = "symbolic",
                             .option_count = sizeof options / sizeof options[0],
                             .resolve = resolve};
 
+/* 2: workers go depth first, no longer to the node of the least heuristic. */
+const char *symbolic_rules(const symbolic_options *o) {
+  return o->search.kind == SEARCH_HOGWILD ? "symbolic-2" : symbolic_mode.rules;
+}
+
 /* n, or "low-high"; absent leaves what was there. */
 static int read_range(const json_t *value, symbolic_range *out) {
   if (!value) return 1;

@@ -21,6 +21,8 @@ typedef struct symbolic_options {
 
 /* Reads resolved parameters (symbolic_mode.resolve has seen them). E_INPUT. */
 MUST_CHECK status symbolic_read(symbolic_options *out, const json_t *parameters, detail *err);
+/* The class of what these write: the mode's, or that of a search whose rules have changed since. */
+const char *symbolic_rules(const symbolic_options *o);
 
 /* One sample. Ranges are drawn from the sample's own place; the published rule raises the lower end
    of the children's beam to the parent's. drawn is what was searched with. As search_run. */

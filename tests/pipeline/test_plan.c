@@ -232,7 +232,14 @@ START_TEST(test_planned) {
   ck_assert_int_eq(r[2].rules.context, TINY_CONTEXT);
   ck_assert_ptr_null(r[3].model);
   ck_assert_ptr_eq(r[3].parameters, j->conditions[3].parameters);
-  ck_assert_str_eq(r[3].determinism_class, r[3].first->mode->rules);
+  ck_assert_str_eq(r[3].determinism_class, "symbolic-1");
+  plan_close(p);
+  job_close(j);
+  p = planned(&j, s,
+              "name: j\ntasks: few\nconditions:\n- {name: a, mode: symbolic, search: hogwild, "
+              "workers: 2}\n",
+              NULL);
+  ck_assert_str_eq(p->runs[0].determinism_class, "symbolic-2");
   plan_close(p);
   job_close(j);
   ck_ok(store_close(s, &err));
