@@ -322,7 +322,7 @@ START_TEST(views_that_are_full) {
   text_open(&words, 1 << 16);
   put_parameters("interleaved", 2 + _i, FORWARDS, "e", "", 0, "", &words);
   runner_sample *large = run_words(m, &c, text_string(&words));
-  for (int context = STEP; context < STEP + 120; context++) {
+  for (int context = STEP; context < STEP + 120; context += 3) {
     engine_options o = ample();
     c.rules.context = context;
     c.rules.positions = o.positions = context + 1;
