@@ -10,6 +10,7 @@ Prints for each layout and number of workers the samples, the tokens and the lar
 import argparse
 import collections
 import json
+import os
 import sys
 
 import numpy
@@ -62,9 +63,11 @@ def read(lines):
         threads.sort(key=lambda t: int(t["thread"]))
         layout, headers = layout_of(threads[0])
         shared, work = zip(*(steps_of(t, headers) for t in threads))
-        if layout == "independent":  # what a worker samples first stands behind the prompt's last token
-            last = [shared[0][0].pop()]
-            work = [[(last + steps[0][0], steps[0][1]), *steps[1:]] for steps in work]
+        if layout == "independent":  # prompts end with names, and what a worker samples first stands behind a token of its own
+            prompts = [prompt for prompt, in shared]
+            alike = len(os.path.commonprefix(prompts)) - all(p == prompts[0] for p in prompts)
+            work = [[(p[alike:] + steps[0][0], steps[0][1]), *steps[1:]] for p, steps in zip(prompts, work)]
+            shared = [[prompts[0][:alike]]]
         words = {"combined": shared[0][1:], "contiguous": [[], *shared[0][1:]]}.get(layout, [[], []])
         sample = replay.pack(layout, len(threads), shared[0][0], *words, work)
         yield layout, sample, [t["logprobs"] for t in threads]
