@@ -50,16 +50,14 @@ def layout_of(thread):
 
 
 def read(lines):
-    """(layout, workers, sample, log-probabilities of each worker); of samples but those with a worker that had done a step and no
-    room for another, behind which nothing is known to be put in."""
+    """(layout, sample, log-probabilities of each worker), until a worker had done a step and had no room for another: the replay
+    knows a step to be done by the next one."""
     samples = collections.OrderedDict()
     for line in lines:
         thread = json.loads(line)
         if thread["role"] == "worker":
             samples.setdefault(thread["sample"], []).append(thread)
     for threads in samples.values():
-        if any(t["layout"][-1][0] == "commit" for t in threads):
-            continue
         threads.sort(key=lambda t: int(t["thread"]))
         layout, headers = layout_of(threads[0])
         shared, work = zip(*(steps_of(t, headers) for t in threads))
@@ -70,7 +68,8 @@ def read(lines):
             shared = [[prompts[0][:alike]]]
         words = {"combined": shared[0][1:], "contiguous": [[], *shared[0][1:]]}.get(layout, [[], []])
         sample = replay.pack(layout, len(threads), shared[0][0], *words, work)
-        yield layout, sample, [t["logprobs"] for t in threads]
+        end = min((t["layout"][-1][5] for t in threads if t["layout"][-1][0] == "commit"), default=1 + int(sample.time[-1]))
+        yield layout, sample.before(end), [t["logprobs"][:end] for t in threads]
 
 
 def main():
