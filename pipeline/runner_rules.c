@@ -98,12 +98,17 @@ static void read_threads(runner_rules *r) {
   r->workers = machine->workers ? machine->workers(r->parameters, &r->see_all, &r->commit) : 0;
 }
 
-/* A finisher needs its place behind the longest context, so that it is there when it is needed, and
-   behind several contexts where it reads workers that do not. Whether the engine or the runner ends
-   a full worker must not hang on other runs: it is the runner, for which it takes one more. */
+/* How many contexts a finisher reads at once: of workers that do not see each other's, all. */
+static int64_t contexts_asked(const runner_rules *r) {
+  int are_workers = r->mode->machine->workers != NULL, share_a_view = r->workers && r->see_all;
+  return are_workers && !share_a_view ? r->threads : 1;
+}
+
+/* A finisher needs its place behind the longest context, so that it is there when it is needed.
+   Whether the engine or the runner ends a full worker must not hang on other runs: it is the
+   runner, for which it takes one more. */
 static int64_t places_of(const runner_rules *r, int64_t kept) {
-  int is_gang = r->mode->machine->workers != NULL, read = r->workers && r->see_all ? 1 : r->threads;
-  if (kept) return r->context * (is_gang ? read : 1) + kept;
+  if (kept) return r->context * contexts_asked(r) + kept;
   return r->context + (r->workers > 0);
 }
 

@@ -187,7 +187,8 @@ def main():
         for record in demonstrate(arguments, search, arguments.problems, arguments.seed):
             label = label_of(record, rng)
             writer.add(protocol_of(record), record["text"], record["spans"], label)
-    wanted = sum(writer.counted.values()) * SHARES[-1] / (1 - SHARES[-1])
+    share = SHARES[PROTOCOLS.index("arithmetic")]
+    wanted = sum(writer.counted.values()) * share / (1 - share)
     while writer.counted["arithmetic"] < wanted:
         writer.add("arithmetic", *arithmetic(rng), "")
     os.makedirs(arguments.output, exist_ok=True)

@@ -86,8 +86,8 @@ def measure(record, row, others):
             row["wrong lists"] += own and rest is not None and explore[5] != ", ".join(map(str, rest))
             row["twice"] += own and (a, sign, b) in shown
             shown.add((a, sign, b))
-    row["texts"] += 1
-    row["malformed texts"] += row["malformed"] > malformed
+    row["workers"] += record["role"] == "worker"
+    row["malformed workers"] += record["role"] == "worker" and row["malformed"] > malformed
 
 
 def samples():
@@ -101,20 +101,17 @@ def samples():
 def main():
     rows = collections.defaultdict(collections.Counter)
     for texts in samples():
+        nodes = {r["thread"]: generated_in(r["text"]) for r in texts if r["role"] == "worker"}
         for record in texts:
-            others = {}
-            for other in texts if record["role"] == "worker" else ():
-                others.update(generated_in(other["text"]) if other is not record else ())
-            row = rows[record["condition"]]
-            row["workers"] += record["role"] == "worker"
-            measure(record, row, others)
+            others = [of for thread, of in nodes.items() if record["thread"] in nodes and thread != record["thread"]]
+            measure(record, rows[record["condition"]], collections.ChainMap(*others[::-1]))
     for name, row in rows.items():
         of = dict(zip(["malformed", "wrong results", "foreign operands", "wrong lists", "twice", "unknown nodes", "wrong states"],
                       ["lines"] + ["operations"] * 4 + ["visits"] * 2))
         print(f"{name}: {row['lines']} lines, {row['operations']} operations, {row['visits']} visits; " + ", ".join(
             f"{what} {100 * row[what] / max(1, row[whole]):.2f} %" for what, whole in of.items()))
         if row["workers"]:
-            print(f"  {row['workers']} workers: {100 * row['malformed texts'] / row['texts']:.2f} % malformed, "
+            print(f"  {row['workers']} workers: {100 * row['malformed workers'] / row['workers']:.2f} % malformed, "
                   f"moved to before {100 * row['moved to before'] / max(1, row['searched']):.2f} %")
 
 

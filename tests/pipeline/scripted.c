@@ -259,7 +259,7 @@ static status make_segment(void *self, segment_id *out, detail *err) {
 }
 
 static int64_t *tokens_of(scripted *s, segment_id segment) {
-  if (segment <= 0 || segment > (segment_id)s->segment_count || s->segments[segment - 1] < 0)
+  if (!segment || segment > (segment_id)s->segment_count || s->segments[segment - 1] < 0)
     ck_abort_msg("no segment %lld", (long long)segment);
   return &s->segments[segment - 1];
 }

@@ -7,12 +7,11 @@
 #include "tests/support/support.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
   PROBLEMS = 12,
-  AHEAD = 300,
+  AHEAD = 300, /* words */
   WORKERS_MAX = 4,
   CONTEXT = 1 << 20,
   ARENA_BYTES = 256 << 20,

@@ -113,7 +113,9 @@ START_TEST(every_decision_follows_from_what_was_seen) {
   ck_assert_int_gt(solved, problems / 3);
   ck_assert_int_lt(solved, problems);
   ck_assert_int_gt(capped, problems / 40);
-  if (workers > 1) ck_assert_int_gt(stopped, problems / 80);
+  /* Who sees a goal while it is restated mostly ends by himself. */
+  int sees_lines = l == LAYOUT_CONTIGUOUS || l == LAYOUT_COMBINED;
+  if (workers > 1) ck_assert_int_gt(stopped, problems / (sees_lines ? 80 : 10));
   arena_close(memory);
 }
 END_TEST
